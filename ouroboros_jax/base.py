@@ -1,0 +1,112 @@
+"""The types every other module speaks: learner, settings, pool, context.
+
+A *learner* is five pure functions of ONE chain. A *regime* (`regimes.py`) says what a generation
+trains on, a *pool* holds those points, and a *chain* (`chain.py`) folds learner and regime into
+`init` and `step`. The chains axis is added once, at the edge, by `vectorize.py`.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+Key = jax.Array  # a typed threefry key, shape []
+Params = Any  # a pytree of arrays: one generation's model of one chain
+Data = Any  # a pytree of arrays with a leading axis of points, N
+Metrics = dict[str, jax.Array]
+
+
+class Settings(NamedTuple):
+    """What one chain is told at one generation: every leaf a traced scalar.
+
+    The dicts are keyed by the names of the config's sections, so `settings.learner["tol"]` is
+    `config.learner.tol`. Structural choices never appear here: factories hold them.
+    """
+
+    num_samples: jax.Array  # int32 [], points this generation trains on, see `regimes.py`
+    num_real: jax.Array  # int32 [], of them drawn fresh from the real data
+    num_data: jax.Array  # int32 [], points of the real data set of generation 0
+    learner: dict[str, jax.Array]
+    regime: dict[str, jax.Array]
+    sampler: dict[str, jax.Array]
+    data: dict[str, jax.Array]
+
+
+class Pool(NamedTuple):
+    """What a generation is fitted to: rows of fixed capacity, or one row of statistics a source.
+
+    Points of one `group` share a centre: a variance is taken within groups, so that a regime which
+    wants within-source variances gives each source a group, and all others have one.
+    """
+
+    data: Data  # rows [N, ...]; or statistics, one row a group
+    weights: jax.Array  # float [N], 0 marks an empty slot
+    group: jax.Array  # int32 [N], which row of `totals` a point belongs to
+    totals: jax.Array  # float [S], total weight of each group
+
+
+class Context(NamedTuple):
+    """What a generation is measured against; constant through a run, rebuilt from keys and disk.
+
+    `truth` and `reference` are parameter pytrees or None; `test` is held-out real data or None.
+    """
+
+    truth: Any
+    reference: Params  # the parameters of generation 0
+    test: Data
+
+
+class Moments(NamedTuple):
+    """Exact sampling of a data set's sufficient statistics, without drawing its points.
+
+    `draw(key, settings, params, num)` has the law of `of(points, mask)` for `num` points drawn by
+    `sample`; `num` may be traced, and 0. `merge(a, b)` are the statistics of the union.
+    `law(truth)` are the parameters equal to a known truth, or None where it is no such model.
+    `points(rng, statistics)` are points that have the statistics exactly, on the host.
+    """
+
+    draw: Callable[[Key, Settings, Params, jax.Array], Data]
+    of: Callable[[Data, jax.Array], Data]
+    merge: Callable[[Data, Data], Data]
+    law: Callable[[Any], Params | None]
+    points: Callable[[np.random.Generator, Data], np.ndarray] | None = None
+
+
+class Learner(NamedTuple):
+    """A model family: a substrate that can be fit to a pool and sampled from.
+
+    `init(key, settings, data) -> params` is where a fit may begin. A fit is
+    `fit_begin(key, settings, params, pool) -> fit_state`, then `num_steps` times
+    `fit_step(key, settings, fit_state, pool) -> (fit_state, info)` (one epoch; the whole fit where
+    it is closed-form or EM), then `fit_end(fit_state) -> (params, metrics)`.
+    `sample(key, settings, params, source, num) -> data` draws `num` points, `num` static; `source`
+    is the data that prompts, labels or designs the new points and may be ignored.
+    `measure(settings, params, context) -> metrics` compares with truth, test data and generation 0.
+
+    A metric named `degenerate` (bool) marks a legitimate but singular fit and becomes `status` 1.
+    """
+
+    init: Callable[[Key, Settings, Data], Params]
+    fit_begin: Callable[[Key, Settings, Params, Pool], Any]
+    fit_step: Callable[[Key, Settings, Any, Pool], tuple[Any, Metrics]]
+    fit_end: Callable[[Any], tuple[Params, Metrics]]
+    sample: Callable[[Key, Settings, Params, Data, int], Data]
+    measure: Callable[[Settings, Params, Context], Metrics]
+    num_steps: int = 1
+    moments: Moments | None = None
+    block: int = 1  # chains that share one vmapped call on a CPU
+
+
+class Mixture(NamedTuple):
+    """A Gaussian mixture; a Gaussian is one of one component.
+
+    Component k has covariance S_k R_k R_k^T S_k with S_k = diag(exp(log_scales[k])) and R_k lower
+    triangular with rows of length 1, so that scales survive float32 through thousands of
+    generations of collapse.
+    """
+
+    weights: jax.Array  # [K], sums to 1
+    means: jax.Array  # [K, D]
+    log_scales: jax.Array  # [K, D], log of each coordinate's standard deviation
+    factors: jax.Array  # [K, D, D], Cholesky factors of the correlation matrices

@@ -1,0 +1,177 @@
+"""One chain: a learner, a regime and real data folded into `init` and `step`, pure functions.
+
+`step` is `begin`, `num_steps` times `advance`, and `end`; a host that wants to show progress inside
+a long fit, or to cut it at an epoch, drives the three itself. The chains axis is added elsewhere.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ouroboros_jax.base import Learner, Metrics, Params, Pool
+from ouroboros_jax.data.base import RealData
+from ouroboros_jax.keys import stage_key
+from ouroboros_jax.memory import Capacity
+from ouroboros_jax.pools import Realisation
+from ouroboros_jax.regimes import Regime
+
+OK, DEGENERATE, FROZEN = 0, 1, 2  # values of the metric `status`
+
+
+class State(NamedTuple):
+    """What a chain needs for its next generation."""
+
+    generation: jax.Array  # int32 [], 0 is the fit to real data
+    params: Params
+    past: tuple[Params, ...]  # of the models before, newest first, as far as the regime reaches
+    memory: Any  # what the regime remembers of earlier data sets
+    frozen: jax.Array  # bool []
+
+
+class Fit(NamedTuple):
+    """A generation half-way through its fit."""
+
+    state: State  # of the generation before, with the memory of this one
+    pool: Pool
+    fit_state: Any
+
+
+class Chain(NamedTuple):
+    """Pure functions of one chain.
+
+    `key` is the chain's own key (`keys.chain_key`), the same at every generation; `table` the rows
+    of finite real data or None; `capacity` static sizes. `first` is the pool and the memory of
+    generation 0, `train` the pool generation `state.generation + 1` is fitted to, and the memory.
+    """
+
+    init: Callable[..., State]  # (key, settings, table, capacity): generation 0
+    step: Callable[..., tuple[State, Metrics]]  # (key, settings, state, context, table, capacity)
+    begin: Callable[..., Fit]  # (key, settings, state, table, capacity)
+    advance: Callable[..., tuple[Fit, Metrics]]  # (key, settings, fit, step)
+    end: Callable[..., tuple[State, Metrics]]  # (settings, fit, context)
+    first: Callable[..., tuple[Pool, Any]]  # (key, settings, table, capacity)
+    train: Callable[..., tuple[Pool, Any]]  # (key, settings, state, table, capacity)
+    measure: Callable[..., Metrics]  # (settings, params, context)
+
+
+def _is_broken(path, leaf: jax.Array) -> jax.Array:
+    """Whether a parameter is NaN or infinite; in a leaf named `log_...`, -inf is a zero's."""
+    name = jax.tree_util.keystr(path[-1:], simple=True)
+    if name.startswith("log_"):
+        return (jnp.isnan(leaf) | jnp.isposinf(leaf)).any()
+    return ~jnp.isfinite(leaf).all()
+
+
+def make_chain(
+    learner: Learner,
+    regime: Regime,
+    real: RealData,
+    realisation: Realisation,
+    *,
+    start: str = "previous",
+) -> Chain:
+    """The closed loop of one chain.
+
+    Args:
+      learner: how a generation is fitted and sampled.
+      regime: what it is fitted to.
+      real: the data generation 0 is fitted to.
+      realisation: how the regime's pool is held, see `pools.py`.
+      start: what a fit begins from: `previous` parameters, the `base` ones that generation 0 began
+        from, or `fresh` ones of this generation's own.
+    """
+    memory_kind = realisation.memory
+    begins = {
+        "previous": lambda key, settings, state, first: state.params,
+        "base": lambda key, settings, state, first: learner.init(
+            stage_key(key, "init", 0), settings, first()
+        ),
+        "fresh": lambda key, settings, state, first: learner.init(
+            stage_key(key, "init", state.generation + 1), settings, first()
+        ),
+    }
+    if start not in begins:
+        raise ValueError(f"start={start!r}: expected one of {sorted(begins)}.")
+
+    def begin_fit(key, settings, state, params, pool):
+        key_fit = stage_key(key, "fit", state.generation + 1)
+        return Fit(state, pool, learner.fit_begin(key_fit, settings, params, pool))
+
+    def advance(key, settings, fit, step):
+        generation = fit.state.generation + 1
+        key_step = jax.random.fold_in(stage_key(key, "fit", generation), step + 1)
+        fit_state, info = learner.fit_step(key_step, settings, fit.fit_state, fit.pool)
+        return fit._replace(fit_state=fit_state), info
+
+    def finish(fit):
+        params, info = learner.fit_end(fit.fit_state)
+        broken = [_is_broken(path, a) for path, a in jax.tree_util.tree_leaves_with_path(params)]
+        return params, info, fit.state.frozen | jnp.stack(broken).any()
+
+    def measured(settings, params, context, info, frozen):
+        metrics = learner.measure(settings, params, context) | info
+        degenerate = metrics.pop("degenerate", jnp.array(False))
+        for value in jax.tree.leaves(metrics):
+            degenerate |= jnp.isinf(value).any()
+        status = jnp.where(frozen, FROZEN, jnp.where(degenerate, DEGENERATE, OK))
+        return metrics | {"status": status.astype(jnp.int8)}
+
+    def end(settings, fit, context):
+        params, info, frozen = finish(fit)
+        before = fit.state
+        params = jax.tree.map(lambda a, b: jnp.where(frozen, a, b), before.params, params)
+        state = State(
+            before.generation + 1,
+            params,
+            (before.params, *before.past)[: len(before.past)],
+            before.memory,
+            frozen,
+        )
+        return state, measured(settings, params, context, info, frozen)
+
+    def all_steps(key, settings, fit):
+        if learner.num_steps == 1:
+            return advance(key, settings, fit, jnp.int32(0))[0]
+        return jax.lax.fori_loop(
+            0, learner.num_steps, lambda i, fit: advance(key, settings, fit, i)[0], fit
+        )
+
+    def first(key, settings, table, capacity: Capacity):
+        points = realisation.first(key, settings, table, capacity)
+        memory = memory_kind.add(memory_kind.empty(points, capacity), points, capacity)
+        return realisation.pool(key, settings, points, jnp.int32(0), capacity), memory
+
+    def init(key, settings, table, capacity: Capacity):
+        pool, memory = first(key, settings, table, capacity)
+        params = learner.init(stage_key(key, "init", 0), settings, pool.data)
+        state = State(jnp.int32(-1), params, (), memory, jnp.array(False))
+        fit = all_steps(key, settings, begin_fit(key, settings, state, params, pool))
+        params, info, frozen = finish(fit)
+        state = State(jnp.int32(0), params, (params,) * (regime.lags - 1), memory, frozen)
+        return state, info
+
+    def train(key, settings, state, table, capacity: Capacity):
+        generation = state.generation + 1
+        models = (state.params, *state.past)
+        points = realisation.draw(key, settings, models, table, generation, capacity)
+        memory = memory_kind.add(state.memory, points, capacity)
+        union = memory_kind.union(
+            memory, points, lambda: realisation.first(key, settings, table, capacity)
+        )
+        return realisation.pool(key, settings, union, generation, capacity), memory
+
+    def begin(key, settings, state, table, capacity: Capacity):
+        pool, memory = train(key, settings, state, table, capacity)
+        # Points of the real data set: unlike a pool's, none of their slots is empty.
+        params = begins[start](
+            key, settings, state, lambda: first(key, settings, table, capacity)[0].data
+        )
+        return begin_fit(key, settings, state._replace(memory=memory), params, pool)
+
+    def step(key, settings, state, context, table, capacity: Capacity):
+        fit = all_steps(key, settings, begin(key, settings, state, table, capacity))
+        return end(settings, fit, context)
+
+    return Chain(init, step, begin, advance, end, first, train, measured)

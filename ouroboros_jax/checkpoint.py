@@ -1,0 +1,99 @@
+"""Parameters on disk: the only file that knows Orbax.
+
+A `Steps` is a directory of numbered steps, each a few named trees of arrays. Trees go in as any
+pytree and come back as nested dicts and lists of NumPy arrays; `like` gives them their types back.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from orbax.checkpoint import v1 as ocp
+
+from ouroboros_jax.errors import UserError
+
+logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax logs every step otherwise
+logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # and a page for every damaged file
+
+
+class Damaged(UserError):
+    """Stored arrays that cannot be read back."""
+
+
+class Steps:
+    """Steps of a run, by number; all of them are kept, or only the `newest`.
+
+    A step is whole or absent: Orbax writes under a temporary name and renames.
+    """
+
+    def __init__(self, path: Path, *, only_newest: bool = False):
+        training = ocp.training
+        self.path = Path(path)
+        keep = training.preservation_policies.LatestN(1) if only_newest else None
+        # The default decision would skip a save while another is under way.
+        every = training.save_decision_policies.FixedIntervalPolicy(1)
+        self._orbax = training.Checkpointer(
+            self.path.absolute(), save_decision_policy=every, preservation_policy=keep
+        )
+
+    def steps(self) -> list[int]:
+        """Numbers of the stored steps, ascending."""
+        return sorted(checkpoint.step for checkpoint in self._orbax.checkpoints)
+
+    def save(self, step: int, **trees: Any) -> None:
+        """Store `trees`, host or device arrays, as step `step`; returns when it is on disk."""
+        self._orbax.save_checkpointables(step, jax.tree.map(np.asarray, plain(trees)))
+
+    def load(self, step: int, name: str) -> Any:
+        """The tree `name` of a step, nested dicts and lists of NumPy arrays.
+
+        Raises:
+          Damaged: where the files of the step cannot be read.
+        """
+        try:
+            leaves = self._orbax.checkpointables_metadata(step).metadata[name]
+            target = jax.tree.map(lambda m: np.empty(m.shape, m.dtype), leaves)
+            tree = self._orbax.load_checkpointables(step, {name: target})[name]
+        except Exception as error:  # Orbax and TensorStore raise many kinds
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
+            raise Damaged(f"{self.path / str(step)} is damaged: {reason}") from error
+        shapes = jax.tree.map(lambda a, b: a.shape == b.shape, tree, target)
+        if not all(jax.tree.leaves(shapes)):
+            raise Damaged(f"{self.path / str(step)} is damaged: {name} has other shapes than said")
+        return tree
+
+    def drop_after(self, step: int) -> None:
+        """Delete the steps newer than `step`."""
+        for newer in self.steps():
+            if newer > step:
+                self._orbax.delete(newer)
+
+    def close(self) -> None:
+        """Wait for what is under way."""
+        self._orbax.close()
+
+
+def plain(tree: Any) -> Any:
+    """NamedTuples as dicts, tuples as lists; leaves as they are."""
+    if hasattr(tree, "_fields"):
+        return {name: plain(value) for name, value in zip(tree._fields, tree, strict=True)}
+    if isinstance(tree, dict):
+        return {name: plain(value) for name, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [plain(value) for value in tree]
+    return tree
+
+
+def like(template: Any, tree: Any) -> Any:
+    """The inverse of `plain`: `tree` in the types of `template`."""
+    if hasattr(template, "_fields"):
+        return type(template)(
+            *(like(value, tree[n]) for n, value in zip(template._fields, template, strict=True))
+        )
+    if isinstance(template, dict):
+        return {name: like(value, tree[name]) for name, value in template.items()}
+    if isinstance(template, list | tuple):
+        return type(template)(like(a, b) for a, b in zip(template, tree, strict=True))
+    return tree

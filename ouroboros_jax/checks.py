@@ -1,0 +1,115 @@
+"""Whether a config's values go together: its sweep, its schedules over the generations, its names.
+
+What one value may be is in `settings/values.py`; what a learner, regime or data set asks of the
+other settings is the `check` of its entry in `settings/`.
+"""
+
+import itertools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ouroboros_jax.errors import UserError
+from ouroboros_jax.registry import SECTIONS, Point, find, settings_of, unknown_field
+from ouroboros_jax.schedule import extremes
+from ouroboros_jax.settings.counts import check_enough_points
+from ouroboros_jax.settings.values import check_value, describe_number, in_range
+
+
+def check_point(point: Point) -> None:
+    """All cross-checks of a point: schedules over its generations, and what goes with what.
+
+    Raises:
+      UserError: one sentence.
+    """
+    settings = settings_of(point)
+    for path, value in point.items():
+        if isinstance(value, str) and settings[path].is_scheduled and "(" in value:
+            low, first, high, last = extremes(value, point["generations"])
+            for bound, generation in ((low, first), (high, last)):
+                if int in settings[path].types:
+                    bound = math.floor(bound + 0.5) if math.isfinite(bound) else bound
+                if not in_range(settings[path], bound):
+                    raise UserError(
+                        f"{path}={value} is {bound:g} at generation {generation}: expected "
+                        f"{describe_number(settings[path], bound)}"
+                    )
+    check_enough_points(point, 2, "a generation needs at least 2 points")
+    for section in SECTIONS:
+        find(section, point[f"{section}.name"]).check(point)
+
+
+def check_sweep(point: Point) -> dict[str, Any]:
+    """`point["sweep"]` in its plain form: tuples of checked values, an int under `seed` as it is.
+
+    Where a name is swept, a value has to suit every learner, regime and data set of the sweep.
+    """
+    sweep = point["sweep"]
+    lists = {path: _swept_values(path, values) for path, values in sweep.items()}
+    lengths = {path: v if isinstance(v, int) else len(v) for path, v in lists.items()}
+    if point["sweep_mode"] == "zip" and len(set(lengths.values())) > 1:
+        text = ", ".join(f"{path} {length}" for path, length in lengths.items())
+        raise UserError(f"sweep_mode='zip' needs lists of one length, not {text}")
+    is_product = point["sweep_mode"] == "product"
+    total = math.prod(lengths.values()) if is_product else max(lengths.values(), default=1)
+    if total > point["sweep_limit"]:
+        raise UserError(
+            f"the sweep has {total:,} combinations, more than sweep_limit={point['sweep_limit']:,}"
+            f": shorten it, or raise the limit with --config.sweep_limit={total}"
+        )
+    named = [point | names for names in name_combinations(lists, point["sweep_mode"])]
+    settings = [settings_of(other) for other in named]
+    checked = {}
+    for path, values in lists.items():
+        for other, known in zip(named, settings, strict=True):
+            if path not in known:
+                error = unknown_field(path, other)
+                raise UserError(f"sweep: {error}")
+            if not known[path].swept:
+                raise UserError(
+                    f"sweep over {path!r}: a run has one value of it; what can be swept is seed, "
+                    "num_samples and every setting of learner, regime, sampler and data"
+                )
+        if isinstance(values, int):
+            last = point["seed"] + values - 1
+            check_value("seed", settings[0]["seed"], last)
+            checked[path] = values
+            continue
+        for known in {id(known[path]): known[path] for known in reversed(settings)}.values():
+            checked[path] = tuple(check_value(path, known, value) for value in values)
+        if is_product and len(set(checked[path])) < len(values):
+            twice = next(v for v in checked[path] if checked[path].count(v) > 1)
+            raise UserError(f"sweep: the list of {path} holds {twice!r} twice")
+    if not is_product and lists and len(set(zip(*swept_lists(checked), strict=True))) < total:
+        raise UserError("sweep: two combinations are the same under sweep_mode='zip'")
+    return checked
+
+
+def swept_lists(sweep: Mapping[str, Any]) -> list[Any]:
+    """The swept lists, a number of seeds as that many."""
+    return [range(values) if isinstance(values, int) else values for values in sweep.values()]
+
+
+def _swept_values(path: str, values: Any) -> tuple[Any, ...] | int:
+    if isinstance(values, np.ndarray):
+        values = values.tolist()
+    if path == "seed" and isinstance(values, int) and not isinstance(values, bool):
+        if values < 1:
+            raise UserError(f"sweep: seed={values} is not a number of seeds of at least 1")
+        return values
+    if not isinstance(values, list | tuple | range):
+        also = " or a number of seeds" if path == "seed" else ""
+        raise UserError(f"sweep: {path}={values!r} is not a list of values{also}")
+    if not len(values):
+        raise UserError(f"sweep: the list of {path} is empty: expected at least one value")
+    return tuple(values)
+
+
+def name_combinations(sweep: Mapping[str, Any], mode: str) -> list[dict[str, str]]:
+    """Every combination that occurs of the swept names of learner, regime and data, once."""
+    paths = [f"{section}.name" for section in SECTIONS if f"{section}.name" in sweep]
+    lists = [sweep[path] for path in paths]
+    rows = itertools.product(*lists) if mode == "product" or not lists else zip(*lists, strict=True)
+    return [dict(zip(paths, row, strict=True)) for row in dict.fromkeys(rows)]

@@ -1,0 +1,193 @@
+"""Which verbs and flags there are, and what a command line says in them."""
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from absl import flags
+
+from ouroboros_jax.errors import UserError, listed, nearest
+from ouroboros_jax.settings.values import parse_text
+
+
+class Flag(NamedTuple):
+    kind: type
+    default: Any
+    help: str
+
+
+class Verb(NamedTuple):
+    help: str
+    flags: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+
+
+FLAGS = {
+    "config": Flag(
+        str,
+        None,
+        "what to run: a file or a packaged name, gmm or configs/gmm.py:iris; "
+        "--config.<setting>=<value> changes a setting",
+    ),
+    "workdir": Flag(str, None, "the run's directory; by default runs/<config name>-<timestamp>"),
+    "dry_run": Flag(bool, False, "print shapes, compilations, disk and memory, and run nothing"),
+    "time": Flag(bool, False, "with --dry_run: time one segment and estimate the whole"),
+    "devices": Flag(int, None, "number of CPU devices; by default one a core"),
+    "generation": Flag(int, None, "which generation; 0 is the fit to real data"),
+    "chain": Flag(int, 0, "which chain"),
+    "num_samples": Flag(int, 64, "how many points to draw"),
+    "seed": Flag(int, 0, "seed of the draw"),
+    "out": Flag(str, None, "where to write"),
+    "name": Flag(str, "evaluation", "name of the evaluation"),
+    "data": Flag(str, None, "data to score on: iris, wine, digits, or a .npy or .csv file"),
+    "help": Flag(bool, False, "print this and exit; with --config, every setting too"),
+}
+VERBS = {
+    "run": Verb(
+        "run a config, or resume what was cut off (no verb means run)",
+        ("config", "workdir", "dry_run", "time", "devices"),
+    ),
+    "sample": Verb(
+        "draw from a stored generation into a .npz, .npy or .csv file",
+        ("workdir", "generation", "chain", "num_samples", "seed", "out", "devices"),
+        ("workdir", "generation", "out"),
+    ),
+    "evaluate": Verb(
+        "score stored generations on data, into evaluations/<name>.nc",
+        ("workdir", "name", "data", "devices"),
+        ("workdir", "data"),
+    ),
+    "figures": Verb("draw a run's figures again", ("config", "workdir", "devices"), ("workdir",)),
+    "export": Verb(
+        "write a stored generation in its family's own layout",
+        ("workdir", "generation", "chain", "out", "devices"),
+        ("workdir", "generation", "out"),
+    ),
+}
+
+
+class Command(NamedTuple):
+    """A parsed command line."""
+
+    verb: str
+    flags: dict[str, Any]
+    overrides: dict[str, Any]  # by dotted path, as written after --config.
+
+
+def program_name() -> str:
+    """What a command line begins with: `python launch.py`, or `ouroboros` where it is installed."""
+    name = Path(sys.argv[0]).name
+    return f"python {name}" if name.endswith(".py") else name or "ouroboros"
+
+
+def parse(argv: Sequence[str]) -> Command:
+    """The verb, flags and config overrides of a command line.
+
+    Raises:
+      UserError: an unknown verb or flag, a flag of another verb, a value of the wrong type.
+    """
+    rest, overrides = _config_flags(argv)
+    for word in rest:
+        if match := re.match(r"--?(flagfile|undefok)\b", word):  # absl's own, of no use here
+            raise UserError(f"there is no flag --{match[1]}")
+    values = _flag_values()
+    try:
+        words = values(["launch.py", *rest])[1:]
+    except flags.UnrecognizedFlagError as error:
+        known = {f"--{name}" for name in FLAGS}
+        raise UserError(
+            f"there is no flag --{error.flagname}{nearest('--' + error.flagname, known)}"
+        ) from None
+    except flags.IllegalFlagValueError as error:
+        raise UserError(_illegal_value(str(error))) from None
+    except flags.Error as error:
+        name = re.search(r"--?(\w+)", str(error))
+        if name and name[1] in FLAGS:
+            raise UserError(_needs_value(name[1])) from None
+        raise UserError(str(error)) from None
+    verb = words[0] if words else "run"
+    if verb not in VERBS:
+        raise UserError(
+            f"there is no verb {verb!r}: expected {listed(VERBS)}{nearest(verb, VERBS)}"
+        )
+    if len(words) > 1:
+        raise UserError(f"{words[1]!r} is one word too many after {verb}: flags begin with --")
+    given = {name for name in FLAGS if values[name].present}
+    for name in sorted(given - {"help"} - set(VERBS[verb].flags)):
+        takes = listed(f"--{own}" for own in VERBS[verb].flags)
+        raise UserError(f"{verb} takes no --{name}: it takes {takes}")
+    if overrides and "config" not in VERBS[verb].flags:
+        raise UserError(
+            f"{verb} takes no --config.{next(iter(overrides))}: a run's config is fixed"
+        )
+    chosen = {name: values[name].value for name in FLAGS}
+    for name, value in chosen.items():
+        if value == "":
+            raise UserError(_needs_value(name))
+    if not chosen["help"]:
+        for name in VERBS[verb].needs:
+            if chosen[name] is None:
+                raise UserError(f"{verb} needs --{name}: {FLAGS[name].help}")
+        if chosen["time"] and not chosen["dry_run"]:
+            raise UserError(
+                "--time goes with --dry_run: it times one segment and runs nothing more"
+            )
+    return Command(verb, chosen, overrides)
+
+
+def _config_flags(argv: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+    """Split off `--config.path=value`, `--config.path value`, and `--config.path` for True."""
+    rest: list[str] = []
+    overrides: dict[str, Any] = {}
+    words = list(argv)
+    while words:
+        word = words.pop(0)
+        match = re.match(r"--?(no)?config\.([^=]*)(=(.*))?$", word, re.DOTALL)
+        if match is None:
+            rest.append(word)
+            continue
+        negated, path, has_value, text = match.groups()
+        if negated:
+            value: Any = False
+        elif has_value:
+            value = parse_text(text)
+        elif words and not re.match(r"--?[A-Za-z]", words[0]):
+            value = parse_text(words.pop(0))
+        else:
+            value = True
+        if not path:
+            raise UserError(f"{word} names no setting: expected --config.<setting>=<value>")
+        overrides[path] = value
+    return rest, overrides
+
+
+def _flag_values() -> flags.FlagValues:
+    values = flags.FlagValues()
+    for name, flag in FLAGS.items():
+        if flag.kind is bool:
+            short = "h" if name == "help" else None
+            flags.DEFINE_boolean(name, flag.default, flag.help, values, short_name=short)
+        elif flag.kind is int:
+            low = 1 if name in ("num_samples", "devices") else 0
+            flags.DEFINE_integer(name, flag.default, flag.help, low, flag_values=values)
+        else:
+            flags.DEFINE_string(name, flag.default, flag.help, values)
+    values.set_gnu_getopt(True)
+    return values
+
+
+def _needs_value(name: str) -> str:
+    return f"--{name} needs a value: {FLAGS[name].help.partition(';')[0]}"
+
+
+def _illegal_value(message: str) -> str:
+    match = re.match(r"flag --(\w+)=(.*?): ", message, re.DOTALL)
+    if match is None:
+        return message
+    name, value = match.groups()
+    if FLAGS[name].kind is bool:
+        return f"--{name}={value} is not true or false"
+    low = 1 if name in ("num_samples", "devices") else 0
+    return f"--{name}={value} is not a whole number of at least {low}"

@@ -1,0 +1,267 @@
+"""What each verb does, and what they share: the backend, workdirs, stored runs."""
+
+import os
+import re
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from ouroboros_jax.cli.command import Command, program_name
+from ouroboros_jax.config import apply, from_json, load_config
+from ouroboros_jax.config_files import find_config, packaged_configs
+from ouroboros_jax.errors import UserError, listed, nearest
+from ouroboros_jax.registry import RUN
+from ouroboros_jax.sweep import expand
+
+OUT_SUFFIXES = (".npz", ".npy", ".csv")
+
+
+def run(command: Command) -> int:
+    """Run or resume, and say how to go on if interrupted."""
+    workdir = command.flags["workdir"]
+    if workdir is not None:
+        check_workdir(Path(workdir))
+    config, label = _config_of(command)
+    groups = expand(config)  # every sentence about the config, before jax is imported
+    del groups
+    if command.flags["dry_run"]:
+        start_backend(command.flags["devices"])
+        from ouroboros_jax.dryrun import dry_run
+
+        print(dry_run(config, timed=command.flags["time"]))
+        return 0
+    if workdir is None:
+        workdir = str(default_workdir(label))
+    print(f"workdir {workdir}", flush=True)
+    try:
+        start_backend(command.flags["devices"])
+        from ouroboros_jax import experiment
+
+        experiment.run(config, workdir=workdir, name=label, progress=True)
+    except KeyboardInterrupt:
+        print(f"\n{_interrupted(Path(workdir), command)}", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _interrupted(workdir: Path, command: Command) -> str:
+    """How far an interrupted run came, and the command that goes on with it."""
+    if not _stored_config(workdir).is_file():
+        given = [f"--config={command.flags['config']}"] if command.flags["config"] else []
+        given += [f"--config.{path}={value}" for path, value in command.overrides.items()]
+        again = shlex.join([*given, f"--workdir={workdir}"])
+        return (
+            f"interrupted before the first generation; start again with: {program_name()} {again}"
+        )
+    from ouroboros_jax.results import open_run
+
+    reached = open_run(workdir).generation
+    where = "before the first generation" if reached < 0 else f"after generation {reached}"
+    return (
+        f"interrupted {where}; what is there can be opened and plotted; resume with: "
+        f"{program_name()} {shlex.join([f'--workdir={workdir}'])}"
+    )
+
+
+def sample(command: Command) -> int:
+    """Draw points of one stored generation and write them."""
+    import numpy as np
+
+    out = Path(command.flags["out"])
+    if out.suffix not in OUT_SUFFIXES:
+        raise UserError(f"--out={out} does not end in {', '.join(OUT_SUFFIXES)}")
+    for folder in out.absolute().parents:
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"--out={out}: {folder} is a file, expected a folder to write to")
+    if out.is_dir():
+        raise UserError(f"--out={out} is a folder: expected a file name")
+    opened = _open_run(command)
+    data = opened.sample(
+        generation=command.flags["generation"],
+        chain=command.flags["chain"],
+        num_samples=command.flags["num_samples"],
+        seed=command.flags["seed"],
+    )
+    arrays = _arrays(data)
+    if out.suffix != ".npz" and len(arrays) > 1:
+        raise UserError(f"--out={out}: samples of {listed(arrays)} need a .npz file")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.partial")
+    first = next(iter(arrays.values()))
+    with partial.open("wb") as stream:
+        if out.suffix == ".npz":
+            np.savez(stream, **arrays)
+        elif out.suffix == ".npy":
+            np.save(stream, first)
+        else:
+            np.savetxt(stream, first.reshape(len(first), -1), delimiter=",", fmt="%.9g")
+    partial.replace(out)
+    shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+    print(f"wrote {out}: {shapes}")
+    return 0
+
+
+def evaluate(command: Command) -> int:
+    """Score stored generations on other data."""
+    opened = _open_run(command)
+    from ouroboros_jax.evaluate import METRIC
+    from ouroboros_jax.evaluate import evaluate as score
+
+    scores, path = score(opened, command.flags["data"], command.flags["name"])
+    mean = scores[METRIC].mean("chain", skipna=True)
+    first, last = (float(mean[g]) for g in (0, -1))
+    print(f"{METRIC}: {first:.4g} at generation 0, {last:.4g} at {scores.generation.size - 1}")
+    print(f"wrote {path}")
+    return 0
+
+
+def figures(command: Command) -> int:
+    """Draw a run's figures again."""
+    for path in command.overrides:
+        if not path.startswith("figures."):
+            known = [path for path in RUN if path.startswith("figures.")]
+            raise UserError(
+                f"figures takes no --config.{path}: of a finished run only {listed(known)} can "
+                "change"
+            )
+    if command.flags["config"]:
+        raise UserError("figures takes no --config: the run's own is in its workdir")
+    opened = _open_run(command)
+    changed = apply(opened.config, command.overrides)
+    with opened.config.unlocked():
+        opened.config.figures = changed.figures
+    from ouroboros_jax import figures as drawing
+
+    drawing.draw(opened)
+    print(f"figures in {Path(command.flags['workdir']) / 'figures'}")
+    return 0
+
+
+def export(command: Command) -> int:
+    """Write one stored generation in the layout of its family."""
+    opened = _open_run(command)
+    if not hasattr(opened, "export"):
+        raise UserError(
+            f"export writes language models, and the learner of this run is {_learner(opened)!r}: "
+            "sample and run.params() give its points and parameters"
+        )
+    chosen = {name: command.flags[name] for name in ("generation", "chain", "out")}
+    opened.export(**chosen)
+    print(f"wrote {command.flags['out']}")
+    return 0
+
+
+RUNNERS = {
+    "run": run,
+    "sample": sample,
+    "evaluate": evaluate,
+    "figures": figures,
+    "export": export,
+}
+
+
+# What verbs share
+
+
+def start_backend(devices: int | None) -> None:
+    """Import jax and set the number of CPU devices, which can be done only before its first use."""
+    import jax
+
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:
+        jax.config.update("jax_num_cpu_devices", devices or available or 1)
+    except RuntimeError:  # the backend is already in use, as when `main` is called from Python
+        if devices is not None and len(jax.devices("cpu")) != devices:
+            raise UserError(
+                f"--devices={devices} comes too late: jax already runs with "
+                f"{len(jax.devices('cpu'))} CPU devices in this process"
+            ) from None
+
+
+def check_workdir(path: Path) -> None:
+    """Refuse a workdir that cannot hold a run.
+
+    Raises:
+      UserError: it is a file, or cannot be written to.
+    """
+    where = path
+    while not where.exists() and where != where.parent:
+        where = where.parent
+    if not where.is_dir():
+        raise UserError(f"--workdir={path}: {where} is a file, expected a folder to write to")
+    if not os.access(where, os.W_OK | os.X_OK):
+        raise UserError(f"--workdir={path}: {where} cannot be written to")
+
+
+def default_workdir(label: str) -> Path:
+    """runs/<config name>-<timestamp>, one that is not there yet."""
+    stem = re.sub(r"[^\w.-]+", "-", label).strip("-")
+    path = Path("runs") / f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    number = 2
+    while path.exists():
+        path = path.with_name(f"{path.name.partition('_')[0]}_{number}")
+        number += 1
+    return path
+
+
+def _config_of(command: Command) -> tuple[ConfigDict, str]:
+    """The config a command runs, and the name it goes by."""
+    name, workdir = command.flags["config"], command.flags["workdir"]
+    if name is not None:
+        path, variant = find_config(name)
+        config = load_config(name, command.overrides)
+        return config, f"{path.stem}:{variant}" if variant else path.stem
+    if workdir is None:
+        packaged = ", ".join(packaged_configs())
+        raise UserError(
+            f"what is to run? --config={packaged} or a file of your own, or --workdir of a run to "
+            "resume; --help says more"
+        )
+    path = _stored_config(Path(workdir))
+    if not path.is_file():
+        raise UserError(
+            f"--workdir={workdir} holds no run to resume (no config.json): add --config"
+        )
+    try:
+        config = from_json(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as a config: {error}") from None
+    return apply(config, command.overrides), Path(workdir).name
+
+
+def _stored_config(workdir: Path) -> Path:
+    return workdir / "config.json"
+
+
+def _open_run(command: Command) -> Any:
+    """The run in a workdir; that it holds one is checked before jax is imported."""
+    workdir = Path(command.flags["workdir"])
+    if not _stored_config(workdir).is_file():
+        what = "is not there" if not workdir.exists() else "holds no run (no config.json)"
+        beside = workdir.parent.glob("*/config.json") if workdir.parent.is_dir() else []
+        near = nearest(workdir, [path.parent for path in beside])
+        raise UserError(f"--workdir={workdir} {what}{near}")
+    start_backend(command.flags["devices"])
+    from ouroboros_jax.results import open_run
+
+    return open_run(str(workdir))
+
+
+def _arrays(data: Any) -> dict[str, Any]:
+    """Samples as named arrays: the fields of a dict or tuple, or else `data`."""
+    import numpy as np
+
+    if isinstance(data, dict):
+        return {name: np.asarray(value) for name, value in data.items()}
+    if isinstance(data, tuple):
+        names = getattr(data, "_fields", None) or [f"data{i}" for i in range(len(data))]
+        return {name: np.asarray(value) for name, value in zip(names, data, strict=True)}
+    return {"data": np.asarray(data)}
+
+
+def _learner(opened: Any) -> str:
+    return opened.config.learner.name

@@ -1,0 +1,236 @@
+"""What real data is: a law that can be drawn from, or finite rows that all chains share.
+
+`law` and `finite` build the two kinds. Finite rows are split once into training and held-out rows,
+held outside the chains' state, and drawn without replacement.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ouroboros_jax.base import Data, Key, Mixture, Settings
+from ouroboros_jax.errors import UserError
+
+SPLIT_SEED = 20240724  # of the one shuffle that parts training from held-out rows
+LARGEST = float(np.finfo(np.float32).max)
+
+
+class RealData(NamedTuple):
+    """Real data as a value: finite rows held once, or a law that can be drawn from.
+
+    `draw(key, settings, table, num)` gives `num` points of one chain; it is pure, `num` is static
+    and `table` is the field of that name, handed over so that a compiled program holds it once.
+    The first m of the points are what `draw` gives for `num` = m with the same key, and of finite
+    rows no N in succession hold one twice, so a caller may draw up to a capacity and use a part.
+    """
+
+    draw: Callable[[Key, Settings, Data, int], Data]
+    truth: Callable[[Settings], Mixture] | None  # the law of one chain; None where unknown
+    table: Data  # numpy arrays [N, ...] shared by all chains; None for a law
+    test: Data  # held-out rows, numpy, possibly none of them [0, ...]; None for a law: draw some
+    name: str
+    origin: str  # where it came from, for the record
+    sha256: str  # of the rows before scaling, training then held-out; of a law's definition
+    shape: Any  # of one point; a pytree of tuples where a point is a pytree
+    dtype: Any = "float"  # likewise; "float" is the run's own, float32 or float64
+
+    @property
+    def num_rows(self) -> int | None:
+        """Rows there are to train on; None where points are drawn from a law."""
+        return None if self.table is None else len(jax.tree.leaves(self.table)[0])
+
+    @property
+    def num_features(self) -> int:
+        """Numbers in one point, D."""
+        shapes = jax.tree.leaves(self.shape, is_leaf=lambda leaf: isinstance(leaf, tuple))
+        return sum(math.prod(shape) for shape in shapes)
+
+
+def law(
+    name: str,
+    draw: Callable[[Key, Settings, int], Data],
+    *,
+    shape: tuple[int, ...],
+    truth: Callable[[Settings], Mixture] | None = None,
+    definition: Any = None,
+    origin: str = "synthetic",
+) -> RealData:
+    """A law as real data, drawn anew for each chain by `draw(key, settings, num)`.
+
+    `definition` is what tells this law from another of its name, as plain JSON: a run is resumed
+    only where it is the same.
+    """
+    text = json.dumps([name, shape, definition], sort_keys=True)
+    return RealData(
+        draw=lambda key, settings, table, num: draw(key, settings, num),
+        truth=truth,
+        table=None,
+        test=None,
+        name=name,
+        origin=origin,
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
+        shape=shape,
+    )
+
+
+def finite(
+    name: str,
+    rows: np.ndarray,
+    *,
+    origin: str,
+    num_test: int | None = None,
+    test_fraction: float = 0.2,
+    standardize: bool = False,
+) -> RealData:
+    """Rows `[N, D]` as real data, some of them held out.
+
+    The split is one fixed shuffle: `num_test` rows, or else round_half_up(test_fraction * N), are
+    held out, the same in every run and for every seed. `standardize` subtracts the training rows'
+    mean and divides by their standard deviation (by N, not N - 1; a constant feature is only
+    centred), in float64.
+
+    Raises:
+      UserError: for a negative count, a fraction outside [0, 1), or fewer than 2 rows left.
+    """
+    if not 0 <= test_fraction < 1:
+        raise UserError(
+            f"data.test_fraction is {test_fraction}, expected at least 0 and less than 1"
+        )
+    if num_test is None:
+        num_test = math.floor(test_fraction * len(rows) + 0.5)
+    if num_test < 0:
+        raise UserError(f"data.num_test is {num_test}, expected at least 0")
+    if len(rows) - num_test < 2:
+        raise UserError(
+            f"{name} has {len(rows)} rows and {num_test} are to be held out for testing, "
+            "expected at least 2 left to train on"
+        )
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(rows))
+    test, table = rows[order[:num_test]], rows[order[num_test:]]
+    sha256 = hash_rows(table, test)
+    if standardize:
+        wide = table.astype(np.float64)
+        mean, scale = wide.mean(0, keepdims=True), wide.std(0, keepdims=True)
+        scale = np.where(np.ptp(wide, axis=0, keepdims=True) > 0, scale, 1.0)
+        table, test = (wide - mean) / scale, (test.astype(np.float64) - mean) / scale
+    return RealData(
+        draw=subset,
+        truth=None,
+        table=table,
+        test=test,
+        name=name,
+        origin=origin,
+        sha256=sha256,
+        shape=rows.shape[1:],
+    )
+
+
+def subset(key: Key, settings: Settings, table: Data, num: int) -> Data:
+    """`num` rows of `table` without replacement, in random order; all of them where `num` is N.
+
+    Every ordered choice is equally likely (to within ties of float32 scores, about N / 2^24 of a
+    place), and the first m rows are those of a draw of m. Rows past N, for callers that draw
+    up to a capacity, begin the same order again.
+    """
+    del settings
+    table = jax.tree.map(jnp.asarray, table)
+    size = jax.tree.leaves(table)[0].shape[0]
+    scores = jax.random.uniform(key, (size,), jnp.float32)
+    _, order = jax.lax.top_k(scores, min(num, size))
+    if num > size:
+        order = order[jnp.arange(num) % size]
+    return jax.tree.map(lambda rows: _as_float(rows[order]), table)
+
+
+def check_counts(real: RealData, *, num_data: int, num_real: int = 0) -> None:
+    """Refuse counts that the real data cannot serve.
+
+    Args:
+      real: the real data.
+      num_data: points of the real data set of generation 0.
+      num_real: the most fresh real points that a later generation asks for.
+
+    Raises:
+      UserError: in one sentence, naming the count and what there is.
+    """
+    if num_data < 2:
+        raise UserError(f"data.num_samples is {num_data}, expected at least 2 real points")
+    if real.num_rows is None:
+        return
+    held = len(jax.tree.leaves(real.test)[0]) if real.test is not None else 0
+    has = f"{real.name} has {real.num_rows} rows to train on"
+    has += f" ({held} more are held out for testing)" if held else ""
+    if num_data > real.num_rows:
+        raise UserError(
+            f"{num_data} real points were asked for, but {has}: "
+            f"set data.num_samples to {real.num_rows} or fewer"
+        )
+    if num_real > real.num_rows:
+        raise UserError(
+            f"{num_real} fresh real points a generation were asked for, but {has}: "
+            "lower num_samples or the share of real data"
+        )
+
+
+def check_rows(rows: np.ndarray, name: str, place: Callable[[int, int], str]) -> np.ndarray:
+    """Rows `[N, D]` of finite floats from an array of numbers; 1-D arrays become `[N, 1]`.
+
+    Args:
+      rows: any array.
+      name: what to call it in a refusal.
+      place: words for a (row, column), both from 0.
+
+    Raises:
+      UserError: for rows that are not numbers, not a table, too few or not finite.
+    """
+    if rows.dtype.kind not in "biuf":
+        raise UserError(f"{name} holds values of type {rows.dtype}, expected real numbers")
+    if rows.ndim not in (1, 2):
+        raise UserError(
+            f"{name} holds an array of shape {rows.shape}, expected [points] or [points, features]"
+        )
+    if rows.size == 0:
+        raise UserError(f"{name} is empty (shape {rows.shape}), expected at least 2 rows")
+    rows = rows.reshape(len(rows), -1)
+    if len(rows) < 2:
+        raise UserError(f"{name} has 1 row, expected at least 2")
+    exact = rows.itemsize < 4 or (rows.dtype.kind == "f" and rows.itemsize == 4)
+    rows = rows.astype(np.float32 if exact else np.float64, copy=False)
+    bad = ~np.isfinite(rows)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        count = int(bad.sum())
+        values = "missing or non-finite value" + ("s" if count > 1 else "")
+        raise UserError(
+            f"{name} holds {count} {values} (NaN or infinity), "
+            f"the first at {place(int(row), int(column))}, expected finite numbers"
+        )
+    bad = np.abs(rows) > LARGEST
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise UserError(
+            f"{name} holds {rows[row, column]:.3g} at {place(int(row), int(column))}, "
+            f"expected numbers within float32's range of {LARGEST:.2g}"
+        )
+    return rows
+
+
+def hash_rows(*arrays: np.ndarray) -> str:
+    """SHA-256 of arrays: shape, type and little-endian bytes of each, in C order."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+        digest.update(f"{plain.dtype.str}{plain.shape}".encode())
+        digest.update(plain.tobytes())
+    return digest.hexdigest()
+
+
+def _as_float(rows: jax.Array) -> jax.Array:
+    is_float = jnp.issubdtype(rows.dtype, jnp.floating)
+    return rows.astype(jnp.result_type(float)) if is_float else rows

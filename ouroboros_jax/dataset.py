@@ -1,0 +1,230 @@
+"""metrics.nc: every chain's metrics as one `xarray.Dataset`, dims (chain, generation, ...).
+
+Groups of chains with arrays of other shapes, and chains that have not come as far, are padded with
+NaN. Importing xarray takes pandas' second or more, so it waits inside the functions.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ouroboros_jax.metrics.names import NAMES, ONCE, name_of
+from ouroboros_jax.registry import Point, settings_of
+from ouroboros_jax.sweep import Group
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Part = Mapping[str, np.ndarray]  # a group's metrics, [generations done, C, ...]
+
+STATUSES = ("ok", "degenerate", "frozen")
+NOT_REACHED = -1  # the status of a generation that is still to come
+LOG_METRICS = ("log_det_covariance", "test_log_likelihood")  # shares of their exponentials
+RESERVED = (
+    *("chain", "generation", "feature", "component", "threshold"),
+    *("seed", "replicate", "group"),
+)
+CHUNK = 2**20  # bytes
+MOSTLY = 0.25  # share of NaN from which floats are worth compressing
+
+
+def assemble(
+    groups: Sequence[Group], parts: Sequence[Part], config_point: Point, attrs: Mapping[str, Any]
+) -> "xr.Dataset":
+    """The metrics of a run, finished or not.
+
+    Args:
+      groups: the run's groups of chains; the `chain` axis goes through them in turn.
+      parts: of every group its metrics by name, `[generations done, C, ...]`; empty where it has
+        not begun.
+      config_point: the run's flat settings, for `generations` and `collapse.*`.
+      attrs: what is said about the whole; what NetCDF cannot hold is written as JSON.
+
+    Returns:
+      Variables (chain, generation, ...) with units and long names; along `chain` the coordinates
+      `seed`, `replicate`, every swept setting under its path and, where there are several groups,
+      `group`. `status` is -1 where a generation was not reached.
+    """
+    import xarray as xr
+
+    done = [len(next(iter(part.values()))) if part else 0 for part in parts]
+    total = max(config_point["generations"] + 1, *done)
+    stops = np.cumsum([group.num_chains for group in groups])
+    places = [slice(b - g.num_chains, b) for g, b in zip(groups, stops.tolist(), strict=True)]
+    variables = {}
+    for name in dict.fromkeys(name for part in parts for name in part):
+        arrays = [part.get(name) for part in parts]
+        values = _pad(arrays, places, total, NOT_REACHED if name == "status" else None)
+        dims = ("chain", "generation", *_dims(name, values.ndim - 2))
+        variables[_allowed(name)] = (dims, values, _attrs(name))
+    for kind, values in _collapse(variables, config_point):
+        variables[kind] = values
+    coords = _coords(groups, config_point) | {
+        "generation": (
+            "generation",
+            np.arange(total),
+            {"long_name": "generation, 0 being the fit to real data", "units": "1"},
+        )
+    }
+    if "time_to_collapse" in variables:
+        coords["threshold"] = (
+            "threshold",
+            np.array(config_point["collapse.thresholds"], np.float64),
+            {"long_name": "share of the original counted as collapsed", "units": "1"},
+        )
+    return xr.Dataset(variables, coords, {key: _storable(v) for key, v in attrs.items()})
+
+
+def write(dataset: "xr.Dataset", path: Path) -> None:
+    """Replace a NetCDF4 file by the dataset, whole or not at all."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.tmp")
+    encoding = {name: _encoding(variable) for name, variable in dataset.variables.items()}
+    try:
+        dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _pad(arrays, places, total: int, fill: int | None) -> np.ndarray:
+    """All groups in one array `[chain, generation, ...]`; `fill`, or NaN, where not known."""
+    known = [None if array is None else _number(np.asarray(array)) for array in arrays]
+    present = [array for array in known if array is not None]
+    ndim = max(array.ndim for array in present)
+    known = [
+        None if array is None else array.reshape(*array.shape, *(1,) * (ndim - array.ndim))
+        for array in known
+    ]
+    present = [array for array in known if array is not None]
+    inner = tuple(max(array.shape[axis] for array in present) for axis in range(2, ndim))
+    shape = (places[-1].stop, total, *inner)
+    dtype = np.result_type(*(array.dtype for array in present))
+    is_whole = sum(array.size for array in present) == np.prod(shape)
+    if not is_whole and fill is None and dtype.kind != "f":
+        dtype = np.dtype(np.float32)
+    values = np.empty(shape, dtype)
+    if not is_whole:
+        values.fill(np.nan if fill is None else fill)
+    for array, place in zip(known, places, strict=True):
+        if array is not None:
+            moved = np.swapaxes(array, 0, 1)
+            values[(place, *(slice(n) for n in moved.shape[1:]))] = moved
+    return values
+
+
+def _number(array: np.ndarray) -> np.ndarray:
+    """The array in a type that NetCDF knows: claims as int8, short floats as float32."""
+    if array.dtype.kind == "b":
+        return array.astype(np.int8)
+    if array.dtype.kind in "iu" or array.dtype in (np.float32, np.float64):
+        return array
+    return array.astype(np.float32)
+
+
+def _dims(name: str, ndim: int) -> tuple[str, ...]:
+    """Names of a metric's own axes."""
+    dims = NAMES[name].dims if name in NAMES else ()
+    return dims[:ndim] if ndim <= len(dims) else tuple(f"{name}_{i}" for i in range(ndim))
+
+
+def _allowed(name: str) -> str:
+    """A name that no dimension or coordinate has, and that NetCDF takes."""
+    name = name.replace("/", "_")
+    return f"{name}_metric" if name in RESERVED or name in ONCE else name
+
+
+def _attrs(name: str) -> dict[str, Any]:
+    words = name_of(name)
+    attrs = {"long_name": words.long_name, "units": words.units}
+    if name == "status":
+        attrs |= {
+            "flag_values": np.arange(len(STATUSES), dtype=np.int8),
+            "flag_meanings": " ".join(STATUSES),
+            "comment": f"{NOT_REACHED} where the generation has not been reached; a degenerate "
+            "chain goes on, a frozen one keeps its last finite parameters",
+        }
+    if name == "converged":
+        attrs["comment"] = "0 or 1"
+    return attrs
+
+
+def _collapse(variables, point: Point):
+    """`time_to_collapse`, where what it watches is recorded.
+
+    Shares are of the metric's own value at generation 0. Of a logarithm they are shares of what it
+    is the logarithm of: the determinant, or the likelihood of a held-out point (geometric mean).
+    """
+    metric, thresholds = point["collapse.metric"], point["collapse.thresholds"]
+    if metric not in variables or variables[metric][1].ndim != 2 or not thresholds:
+        return
+    values = variables[metric][1]
+    thresholds = np.array(thresholds, np.float64)
+    is_log = metric in LOG_METRICS
+    first = values[:, :1].astype(np.float64)
+    first[~np.isfinite(first) | (not is_log) & (first <= 0)] = np.nan
+    times = np.full((len(values), len(thresholds)), np.nan, np.float32)
+    for i, threshold in enumerate(thresholds):
+        below = values < (first + np.log(threshold) if is_log else first * threshold)
+        times[:, i] = np.where(below.any(1), below.argmax(1), np.nan)
+    share = {
+        "log_det_covariance": "determinant of the covariance",
+        "test_log_likelihood": "likelihood of a held-out point (geometric mean)",
+    }.get(metric, metric)
+    attrs = {
+        "long_name": f"first generation with the {share} below a share of generation 0's; "
+        "NaN where never",
+        "units": ONCE["time_to_collapse"].units,
+        "metric": metric,
+    }
+    yield "time_to_collapse", (("chain", "threshold"), times, attrs)
+
+
+def _coords(groups: Sequence[Group], point: Point) -> dict[str, Any]:
+    """Coordinates along `chain`."""
+
+    def along(values, long_name):
+        return ("chain", values, {"long_name": long_name, "units": "1"})
+
+    coords = {
+        "seed": along(
+            np.concatenate([group.seeds for group in groups]).astype(np.int64), "seed of the keys"
+        ),
+        "replicate": along(
+            np.concatenate([group.replicates for group in groups]),
+            "number of the chain among those of its seed and settings",
+        ),
+    }
+    if len(groups) > 1:
+        names = np.repeat([g.name for g in groups], [g.num_chains for g in groups])
+        coords["group"] = along(names, "group of chains that ran as one program")
+    settings = settings_of(groups[0].point)
+    for path in groups[0].coords:
+        values = np.array([value for group in groups for value in group.coords[path]])
+        coords[path] = along(values, settings[path].help if path in settings else path)
+    return coords
+
+
+def _storable(value: Any) -> Any:
+    """An attribute as NetCDF takes it."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float | np.number | np.ndarray):
+        return json.dumps(value, default=str)
+    return value
+
+
+def _encoding(variable: "xr.Variable") -> dict[str, Any]:
+    """Compression for what shrinks: words, whole numbers, padding. Random floats do not."""
+    dtype, encoding = variable.dtype, {}
+    if not variable.size or not variable.ndim:
+        return encoding
+    if dtype.kind in "UO":
+        return {"dtype": "S1", "zlib": True, "complevel": 1}
+    if dtype.kind == "f" and np.isnan(variable.values).mean() < MOSTLY:
+        return encoding
+    row = max(1, variable.nbytes // len(variable))
+    rows = min(len(variable), max(1, CHUNK // row))
+    return {"zlib": True, "complevel": 1, "chunksizes": (rows, *variable.shape[1:])}

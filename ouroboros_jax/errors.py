@@ -1,0 +1,36 @@
+"""The one error that is the user's to fix, and the words for what they may have meant."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """One clear sentence: the value, what was expected, and the nearest valid name.
+
+    The command line prints it to stderr and exits 2, without a traceback.
+    """
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the known name closest to `name`, or nothing.
+
+    Of dotted paths the last parts are compared, within the section where it is known, so that
+    `componets` finds `learner.components` and `learner.x` finds nothing.
+    """
+    name, known = str(name), [str(other) for other in known]
+    head, dot, tail = name.rpartition(".")
+    within = [other for other in known if dot and other.startswith(f"{head}.")]
+    if within:
+        tails = {other[len(head) + 1 :]: other for other in within}
+        close = [tails[match] for match in difflib.get_close_matches(tail, tails, 1, 0.6)]
+    else:
+        tails = {other.rpartition(".")[2]: other for other in known}
+        close = difflib.get_close_matches(name, known, 1, 0.6)
+        close = close or [tails[match] for match in difflib.get_close_matches(tail, tails, 1, 0.7)]
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def listed(names: Iterable[object]) -> str:
+    """`a, b and c`."""
+    *head, last = [str(name) for name in names] or ["none"]
+    return f"{', '.join(head)} and {last}" if head else last

@@ -1,0 +1,119 @@
+"""Pictures of runs: medians and quantile bands over chains, with the laws that hold beside them.
+
+  trajectories  any metric against generation
+  fits          components; Gaussian fits with their laws and errors
+  evolution     the model itself at chosen generations
+  tails         first against last generation; percentiles
+  collapse      mean against typical path, survival beside its bound
+  samples       what the number of samples does
+  comparison    paired differences
+  cells         what is drawn: the sweep's cells, their settings and laws
+  style, bands, overlay, mixtures
+                how it looks
+
+`draw(run)` writes all figures that suit a run; every function returns its figure, takes a run or a
+`Study` of one, leaves matplotlib's global state alone and never imports pyplot.
+"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from ouroboros_jax.figures.cells import Study, study
+from ouroboros_jax.figures.collapse import survival, typical_path
+from ouroboros_jax.figures.comparison import compare_figure
+from ouroboros_jax.figures.evolution import evolution_panels
+from ouroboros_jax.figures.fits import components, errors, fitted_gaussian, is_gaussian_1d, moments
+from ouroboros_jax.figures.samples import has_sizes, sample_sizes, sigma_against_n
+from ouroboros_jax.figures.style import save
+from ouroboros_jax.figures.tails import first_and_last
+from ouroboros_jax.figures.trajectories import plot
+
+__all__ = [
+    "Study",
+    "compare_figure",
+    "components",
+    "draw",
+    "errors",
+    "evolution_panels",
+    "figures_of",
+    "first_and_last",
+    "fitted_gaussian",
+    "moments",
+    "plot",
+    "sample_sizes",
+    "sigma_against_n",
+    "survival",
+    "typical_path",
+]
+
+
+def figures_of(run: Any) -> dict[str, Callable[[], Figure]]:
+    """The figures that suit a run, by file name, in order of interest; none is drawn yet."""
+    run = study(run)
+    if run.last < 0:
+        return {}
+    learners = {cell.point.get("learner.name") for cell in run.cells}
+    is_mixture, is_gaussian = learners == {"gmm"}, is_gaussian_1d(run)
+    is_known = learners <= {"gaussian", "gmm"}
+    chosen: dict[str, Callable[[], Figure]] = {}
+
+    def add(name: str, condition: bool, function: Callable[..., Figure], *args: Any) -> None:
+        if condition:
+            chosen[name] = lambda: function(*args)
+
+    def add_plot(metric: str, condition: bool = True) -> None:
+        add(metric, condition and run.has(metric), plot, run, metric)
+
+    has_both = run.has("mean") and run.has("variance")
+    add("evolution", is_known and is_mixture, evolution_panels, run)
+    add("components", run.has("component_mean") and run.has("component_std"), components, run)
+    add("typical_path", is_gaussian and run.has("variance"), typical_path, run)
+    add_plot("variance_ratio")
+    add("sample_sizes", has_sizes(run) and run.has("variance"), sample_sizes, run)
+    add("errors", is_gaussian and has_both, errors, run)
+    add("fitted", is_gaussian and has_both, fitted_gaussian, run)
+    add_plot("l2_squared", not is_gaussian)
+    pair = run.has("log_det_covariance") and run.has("mean_squared_error")
+    is_simple = len(run.factors) <= 1
+    add("moments", not is_mixture and pair and is_simple, moments, run)
+    add_plot("log_det_covariance", not is_mixture and not (pair and is_simple))
+    add_plot("mean_squared_error", not is_mixture and not (pair and is_simple))
+    add_plot("tail_mass")
+    add_plot("test_log_likelihood", not run.has("tail_mass"))
+    add("survival", "time_to_collapse" in run.metrics, survival, run)
+    add("evolution", is_known, evolution_panels, run)
+    add("first_and_last", is_known, first_and_last, run)
+    sizes = is_gaussian and has_sizes(run)
+    estimator = run.cells[0].point.get("learner.estimator", "mle")
+    add("sigma_against_n", sizes, lambda: sigma_against_n(estimator=estimator))
+    return chosen
+
+
+def draw(run: Any) -> list[Path]:
+    """Writes the figures that suit a run into `run.workdir`/figures.
+
+    A figure that cannot be drawn is named in the log and left out: the run's results are not lost
+    over a picture.
+
+    Args:
+      run: a run with a workdir.
+
+    Returns:
+      The files, in order of interest; PNG, and PDF after it if `figures.pdf`.
+    """
+    seen = study(run)
+    if seen.run.workdir is None:
+        raise ValueError("draw needs a run with a workdir; without one, use plot")
+    folder = Path(seen.run.workdir) / "figures"
+    pdf = bool(seen.run.config.figures.pdf)
+    written = []
+    for name, make in figures_of(seen).items():
+        try:
+            written += save(make(), folder, name, pdf=pdf)
+        except Exception:
+            logging.getLogger(__name__).exception("the figure %s could not be drawn", name)
+    return written

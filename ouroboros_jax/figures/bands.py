@@ -1,0 +1,92 @@
+"""Medians, quantile bands and means over chains, with gaps where nothing is known."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+LEVELS = (0.05, 0.95)
+
+
+def quantiles(values: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+    """Quantiles over chains of `[C, G]`, `[Q, G]`, by linear interpolation; NaN is left out.
+
+    Infinities count as values. NaN where every chain is.
+    """
+    ordered = np.sort(np.asarray(values, np.float64), axis=0)  # NaN last
+    count = (~np.isnan(ordered)).sum(0)
+    if not len(ordered):
+        return np.full((len(levels), ordered.shape[1]), np.nan)
+    place = np.asarray(levels, np.float64)[:, None] * np.maximum(count - 1, 0)[None]
+    below = np.floor(place).astype(np.int64)
+    above = np.minimum(below + 1, np.maximum(count - 1, 0)[None])
+    low = np.take_along_axis(ordered, below, 0)
+    high = np.take_along_axis(ordered, above, 0)
+    with np.errstate(invalid="ignore"):
+        step = (place - below) * (high - low)
+    found = low + np.where(np.isfinite(step), step, 0.0)  # beside an infinity, the lower value
+    return np.where(count[None] > 0, found, np.nan)
+
+
+def means(values: np.ndarray, log: bool = False) -> np.ndarray:
+    """Means over chains of `[C, G]`, NaN left out; geometric ones if `log`."""
+    values = np.asarray(values, np.float64)
+    if log:
+        values = np.log(np.where(values > 0, values, np.nan))
+    known = ~np.isnan(values)
+    count = known.sum(0)
+    with np.errstate(invalid="ignore", over="ignore"):
+        found = np.where(known, values, 0.0).sum(0) / np.maximum(count, 1)
+    found = np.where(count > 0, found, np.nan)
+    return np.exp(found) if log else found
+
+
+def visible(values: np.ndarray, is_log: bool) -> np.ndarray:
+    """Values that an axis can show; NaN in place of the others."""
+    values = np.asarray(values, np.float64)
+    shown = np.isfinite(values) & (values > 0) if is_log else np.isfinite(values)
+    return np.where(shown, values, np.nan)
+
+
+def draw_band(
+    ax: Axes,
+    x: np.ndarray,
+    values: np.ndarray,
+    colour: Any,
+    *,
+    levels: Sequence[float] = LEVELS,
+    is_log: bool = False,
+    alpha: float = 0.17,
+    **line: Any,
+) -> np.ndarray:
+    """Draws the median over chains and a band around it; returns the median as drawn.
+
+    A single generation becomes a point with a bar.
+    """
+    low, middle, high = visible(quantiles(values, (levels[0], 0.5, levels[1])), is_log)
+    if is_log:  # a band that reaches zero is drawn down to the lowest value that can be shown
+        positive = np.concatenate([v[~np.isnan(v)] for v in (low, middle)])
+        if positive.size:
+            low = np.where(np.isnan(low) & ~np.isnan(high), positive.min(), low)
+    style = {"color": colour, "zorder": 3, **line}
+    if len(x) == 1:
+        ax.plot(x, middle, marker="o", markersize=5, linestyle="none", **style)
+        if len(values) > 1:
+            ax.vlines(x, low, high, color=colour, linewidth=1.2, zorder=2)
+        return middle
+    if len(values) > 1:
+        ax.fill_between(x, low, high, color=colour, alpha=alpha, linewidth=0, zorder=1)
+    ax.plot(x, middle, **style)
+    return middle
+
+
+def band_words(levels: Sequence[float] = LEVELS) -> str:
+    """`5 to 95% of chains`."""
+    return f"{100 * levels[0]:g} to {100 * levels[1]:g}% of chains"
+
+
+def last(values: np.ndarray) -> float:
+    """The last value that is not NaN."""
+    known = np.nonzero(~np.isnan(values))[0]
+    return float(values[known[-1]]) if known.size else float("nan")

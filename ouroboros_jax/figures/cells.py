@@ -1,0 +1,373 @@
+"""What a run's chains have in common: the cells of its sweep, their settings, values and laws."""
+
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ouroboros_jax.errors import UserError, listed, nearest
+from ouroboros_jax.figures.style import SEPARATOR
+from ouroboros_jax.metrics.names import DERIVED, name_of
+from ouroboros_jax.theory.laws import Law, laws
+
+NOT_SETTINGS = ("seed", "replicate", "group", "chain")
+WORDS = {"num_samples": "n", "num_features": "features", "name": ""}
+MAX_FEATURES = 6  # of a metric's own axes, so many are drawn
+
+
+class Factor(NamedTuple):
+    """Something that differs between lines: a swept setting, or an axis of a metric."""
+
+    path: str
+    values: tuple[Any, ...]  # in order
+    labels: tuple[str, ...]
+
+    @property
+    def word(self) -> str:
+        return word(self.path)
+
+    @property
+    def is_ordered(self) -> bool:
+        return all(isinstance(v, int | float) and not isinstance(v, bool) for v in self.values)
+
+
+class Cell(NamedTuple):
+    """Chains that share every setting but the seed."""
+
+    place: tuple[int, ...]  # of its value in every factor
+    chains: np.ndarray  # int [C], positions along `chain`
+    point: dict[str, Any]  # flat resolved settings
+    group: int  # position among the run's points
+
+
+class Series(NamedTuple):
+    """The chains of one line of a figure."""
+
+    place: dict[str, int]  # of its value in every factor, by path
+    values: np.ndarray  # [C, G]
+    law: Law | None
+
+
+class Study:
+    """A run, read for drawing. Every figure takes one or makes its own with `study`."""
+
+    def __init__(self, run: Any):
+        self.run = run
+        self.metrics = run.metrics
+        self.generations = np.asarray(self.metrics["generation"].values).astype(np.int64)
+        self._laws: dict[int, dict[str, Law]] = {}
+
+    @cached_property
+    def last(self) -> int:
+        """The last generation that every chain has reached; -1 where none has."""
+        if "status" not in self.metrics or not self.generations.size:
+            return int(self.generations[-1]) if self.generations.size else -1
+        reached = (self.metrics["status"].values >= 0).all(0).nonzero()[0]
+        return int(self.generations[reached[-1]]) if reached.size else -1
+
+    @cached_property
+    def sweep(self) -> dict[str, Any]:
+        return dict(self.run.config.get("sweep", {}) or {})
+
+    @cached_property
+    def factors(self) -> tuple[Factor, ...]:
+        """The swept settings with more than one value; one for all of them under `zip`."""
+        return self._grid[0]
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        return self._grid[1]
+
+    @cached_property
+    def _grid(self) -> tuple[tuple[Factor, ...], tuple[Cell, ...]]:
+        coords = {
+            path: [_plain(v) for v in self.metrics[path].values]
+            for path in self._swept_paths()
+            if path in self.metrics.coords
+        }
+        count = self.metrics.sizes["chain"]
+        factors, columns = [], []
+        for path, column in coords.items():
+            values = self._ordered(path, column)
+            if len(values) > 1:
+                labels = tuple(text(v) for v in values)
+                factors.append(Factor(path, values, labels))
+                columns.append(np.array([values.index(v) for v in column]))
+        rows = np.stack(columns, 1) if columns else np.zeros((count, 0), np.int64)
+        if len(factors) > 1 and self.run.config.get("sweep_mode", "product") == "zip":
+            places, index = np.unique(rows, axis=0, return_inverse=True)
+            names = [
+                ", ".join(assign(f.path, f.labels[i]) for f, i in zip(factors, place, strict=True))
+                for place in places
+            ]
+            factors = [Factor(" and ".join(f.word for f in factors), tuple(names), tuple(names))]
+            rows = index.reshape(-1, 1)
+        places, index = np.unique(rows, axis=0, return_inverse=True)
+        index = index.reshape(-1)
+        groups = [_plain(v) for v in self.metrics["group"].values] if self._has_groups else [""]
+        names = list(dict.fromkeys(groups))
+        cells = []
+        for i, place in enumerate(places):
+            chains = np.nonzero(index == i)[0]
+            first = int(chains[0])
+            group = names.index(groups[first]) if self._has_groups else 0
+            group = min(group, len(self.run.points) - 1)
+            point = dict(self.run.points[group])
+            for path, column in coords.items():
+                point[path] = self._setting(path, column[first])
+            cells.append(Cell(tuple(int(x) for x in place), chains, point, group))
+        return tuple(factors), tuple(cells)
+
+    @property
+    def _has_groups(self) -> bool:
+        return "group" in self.metrics.coords and self.metrics["group"].dims == ("chain",)
+
+    def _swept_paths(self) -> list[str]:
+        swept = [path for path in self.sweep if path != "seed"]
+        others = [
+            name
+            for name, coord in self.metrics.coords.items()
+            if coord.dims == ("chain",) and name not in (*NOT_SETTINGS, *swept)
+        ]
+        return swept + others
+
+    def _ordered(self, path: str, column: list[Any]) -> tuple[Any, ...]:
+        """Distinct values: numbers by size, words as they were written."""
+        values = list(dict.fromkeys(column))
+        if all(isinstance(v, int | float) for v in values):
+            return tuple(sorted(values))
+        return tuple(values)
+
+    def _setting(self, path: str, value: Any) -> Any:
+        """The setting a coordinate stands for, which is text where it is no number."""
+        listed_values = self.sweep.get(path, ())
+        for setting in listed_values if isinstance(listed_values, list | tuple) else ():
+            if isinstance(setting, list | tuple):
+                if str(list(setting)) == value:
+                    return tuple(setting)
+            elif setting == value or str(setting) == value:
+                return setting
+        return value
+
+    def has(self, metric: str) -> bool:
+        """Whether the run recorded the metric and it is known somewhere."""
+        base = "variance" if metric == "variance_ratio" else metric
+        return base in self.metrics and bool(np.isfinite(self.array(base)).any())
+
+    def array(self, metric: str) -> np.ndarray:
+        """A metric as float64, (chain, generation, ...)."""
+        return np.asarray(self.metrics[metric].values, np.float64)
+
+    def known(self) -> list[str]:
+        """Metrics that can be drawn against generation."""
+        own = [
+            str(name)
+            for name, array in self.metrics.data_vars.items()
+            if array.dims[:2] == ("chain", "generation")
+        ]
+        return own + [name for name in DERIVED if "variance" in own]
+
+    def laws(self, cell: int) -> dict[str, Law]:
+        """The laws that hold in a cell, by metric."""
+        if cell not in self._laws:
+            found = dict(laws(self.cells[cell].point, self.generations))
+            if (law := found.get("variance")) is not None:
+                found["variance_ratio"] = _scaled(law, 1 / self.original(cell))
+            self._laws[cell] = found
+        return self._laws[cell]
+
+    def is_truth_known(self, cell: int) -> bool:
+        """Whether the original variance is the truth's own: a Gaussian's, of normal data."""
+        point = self.cells[cell].point
+        own = point.get("learner.name") == "gaussian" and point.get("data.name") == "normal"
+        return own and isinstance(point.get("data.std", 1.0), int | float)
+
+    def original(self, cell: int) -> Any:
+        """What variances are divided by: the truth's, where a law may hold, else generation 0's.
+
+        The truth's is a number; generation 0's is `[C, 1]`, one a chain.
+        """
+        if self.is_truth_known(cell):
+            return float(self.cells[cell].point.get("data.std", 1.0)) ** 2
+        first = self.array("variance")[self.cells[cell].chains, :1]
+        return np.where(first > 0, first, np.nan)
+
+    def series(self, metric: str) -> tuple[tuple[Factor, ...], list[Series]]:
+        """The factors of a metric and its lines: cells, times the metric's own axes.
+
+        Raises:
+          UserError: a metric that the run does not have.
+        """
+        if metric not in self.known():
+            raise UserError(
+                f"metric={metric!r} is not in this run: expected {listed(self.known())}"
+                f"{nearest(metric, self.known())}"
+            )
+        if metric == "variance_ratio":
+            array, extra = self.array("variance"), ()
+        else:
+            array, extra = self.array(metric), self.metrics[metric].dims[2:]
+        own = []
+        for axis, dim in enumerate(extra, 2):
+            size = min(array.shape[axis], MAX_FEATURES)
+            array = array.take(np.arange(size), axis)
+            if size > 1:
+                labels = tuple(f"{dim} {i + 1}" for i in range(size))
+                own.append(Factor(str(dim), tuple(range(1, size + 1)), labels))
+        first = [f for f in own if f.path == "component"]
+        factors = (*first, *self.factors, *(f for f in own if f not in first))
+        if metric == "l2_squared" and self.generations.size > 1:
+            array = np.where(self.generations[None] > 0, array, np.nan)  # to itself: round-off
+        array = array.reshape(*array.shape[:2], *(s for s in array.shape[2:] if s > 1))
+        found = []
+        for i, cell in enumerate(self.cells):
+            block = array[cell.chains]
+            if metric == "variance_ratio":
+                block = block / self.original(i)
+            place = {f.path: p for f, p in zip(self.factors, cell.place, strict=True)}
+            law = None if own else self.laws(i).get(metric)
+            for inner in np.ndindex(*(len(f.values) for f in own)):
+                values = block[(slice(None), slice(None), *inner)]
+                if not np.isfinite(values).any():
+                    continue  # a ragged group has no such component
+                where = place | {f.path: p for f, p in zip(own, inner, strict=True)}
+                found.append(Series(where, values, law))
+        return factors, found
+
+    def detail(self, *, but: tuple[str, ...] = (), held: str = "", cell: int | None = None) -> str:
+        """One line saying what was run: learner, regime, n, chains.
+
+        Args:
+          but: paths that the figure itself shows.
+          held: a remark on settings that were held.
+          cell: the one cell that is drawn; None for all of them.
+        """
+        cells = self.cells if cell is None else [self.cells[cell]]
+        swept = set(but) if cell is None else set()
+        if cell is None:
+            swept |= {f.path for f in self.factors}
+            if self.run.config.get("sweep_mode", "product") == "zip":
+                swept |= set(self.sweep)
+        point = cells[0].point
+        parts = [describe_learner(point, swept)]
+        if "regime.name" not in swept:
+            parts.append(describe_regime(point, swept))
+        if "num_samples" not in swept:
+            parts.append(f"n = {text(point.get('num_samples'))}")
+        if "data.name" not in swept and point.get("data.name"):
+            parts.append(f"{str(point['data.name']).rpartition('/')[2]} data")
+        counts = sorted({len(c.chains) for c in cells})
+        many = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
+        each = " each" if len(cells) > 1 else ""
+        parts.append(f"{many} chain{'s' if counts[-1] > 1 else ''}{each}")
+        if held:
+            parts.append(held)
+        return SEPARATOR.join(part for part in parts if part)
+
+    def held(self, paths: tuple[str, ...], cell: int) -> str:
+        """`with n = 100`: the settings of a cell that a figure leaves where they are."""
+        chosen = zip(self.factors, self.cells[cell].place, strict=True)
+        words = [assign(f.path, f.labels[i]) for f, i in chosen if f.path in paths]
+        return f"shown: {', '.join(words)}" if words else ""
+
+    def label(self, cell: int) -> str:
+        """The swept settings of a cell in words."""
+        chosen = zip(self.factors, self.cells[cell].place, strict=True)
+        return ", ".join(assign(f.path, f.labels[i]) for f, i in chosen)
+
+    def slice(self, *paths: str) -> list[int]:
+        """Cells in which only the factors `paths` vary and every other has its first value."""
+        free = [f.path in paths for f in self.factors]
+        base = self.cells[0].place
+        return [
+            i
+            for i, cell in enumerate(self.cells)
+            if all(f or p == b for f, p, b in zip(free, cell.place, base, strict=True))
+        ]
+
+
+def study(run: Any) -> Study:
+    """The run as a study; a study stays what it is."""
+    return run if isinstance(run, Study) else Study(run)
+
+
+def _scaled(law: Law, factor: float) -> Law:
+    sd = None if law.sd is None else law.sd * factor
+    return law._replace(expected=law.expected * factor, sd=sd)
+
+
+def _plain(value: Any) -> Any:
+    """A coordinate's value as a Python number or text."""
+    value = value.item() if isinstance(value, np.generic) else value
+    value = value.decode() if isinstance(value, bytes) else value
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def word(path: str) -> str:
+    """A setting's name on a page: `regime.real_fraction` is "real fraction"."""
+    section, _, key = path.rpartition(".")
+    if path == "data.num_samples":
+        return "real points"
+    return WORDS.get(key, key.replace("_", " ")) or section.replace("_", " ")
+
+
+def text(value: Any) -> str:
+    """A setting's value on a page."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.6g}"
+    if isinstance(value, list | tuple):
+        shown = ", ".join(text(v) for v in value[:4])
+        return f"{shown}, ..." if len(value) > 4 else shown
+    return str(value).replace("_", " ").rpartition("/")[2]
+
+
+def assign(path: str, label: str) -> str:
+    """`n = 100`, and for names the name alone."""
+    if path.endswith(".name") or path in ("component", "feature") or " = " in label:
+        return label
+    return f"{word(path)} = {label}"
+
+
+def describe_learner(point: dict[str, Any], swept: set[str] = frozenset()) -> str:
+    """The learner in a few words."""
+    name = point.get("learner.name")
+    if "learner.name" in swept or name is None:
+        return ""
+    if name == "gaussian":
+        features = point.get("data.num_features", 1)
+        where = f"{features}-D " if "data.num_features" not in swept and features != 1 else ""
+        estimator = point.get("learner.estimator", "mle")
+        words = {"mle": "maximum likelihood", "unbiased": "unbiased variance"}
+        how = "" if "learner.estimator" in swept else f", {words.get(estimator, estimator)}"
+        return f"{where}Gaussian{how}"
+    if name == "gmm":
+        count = point.get("learner.components", 2)
+        how = "diagonal " if point.get("learner.covariance") == "diag" else ""
+        if "learner.components" in swept:
+            return f"mixture of {how}Gaussians"
+        return f"mixture of {count} {how}Gaussian{'s' if count != 1 else ''}"
+    return text(str(name).rpartition(":")[2])
+
+
+def describe_regime(point: dict[str, Any], swept: set[str] = frozenset()) -> str:
+    """The regime in a few words."""
+    name = str(point.get("regime.name", ""))
+    words = text(name.rpartition(":")[2])
+    share = point.get("regime.real_fraction")
+    share = f"{share:.3g}" if isinstance(share, float) else text(share)
+    if name == "window" and "regime.window" not in swept:
+        words += f" of {text(point.get('regime.window'))}"
+        words += ", kept data" if point.get("regime.kept") else ""
+    if name in ("fresh", "weighted") and "regime.real_fraction" not in swept:
+        words += f", real fraction {share}"
+    return words
+
+
+def describe(metric: str) -> str:
+    """The metric's long name as a heading."""
+    name = name_of(metric).long_name.partition(",")[0].partition(":")[0].partition(";")[0]
+    return name[:1].upper() + name[1:]

@@ -1,0 +1,120 @@
+"""Laws drawn over data, and the keys that say which line is what."""
+
+import re
+import textwrap
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from ouroboros_jax.figures.bands import band_words, means, visible
+from ouroboros_jax.figures.style import INK, MAIN, QUIET, Picture
+from ouroboros_jax.theory.laws import Law
+
+DASHES = (0, (4, 2.2))
+_SYMBOLS = {"sum": r"\Sigma", "prod": r"\Pi", "psi": r"\psi", "ln": r"\ln", "c4": "c_4"}
+_LETTERS = {"n", "g", "j", "k", "E", "s", "d"}
+
+Entry = tuple[Artist, str]
+
+
+def formula(label: str) -> str:
+    """A law's label as mathematics, where it is a formula and not words."""
+    tokens = set(re.findall(r"[A-Za-z]\w*", label.replace("_", " ")))
+    if not tokens or not tokens <= _LETTERS | set(_SYMBOLS):
+        return label
+    maths = re.sub(r"\^\(([^()]*)\)", r"^{\1}", label)
+    for name, symbol in _SYMBOLS.items():
+        maths = re.sub(rf"(?<![A-Za-z\\]){name}(?=[_^(\s])", lambda _, s=symbol: s, maths)
+    return f"${re.sub(r'(?<=[)}]) (?=[(])', ' ', maths).replace('] ', ']')}$"
+
+
+def draw_law(
+    ax: Axes,
+    x: np.ndarray,
+    law: Law,
+    values: np.ndarray,
+    colour: Any,
+    law_colour: Any,
+    *,
+    is_log: bool,
+) -> None:
+    """The law dashed, and the mean over chains, of which it speaks, as a thin line."""
+    expected = np.exp(law.expected) if law.log else law.expected
+    if len(x) == 1:
+        ax.plot(x, visible(expected, is_log), marker="_", markersize=22, color=law_colour)
+        return
+    mean = visible(means(values, law.log), is_log)
+    ax.plot(x, mean, color=colour, linewidth=0.8, zorder=4)
+    style = {"color": law_colour, "linestyle": DASHES, "linewidth": 1.5, "zorder": 5}
+    ax.plot(x, visible(expected, is_log), **style)
+
+
+def line(colour: Any = QUIET, **kwargs: Any) -> Line2D:
+    """A handle of a key."""
+    return Line2D([], [], color=colour, **kwargs)
+
+
+def keys_of(
+    laws: Iterable[Law], *, colour: Any = QUIET, levels=(0.05, 0.95), chains: int = 2
+) -> list[Entry]:
+    """What the styles of line mean: median, band, mean, and every law with its source, once."""
+    single = chains == 1
+    entries: list[Entry] = [(line(colour, linewidth=1.7), "one chain" if single else "median")]
+    if not single:
+        entries.append((Patch(color=colour, alpha=0.22, linewidth=0), band_words(levels)))
+    by_source: dict[str, dict[str, None]] = {}
+    for law in laws:
+        by_source.setdefault(law.source, {})[formula(law.label)] = None
+    if by_source and not single:
+        entries.append((line(colour, linewidth=0.8), "mean"))
+    for source, labels in by_source.items():
+        text = f"law of the mean: {',   '.join(labels)}\n{textwrap.fill(source, 80)}"
+        entries.append(
+            (line(INK if colour == MAIN else colour, linestyle=DASHES, linewidth=1.5), text)
+        )
+    return entries
+
+
+def key_below(figure: Figure, entries: list[Entry], columns: int = 0) -> None:
+    """A key under the panels, which the layout makes room for."""
+    if entries:
+        figure.legend(
+            [handle for handle, _ in entries],
+            [text for _, text in entries],
+            loc="outside lower left",
+            ncols=columns or (2 if any("\n" in t for _, t in entries) else min(4, len(entries))),
+            alignment="left",
+            columnspacing=1.6,
+            labelspacing=0.35,
+        )
+
+
+def key_beside(figure: Figure, entries: list[Entry], heading: str = "") -> None:
+    """A key at the right of the panels."""
+    legend = figure.legend(
+        [handle for handle, _ in entries],
+        [text for _, text in entries],
+        loc="outside right upper",
+        title=heading or None,
+        alignment="left",
+    )
+    legend.get_title().set(color=INK, fontsize=8)
+
+
+def key_inside(ax: Axes, entries: list[Entry]) -> None:
+    """A short key in a panel that belongs to somebody else's figure: first lines alone."""
+    texts = [text.partition("\n")[0] for _, text in entries]
+    if entries:
+        handles = [handle for handle, _ in entries]
+        ax.legend(handles, texts, loc="best", fontsize=6.5, frameon=True, framealpha=0.7)
+
+
+def is_own(figure: Figure) -> bool:
+    """Whether a figure was made here, so that its margins are ours to use."""
+    return isinstance(figure, Picture)

@@ -1,0 +1,119 @@
+"""First against last generation, and percentiles of |x|: the tails go first."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from scipy.special import ndtr
+
+from ouroboros_jax.figures import overlay
+from ouroboros_jax.figures.bands import draw_band, last
+from ouroboros_jax.figures.cells import Study, study
+from ouroboros_jax.figures.evolution import span_of
+from ouroboros_jax.figures.style import (
+    MAIN,
+    QUIET,
+    TRUTH,
+    canvas,
+    end_labels,
+    from_zero,
+    generation_axis,
+    ramp,
+    styled,
+    title,
+)
+
+POINTS = 4000  # drawn of each generation
+PERCENTILES = (95, 97, 99)
+
+
+@styled
+def first_and_last(run: Any) -> Figure:
+    """Samples of the first and last generation, and percentiles of |x| of each component."""
+    run = study(run)
+    cell = run.cells[0]
+    chain, end = int(cell.chains[0]), run.last
+    means, stds = component_moments(run)
+    has_percentiles = means is not None
+    count = 0
+    if has_percentiles:  # a ragged group has fewer components than the array
+        count = min(3, int(np.isfinite(means[cell.chains]).any((0, 1)).sum()))
+    figure, axes = canvas(
+        max(5.6, 3.4 + 2.5 * count), 3.7, columns=1 + count, width_ratios=[1.35] + [1] * count
+    )
+    first, final = (
+        np.asarray(
+            run.run.sample(generation=g, chain=chain, num_samples=POINTS, seed=g), np.float64
+        ).reshape(POINTS, -1)
+        for g in (0, end)
+    )
+    is_many = first.shape[1] > 1
+    ax = axes[0, 0]
+    both = [v[:, 0][np.isfinite(v[:, 0])] for v in (first, final)]
+    low, high = span_of(both, None, None, 0)
+    edges = np.linspace(low, high, 61)
+    for values, colour, text in zip(both, (TRUTH, MAIN), (0, end), strict=True):
+        shares = np.histogram(values, edges)[0] / max(1, len(values))
+        ax.stairs(shares, edges, fill=True, color=colour, alpha=0.45, label=f"generation {text:,}")
+        ax.stairs(shares, edges, color=colour, linewidth=1.0)
+    ax.set_xlabel("feature 1" if is_many else "x")
+    ax.set_ylabel("share of samples")
+    ax.set_ylim(bottom=0)
+    ax.set_title("first against last generation")
+    entries = [
+        (Patch(color=TRUTH, alpha=0.45), "generation 0"),
+        (Patch(color=MAIN, alpha=0.45), f"generation {end:,}"),
+    ][: 2 if end else 1]
+    if has_percentiles:
+        places = np.unique(np.linspace(0, len(run.generations) - 1, 160).round().astype(int))
+        some = cell.chains[:200]
+        palette = ramp(len(PERCENTILES))
+        for k in range(count):
+            ax = axes[0, 1 + k]
+            inner = means[some][:, places, k], stds[some][:, places, k]
+            ends = []
+            values = folded_percentiles(*inner, [p / 100 for p in PERCENTILES])
+            for p, block, colour in zip(PERCENTILES, values, palette, strict=True):
+                alpha = 0.17 if p == PERCENTILES[-1] else 0.0
+                middle = draw_band(ax, run.generations[places], block, colour, alpha=alpha)
+                ends.append((last(middle), f"{p}%", colour))
+            generation_axis(ax, run.generations)
+            from_zero(ax)
+            x = r"$|x_1|$" if is_many else r"$|x|$"
+            whose = f"component {k + 1}: " if count > 1 else ""
+            ax.set_title(f"{whose}percentiles of {x}")
+            end_labels(ax, ends)
+        keys = overlay.keys_of([], colour=QUIET, chains=len(some))
+        entries += [keys[0], *((h, f"{t}, for {PERCENTILES[-1]}%") for h, t in keys[1:])]
+    overlay.key_below(figure, entries)
+    held = run.held(tuple(f.path for f in run.factors), 0)
+    title(figure, "First against last, and what becomes of the tails", run.detail(held=held))
+    return figure
+
+
+def component_moments(run: Study) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Means and standard deviations of the components' first feature, (chain, generation, K)."""
+    if run.has("component_mean") and run.has("component_std"):
+        both = [run.array(f"component_{which}") for which in ("mean", "std")]
+        return tuple(a[..., 0] if a.ndim == 4 else a for a in both)
+    if run.has("mean") and run.has("variance") and run.metrics["mean"].shape[2:] == (1,):
+        return run.array("mean"), np.sqrt(run.array("variance"))[..., None]
+    return None, None
+
+
+def folded_percentiles(mean: np.ndarray, std: np.ndarray, levels: list[float]) -> list[np.ndarray]:
+    """Quantiles of |x| for x normal, by bisection; arrays of the shape of `mean`."""
+    mean = np.abs(mean)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        scaled = mean / std
+        found = []
+        for level in levels:
+            low, high = np.zeros_like(mean), scaled + 4.0
+            for _ in range(30):
+                middle = (low + high) / 2
+                below = ndtr(middle - scaled) - ndtr(-middle - scaled) < level
+                low, high = np.where(below, middle, low), np.where(below, high, middle)
+            value = np.where(scaled < 1e6, high * std, mean)
+            found.append(np.where(np.isfinite(mean) & np.isfinite(std), value, np.nan))
+    return found

@@ -1,0 +1,33 @@
+"""Key streams: every random number is a function of (seed, replicate, stage, generation, step).
+
+Nothing random is ever stored, so resuming is exact; and a chain's key knows nothing of its place in
+a sweep, so the points of a grid share random numbers and their differences are paired.
+"""
+
+import jax
+
+from ouroboros_jax.base import Key
+
+STAGES = {
+    "real": 0,  # the real data set, and fresh real points
+    "test": 1,  # held-out points of a synthetic truth
+    "init": 2,  # initial parameters
+    "sample": 3,  # points drawn from a model
+    "select": 4,  # which points of a pool are trained on
+    "fit": 5,  # random restarts, shuffles, dropout
+    "measure": 6,  # random numbers of metrics
+}
+
+
+def chain_key(seed: jax.Array, replicate: jax.Array) -> Key:
+    """The key of one chain; `seed` and `replicate` are uint32 scalars."""
+    return jax.random.fold_in(jax.random.key(seed), replicate)
+
+
+def stage_key(key: Key, stage: str, generation: jax.Array | int, source: int = 0) -> Key:
+    """The key of one stage of one generation of the chain with key `key`.
+
+    `source` tells apart what one stage draws from several models; it takes no hash of its own.
+    """
+    number = STAGES[stage] + len(STAGES) * source
+    return jax.random.fold_in(jax.random.fold_in(key, number), generation)

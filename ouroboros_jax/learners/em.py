@@ -1,0 +1,193 @@
+"""Expectation-maximisation of one Gaussian mixture, as scikit-learn defines it, and its starts.
+
+Points lie in columns [D, N], so that a pass over them is a pass over contiguous memory, and second
+moments are taken about the components' last means: in float32 a component may be a thousand times
+narrower than its distance from the origin.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ouroboros_jax.base import Mixture
+from ouroboros_jax.learners import kmeans
+from ouroboros_jax.metrics import mixture as metrics_of
+from ouroboros_jax.metrics.linalg import (
+    UNROLLED,
+    correlation_cholesky,
+    is_singular,
+    matmul,
+)
+
+
+class Points(NamedTuple):
+    """What a mixture is fitted to."""
+
+    columns: jax.Array  # [D, N], about `center`; 0 in empty slots
+    weights: jax.Array  # [N], sums to 1
+    center: jax.Array  # [D]
+    variances: jax.Array  # [D]
+
+
+class Run(NamedTuple):
+    """A fit under way, or over."""
+
+    mixture: Mixture
+    lower_bound: jax.Array  # mean log likelihood before the last step, in nats
+    change: jax.Array  # of the lower bound, in the last step
+    steps: jax.Array  # int32 []
+    degenerate: jax.Array  # bool []
+
+
+def points_of(data: jax.Array, weights: jax.Array) -> Points:
+    """Rows [N, D] and their weights [N] as centred columns; empty slots lie at the centre."""
+    weights = weights.astype(data.dtype)
+    is_point = weights > 0
+    weights = weights / weights.sum()
+    columns = jnp.where(is_point[None], data.T, 0)
+    center = matmul(columns, weights)
+    columns = jnp.where(is_point[None], columns - center[:, None], 0)
+    return Points(columns, weights, center, matmul(jnp.square(columns), weights))
+
+
+def least_scales(points: Points) -> jax.Array:
+    """The least standard deviation [D]; narrower would overflow the squares of the E-step."""
+    return 1e-15 * jnp.sqrt(points.variances) + 1e-17
+
+
+def begin(init, uniforms, points: Points, like: Mixture, reg_covar) -> Mixture:
+    """The mixture that expectation-maximisation begins from, about the points' centre."""
+    num_components = len(like.weights)
+    columns, weights = points.columns, points.weights
+    dtype = columns.dtype
+    factors = None
+    if like.factors is not None:
+        factors = jnp.broadcast_to(jnp.eye(like.factors.shape[-1], dtype=dtype), like.factors.shape)
+    floors = least_scales(points)
+    wide = jnp.log(jnp.maximum(jnp.sqrt(points.variances), floors))
+    start = Mixture(
+        jnp.full(num_components, 1 / num_components, dtype),
+        jnp.zeros_like(like.means),
+        jnp.broadcast_to(wide[None], like.means.shape),
+        factors,
+    )
+    if init == "quantile":
+        owned = _quantile_groups(points, num_components)
+    else:
+        centers = kmeans.seed_centers(uniforms, columns, weights, num_components)
+        if init == "kmeans++":
+            narrow = jnp.log(jnp.maximum(jnp.sqrt(reg_covar), floors))
+            log_scales = jnp.broadcast_to(narrow[None], like.means.shape)
+            return start._replace(means=centers, log_scales=log_scales)
+        centers = kmeans.lloyd(centers, columns, weights, 1e-4 * points.variances.mean())
+        owned = kmeans.nearest(centers, columns)
+        start = start._replace(means=centers)
+    deltas = columns[None] - start.means[:, :, None]
+    owned = jnp.stack(owned).astype(dtype)
+    return _m_step(start, owned, deltas, points, reg_covar)[0]
+
+
+def _quantile_groups(points: Points, num_groups: int) -> list[jax.Array]:
+    """K groups of equal weight along the first principal axis, lowest first."""
+    columns, weights = points.columns, points.weights
+    along = columns[0]
+    if len(columns) > 1:
+        power = matmul(columns * weights[None], columns.T)
+        for _ in range(10):  # the 1024th power: what is left is the first axis
+            power = power / jnp.maximum(jnp.trace(power), jnp.finfo(power.dtype).tiny)
+            power = matmul(power, power)
+        axis = power[:, jnp.argmax(jnp.diagonal(power))]
+        axis = axis * jnp.where(axis[jnp.argmax(jnp.abs(axis))] < 0, -1, 1)
+        axis = axis / jnp.maximum(jnp.abs(axis).max(), jnp.finfo(axis.dtype).tiny)
+        along = matmul(axis, columns)
+    # A little below k / K: a group that ends exactly there is not left to rounding.
+    levels = jnp.asarray(np.arange(1, num_groups) / num_groups * (1 - 1e-6), columns.dtype)
+
+    def halve(_, bracket):
+        left, right = bracket
+        middle = 0.5 * (left + right)
+        mass = matmul((along[None] <= middle[:, None]).astype(along.dtype), weights)
+        is_low = mass < levels
+        return jnp.where(is_low, middle, left), jnp.where(is_low, right, middle)
+
+    ends = jnp.full_like(levels, along.min()), jnp.full_like(levels, along.max())
+    _, cuts = jax.lax.fori_loop(0, 20, halve, ends)
+    below = [along <= cuts[k] for k in range(num_groups - 1)] + [jnp.full(along.shape, True)]
+    return below[:1] + [inner & ~outer for inner, outer in zip(below[1:], below[:-1], strict=True)]
+
+
+def maximise(start: Mixture, points: Points, settings, reg_covar) -> Run:
+    """Expectation-maximisation from `start` until the lower bound changes by less than `tol`."""
+    dtype = points.columns.dtype
+    tol = jnp.asarray(settings["tol"], dtype)
+
+    def step(run):
+        joint, deltas = metrics_of.log_joint(run.mixture, points.columns)
+        responsibilities, log_pdf = metrics_of.posterior(joint)
+        lower_bound = matmul(log_pdf, points.weights)
+        mixture, degenerate = _m_step(run.mixture, responsibilities, deltas, points, reg_covar)
+        change = lower_bound - run.lower_bound
+        return Run(mixture, lower_bound, change, run.steps + 1, degenerate)
+
+    def goes_on(run):
+        return (run.steps < settings["max_iter"]) & (jnp.abs(run.change) >= tol)
+
+    return jax.lax.while_loop(goes_on, step, unfitted(start))
+
+
+def unfitted(mixture: Mixture) -> Run:
+    """A fit that has taken no step."""
+    unknown = jnp.array(jnp.inf, mixture.means.dtype)
+    return Run(mixture, -unknown, unknown, jnp.int32(0), jnp.array(False))
+
+
+def _m_step(mixture, responsibilities, deltas, points: Points, reg_covar):
+    """The mixture that fits the responsibilities [K, N], and whether it is degenerate.
+
+    `deltas` [K, D, N] are the points about the old means. A component that has lost all its points
+    keeps its place and shape, and a weight of about 1e-9.
+    """
+    dim = deltas.shape[1]
+    weights = points.weights
+    is_diagonal = mixture.factors is None
+    few = 0.01 * float(jnp.finfo(weights.dtype).eps)
+    if is_diagonal or dim <= UNROLLED:
+        first, second = (np.arange(dim),) * 2 if is_diagonal else np.tril_indices(dim)
+        share = responsibilities[:, None]
+        once = share * deltas
+        twice = [once[:, i] * deltas[:, j] for i, j in zip(first, second, strict=True)]
+        sums = matmul(jnp.concatenate([share, once, jnp.stack(twice, 1)], 1), weights)
+        found, shift, square = sums[:, 0], sums[:, 1 : 1 + dim], sums[:, 1 + dim :]
+        if not is_diagonal:
+            places = np.zeros((dim, dim), int)
+            places[first, second] = places[second, first] = np.arange(len(first))
+            square = square[:, places]
+    else:
+        share = (responsibilities * weights[None])[:, None]
+        once = share * deltas
+        found, shift, square = share.sum((1, 2)), once.sum(2), matmul(once, deltas.mT)
+    mass = found + few
+    shift = shift / mass[:, None]
+    floors = least_scales(points)[None]
+    factors = None
+    if is_diagonal:
+        variances = square / mass[:, None] - jnp.square(shift)
+    else:
+        cov = square / mass[:, None, None] - shift[:, :, None] * shift[:, None, :]
+        variances = jnp.diagonal(cov, axis1=-2, axis2=-1)
+    wide = jnp.sqrt(jnp.maximum(variances, 0) + reg_covar)
+    scales = jnp.maximum(wide, floors)
+    if not is_diagonal:
+        corr = jnp.clip(cov / (scales[:, :, None] * scales[:, None, :]), -1, 1)
+        factors = correlation_cholesky(jnp.where(np.eye(dim, dtype=bool)[None], 1, corr))
+    is_alive = found > few
+    old, new = mixture, Mixture(mass / mass.sum(), mixture.means + shift, jnp.log(scales), factors)
+    kept = jax.tree.map(
+        lambda a, b: jnp.where(is_alive.reshape((-1,) + (1,) * (a.ndim - 1)), a, b), new, old
+    )
+    degenerate = ~is_alive.all() | (wide <= floors).any()
+    if not is_diagonal:
+        degenerate |= is_singular(factors).any()
+    return kept._replace(weights=new.weights), degenerate

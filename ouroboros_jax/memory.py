@@ -1,0 +1,145 @@
+"""What a chain remembers of earlier data sets, as values: nothing, the real one, the last K, all.
+
+Each memory exists for rows and for statistics. `empty(points, capacity)` is the memory before
+generation 0, `add(memory, points, capacity)` the memory with a generation's new points, and
+`union(memory, points, first)` what is trained on, `points` being the new ones already added and
+`first()` the real data set of generation 0, or nothing at generation 0 itself.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ouroboros_jax.base import Data, Moments
+
+
+class Capacity(NamedTuple):
+    """Static sizes of one stretch of generations; rows beyond a count have weight 0.
+
+    They are functions of the generation alone, never of how many generations are planned.
+    """
+
+    real: int  # rows of generation 0's real data set
+    new: int  # rows drawn in a generation
+    kept: int  # rows of a memory that keeps everything
+
+
+class Rows(NamedTuple):
+    """Points of fixed capacity."""
+
+    data: Data  # [N, ...]
+    weights: jax.Array  # float [N], 0 marks an empty slot
+    group: jax.Array  # int32 [N], see `base.Pool`
+
+
+class Memory(NamedTuple):
+    """One way to remember; see the module's docstring."""
+
+    empty: Callable[[Any, Capacity], Any]
+    add: Callable[[Any, Any, Capacity], Any]
+    union: Callable[[Any, Any, Callable[[], Any]], Any]
+    grow: Callable[[Any, Capacity], Any] = lambda memory, capacity: memory
+
+
+def num_rows(data: Data) -> int:
+    """The length of the leading axis."""
+    return jax.tree.leaves(data)[0].shape[0]
+
+
+def pad(data: Data, num: int, axis: int = 0) -> Data:
+    """Rows padded with zeros to `num` along `axis`."""
+
+    def pad_leaf(a):
+        widths = [(0, 0)] * a.ndim
+        widths[axis] = (0, num - a.shape[axis])
+        return jnp.pad(a, widths) if widths[axis][1] else a
+
+    return jax.tree.map(pad_leaf, data)
+
+
+NOTHING = Memory(
+    empty=lambda points, capacity: (),
+    add=lambda memory, points, capacity: memory,
+    union=lambda memory, points, first: points,
+)
+
+
+def rows_memories(window: int) -> dict[str, Memory]:
+    """Memories of rows by the name a regime gives."""
+
+    def concatenate(memory, points, first):
+        return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), first(), points)
+
+    def window_empty(points, capacity):
+        slots = max(capacity.real, capacity.new)
+        return jax.tree.map(lambda a: jnp.zeros((window, slots, *a.shape[1:]), a.dtype), points)
+
+    def window_add(memory, points, capacity):
+        points = pad(points, max(capacity.real, capacity.new))
+        return jax.tree.map(lambda a, b: jnp.concatenate([a[1:], b[None]]), memory, points)
+
+    def all_empty(points, capacity):
+        shape = (capacity.kept,)
+        kept = jax.tree.map(lambda a: jnp.zeros(shape + a.shape[1:], a.dtype), points.data)
+        return kept, jnp.int32(0)
+
+    def all_add(memory, points, capacity):
+        # Written at the cursor: rows of weight 0 beyond the count are overwritten by the next set.
+        kept, cursor = memory
+        kept = jax.tree.map(
+            lambda a, b: jax.lax.dynamic_update_slice_in_dim(a, b, cursor, 0), kept, points.data
+        )
+        return kept, cursor + (points.weights > 0).sum(dtype=jnp.int32)
+
+    def all_union(memory, points, first):
+        # Points that are kept for ever count 1 each: their weights are a matter of the cursor.
+        kept, cursor = memory
+        slots = jnp.arange(num_rows(kept))
+        weights = (slots < cursor).astype(points.weights.dtype)
+        return Rows(kept, weights, jnp.zeros_like(slots, jnp.int32))
+
+    return {
+        "nothing": NOTHING,
+        "real": NOTHING._replace(union=concatenate),
+        "window": Memory(
+            window_empty,
+            window_add,
+            lambda memory, points, first: jax.tree.map(
+                lambda a: a.reshape(-1, *a.shape[2:]), memory
+            ),
+            lambda memory, capacity: pad(memory, max(capacity.real, capacity.new), axis=1),
+        ),
+        "all": Memory(
+            all_empty,
+            all_add,
+            all_union,
+            lambda memory, capacity: (pad(memory[0], capacity.kept), memory[1]),
+        ),
+    }
+
+
+def statistics_memories(window: int, moments: Moments) -> dict[str, Memory]:
+    """Memories of sufficient statistics: what is kept is merged, so nothing grows."""
+
+    merge = jax.vmap(moments.merge)  # statistics carry a leading axis of one
+
+    def zeros(points):
+        return jax.tree.map(jnp.zeros_like, points)
+
+    return {
+        "nothing": NOTHING,
+        "real": NOTHING._replace(union=lambda memory, points, first: merge(first(), points)),
+        "window": Memory(
+            lambda points, capacity: [zeros(points)] * window,
+            lambda memory, points, capacity: [*memory[1:], points],
+            lambda memory, points, first: functools.reduce(merge, memory),
+        ),
+        "all": Memory(
+            lambda points, capacity: zeros(points),
+            lambda memory, points, capacity: merge(memory, points),
+            lambda memory, points, first: memory,
+        ),
+    }

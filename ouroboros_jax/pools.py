@@ -1,0 +1,174 @@
+"""Pools: a regime's table realised as compact rows, or as one row of statistics a source.
+
+A `Realisation` draws a generation's new points and hands the learner a `Pool` of everything the
+regime trains on. Rows work for every learner. Statistics are exact in law where the learner knows
+how to draw them (`base.Moments`), cost nothing per point, and leave the number of points traced.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ouroboros_jax.base import Data, Learner, Pool, Settings
+from ouroboros_jax.data.base import RealData
+from ouroboros_jax.keys import stage_key
+from ouroboros_jax.memory import (
+    Memory,
+    Rows,
+    num_rows,
+    rows_memories,
+    statistics_memories,
+)
+from ouroboros_jax.regimes import REAL, Regime
+
+
+class Realisation(NamedTuple):
+    """How points are drawn and pooled; every function is of one chain and pure.
+
+    `first(key, settings, table, capacity)` is the real data set of generation 0;
+    `draw(key, settings, models, table, generation, capacity)` a generation's new points, with
+    `models[lag - 1]` the parameters that many generations back; and
+    `pool(key, settings, points, generation, capacity)` of what the memory says is trained on.
+    """
+
+    first: Callable[..., Any]
+    draw: Callable[..., Any]
+    pool: Callable[..., Pool]
+    memory: Memory
+
+
+def _isolated(function):
+    """Keep XLA from fusing `function` with its surroundings: what it draws has the same bits in
+    every program, so that a data set rebuilt from keys is the one that was trained on."""
+
+    def isolated(*args):
+        return jax.lax.optimization_barrier(function(*jax.lax.optimization_barrier(args)))
+
+    return isolated
+
+
+def _unbiased(settings: Settings) -> Settings:
+    """The same settings with a neutral sampler: the truth is never biased."""
+    return settings._replace(sampler=jax.tree.map(jnp.ones_like, settings.sampler))
+
+
+def _choose(index: jax.Array, options: list[Data]) -> Data:
+    """Row i of option `index[i]`; a chain of selects, since options are few."""
+    chosen = options[0]
+    for i, option in enumerate(options[1:], 1):
+        chosen = jax.tree.map(
+            lambda a, b, i=i: jnp.where((index == i).reshape(-1, *[1] * (a.ndim - 1)), b, a),
+            chosen,
+            option,
+        )
+    return chosen
+
+
+def _unit_rows(data: Data, num: jax.Array) -> Rows:
+    """`data` with weight 1 on its first `num` rows."""
+    n = num_rows(data)
+    weights = (jnp.arange(n) < num).astype(jnp.result_type(float))
+    return Rows(data, weights, jnp.zeros(n, jnp.int32))
+
+
+def rows(learner: Learner, regime: Regime, real: RealData) -> Realisation:
+    """Pools of points, for any learner."""
+    num_groups = len(regime.sources) if regime.weights else 1
+
+    def first(key, settings, table, capacity):
+        def points(key, settings):
+            return real.draw(stage_key(key, "real", 0), settings, table, capacity.real)
+
+        return _unit_rows(_isolated(points)(key, settings), settings.num_data)
+
+    def draw(key, settings, models, table, generation, capacity):
+        def points(key, settings, models):
+            drawn = []
+            for source in regime.sources:
+                if source == REAL:
+                    key_real = stage_key(key, "real", generation)
+                    drawn.append(real.draw(key_real, settings, table, capacity.new))
+                else:
+                    key_sample = stage_key(key, "sample", generation, source)
+                    params = models[source - 1]
+                    drawn.append(learner.sample(key_sample, settings, params, table, capacity.new))
+            return drawn
+
+        options = _isolated(points)(key, settings, models)
+        counts = regime.counts(settings, generation)
+        source = (jnp.arange(capacity.new)[:, None] >= jnp.cumsum(counts)[None]).sum(-1)
+        drawn = _unit_rows(_choose(source, options), counts.sum())
+        if regime.weights is None:
+            return drawn
+        source = jnp.minimum(source, len(regime.sources) - 1).astype(jnp.int32)
+        each = regime.weights(settings) / jnp.maximum(counts, 1)
+        return Rows(drawn.data, drawn.weights * each[source], source)
+
+    def subsample(key, points, num, generation, slots):
+        key_select = stage_key(key, "select", generation)
+        bits = jax.random.bits(key_select, points.weights.shape, jnp.uint32)
+        # Positive floats order as their bits do, so this ranks by 30 random bits; XLA's fast top_k
+        # on a CPU takes float32 alone.
+        rank = jax.lax.bitcast_convert_type(bits >> 2, jnp.float32)
+        _, chosen = jax.lax.top_k(jnp.where(points.weights > 0, rank, -1), slots)
+        return _unit_rows(jax.tree.map(lambda a: a[chosen], points.data), num)
+
+    def pool(key, settings, points, generation, capacity):
+        if regime.subsample:
+            num = jnp.where(generation == 0, settings.num_data, settings.num_samples)
+            slots = min(max(capacity.new, capacity.real), num_rows(points))
+            points = subsample(key, points, num, generation, slots)
+        totals = jnp.zeros(num_groups, points.weights.dtype).at[points.group].add(points.weights)
+        return Pool(points.data, points.weights, points.group, totals)
+
+    return Realisation(first, draw, pool, rows_memories(regime.window)[regime.kept])
+
+
+def statistics(learner: Learner, regime: Regime, real: RealData) -> Realisation:
+    """Pools of sufficient statistics, by the learner's exact `moments`."""
+    moments = learner.moments
+    if moments is None or regime.subsample:
+        raise ValueError(
+            "Statistics need a learner that can draw them and a regime that keeps no point's "
+            "identity; use draw='samples'."
+        )
+
+    def of_truth(key, settings, table, num, slots):
+        law = moments.law(real.truth(settings)) if real.truth else None
+        if law is not None:
+            return moments.draw(key, _unbiased(settings), law, num)
+        data = real.draw(key, settings, table, slots)
+        return moments.of(data, jnp.arange(slots) < num)
+
+    def first(key, settings, table, capacity):
+        key_real = stage_key(key, "real", 0)
+        points = of_truth(key_real, settings, table, settings.num_data, capacity.real)
+        return jax.tree.map(lambda a: a[None], points)
+
+    def draw(key, settings, models, table, generation, capacity):
+        counts = regime.counts(settings, generation)
+        drawn = []
+        for i, source in enumerate(regime.sources):
+            if source == REAL:
+                key_real = stage_key(key, "real", generation)
+                drawn.append(of_truth(key_real, settings, table, counts[i], capacity.new))
+            else:
+                key_model = stage_key(key, "sample", generation, source)
+                drawn.append(moments.draw(key_model, settings, models[source - 1], counts[i]))
+        if regime.weights is None:
+            drawn = [functools.reduce(moments.merge, drawn)]
+        return jax.tree.map(lambda *parts: jnp.stack(parts), *drawn)
+
+    def pool(key, settings, points, generation, capacity):
+        del key, capacity
+        num = num_rows(points)
+        weights = jnp.ones(1)
+        if num > 1:  # a source without points has no weight
+            there = regime.counts(settings, generation) > 0
+            weights = jnp.where(there, regime.weights(settings), 0)
+        return Pool(points, weights, jnp.arange(num, dtype=jnp.int32), weights)
+
+    return Realisation(first, draw, pool, statistics_memories(regime.window, moments)[regime.kept])

@@ -1,0 +1,319 @@
+"""A group of chains as compiled functions: the config ends here, arrays begin.
+
+A `Program` has a group's first generation, a segment of further generations, and the pools of any
+generation drawn again. Each is compiled once and serves every call, whatever the number of
+generations in it, so nothing that decides bits depends on where a segment ends.
+"""
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ouroboros_jax import registry
+from ouroboros_jax.base import Context, Learner, Params, Settings
+from ouroboros_jax.chain import Chain, State
+from ouroboros_jax.data.base import RealData
+from ouroboros_jax.keys import chain_key, stage_key
+from ouroboros_jax.memory import Capacity, Memory
+from ouroboros_jax.metrics.mixture import truth_of
+from ouroboros_jax.sweep import Group
+from ouroboros_jax.vectorize import Layout, make_layout, over_block, over_chains
+
+SEGMENT_GENERATIONS = 100  # most generations of one device call and of one step on disk
+SEGMENT_BYTES = 64 << 20  # of parameters and metrics, likewise
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Program:
+    """One group's chains, compiled; build it with `build`."""
+
+    group: Group
+    learner: Learner
+    real: RealData
+    chain: Chain
+    memory: Memory
+    layout: Layout
+    kept_growth: int  # by what a memory of all points so far grows at a time; 0: there is none
+    num_test: int  # points held out of a law's, for each chain
+    shared: dict[str, Any]  # what programs of other layouts may use as well
+    cache: dict[Any, Any]  # compiled functions
+
+    # Settings and sizes, on the host
+
+    def settings(self, start: int, num: int) -> Settings:
+        """Settings of `num` generations from `start`, leaves [C, num], or [C, 1] if constant."""
+        # Slots beyond the last generation are never read: a growing schedule may stop growing.
+        last = max(self.group.point["generations"], start)
+        generations = np.minimum(np.arange(start, start + num), last)
+        counts = self.group.counts(generations)
+        sections: dict[str, dict[str, np.ndarray]] = {s: {} for s in Settings._fields[3:]}
+        for path, column in self.group.columns.items():
+            section, _, name = path.partition(".")
+            if not name or path == "data.num_samples":
+                continue
+            values = column.at(generations[:1] if column.is_constant else generations)
+            sections[section][name] = values.astype(self._dtype(path))
+        return Settings(counts["num_samples"], counts["num_real"], counts["num_data"], **sections)
+
+    def _dtype(self, path: str):
+        point = self.group.point
+        names = [point[f"{section}.name"] for section in registry.SECTIONS]
+        is_int = registry.all_settings(*names)[path].types == (int,)
+        return np.int32 if is_int else jnp.result_type(float)
+
+    def capacity(self, generation: int) -> Capacity:
+        """Static sizes at a generation; far apart, so that few programs serve a run."""
+        column = self.group.columns["num_samples"]
+        counts = self.group.counts(np.arange(generation + 1))
+        real = int(counts["num_data"].max())
+        if column.is_constant:
+            new = int(counts["num_samples"].max())
+            drawn = new * generation
+        else:
+            new = _grown(int(counts["num_samples"].max()), 16, 2)
+            drawn = int(counts["num_samples"][:, 1:].sum(1).max(initial=0))
+        kept = 0
+        if self.kept_growth:  # in steps that no later generation changes
+            first = int(self.group.counts(np.arange(1, 2))["num_samples"].max())
+            kept = _grown(real + drawn + new, 8 * max(real, first), self.kept_growth)
+        return Capacity(real, new, kept)
+
+    def stretch(self, generation: int, most: int) -> int:
+        """How many generations from `generation` on share its capacity, up to `most`."""
+        here = self.capacity(generation)
+        low, high = 1, most  # capacities only grow
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self.capacity(generation + middle - 1) == here:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    @functools.cached_property
+    def segment_length(self) -> int:
+        """Most generations of one call: enough to hide its cost, few enough to be lost."""
+        asked = self.group.point.get("store.segment", "auto")
+        if asked != "auto":
+            return int(asked)
+        return int(np.clip(SEGMENT_BYTES // max(self.generation_bytes, 1), 1, SEGMENT_GENERATIONS))
+
+    @functools.cached_property
+    def generation_bytes(self) -> int:
+        """Bytes of parameters and metrics that one generation of all chains adds."""
+        return self.parameter_bytes + num_bytes(self._shapes[1]) * self.group.num_chains
+
+    @functools.cached_property
+    def parameter_bytes(self) -> int:
+        """Bytes of one generation's parameters, of all chains."""
+        return num_bytes(self._shapes[0].params) * self.group.num_chains
+
+    def memory_bytes(self, capacity: Capacity) -> int:
+        """Bytes that one chain remembers of earlier data sets at a capacity."""
+        memory = self.state_shapes.memory
+        return num_bytes(jax.eval_shape(lambda m: self.memory.grow(m, capacity), memory))
+
+    @property
+    def state_shapes(self) -> State:
+        """Shapes of one chain's state after generation 0."""
+        return self._shapes[0]
+
+    @property
+    def metric_shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """Shapes of one chain's metrics at one generation."""
+        return self._shapes[1]
+
+    @property
+    def _shapes(self):
+        # Tracing takes a second for the larger learners: once for a program and its relatives.
+        if "shapes" not in self.shared:
+            self.shared["shapes"] = self._trace_shapes()
+        return self.shared["shapes"]
+
+    def _trace_shapes(self):
+        settings = jax.tree.map(lambda a: jnp.asarray(a[0, 0]), self.settings(0, 1))
+
+        def first(key):
+            state, info = self.chain.init(key, settings, self.table, self.capacity(0))
+            context = self._context(key, settings, state.params, self.test)
+            return state, self.chain.measure(settings, state.params, context, info, state.frozen)
+
+        return jax.eval_shape(first, jax.random.key(0))
+
+    # Arrays that all chains share
+
+    @property
+    def table(self):
+        """Rows of finite real data, or None."""
+        return jax.tree.map(jnp.asarray, self.real.table)
+
+    @property
+    def test(self):
+        """Held-out rows of finite real data, or None."""
+        if self.real.test is None or not jax.tree.leaves(self.real.test)[0].shape[0]:
+            return None
+        return jax.tree.map(lambda a: jnp.asarray(a, jnp.result_type(float)), self.real.test)
+
+    # One chain
+
+    def _context(self, key, settings, reference, test) -> Context:
+        truth = truth_of(self.real.truth(settings)) if self.real.truth else None
+        if test is None and self.real.table is None and self.num_test:
+            key_test = stage_key(key, "test", 0)
+            test = self.real.draw(key_test, settings, None, self.num_test)
+        return Context(truth, reference, test)
+
+    def _first(self, capacity, state, args, shared):
+        """Generation 0 of one block: its state and metrics."""
+        del state
+
+        def one(key, settings):
+            settings = _at(settings, 0)
+            state, info = self.chain.init(key, settings, shared["table"], capacity)
+            context = self._context(key, settings, state.params, shared["test"])
+            metrics = self.chain.measure(settings, state.params, context, info, state.frozen)
+            return state, metrics
+
+        return over_block(one, self.layout.block)(args["key"], args["settings"])
+
+    def _segment(self, capacity, length, state, args, shared):
+        """Up to `length` generations of one block; `shared["num"]` of them, a traced number, so
+        that segments of every size run the same program."""
+        block = self.layout.block
+
+        def context_of(key, settings, reference):
+            return self._context(key, _at(settings, 0), reference, shared["test"])
+
+        context = over_block(context_of, block)(args["key"], args["settings"], args["reference"])
+
+        def step(i, state):
+            def one(key, settings, state, context):
+                settings = _at(settings, i)
+                return self.chain.step(key, settings, state, context, shared["table"], capacity)
+
+            return over_block(one, block)(args["key"], args["settings"], state, context)
+
+        def body(i, carry):
+            state, out = carry
+            state, metrics = step(i, state)
+            out = jax.tree.map(lambda a, b: a.at[i].set(b), out, (state.params, metrics))
+            return state, out
+
+        out = (state.params, jax.eval_shape(lambda: step(0, state)[1]))
+        out = jax.tree.map(lambda a: jnp.zeros((length, *a.shape), a.dtype), out)
+        return jax.lax.fori_loop(0, shared["num"], body, (state, out))
+
+    def _replay(self, capacity, state, args, shared):
+        """The memory after `shared["num"]` more generations whose parameters are known.
+
+        `args["models"][lag - 1]` are the parameters that each of those generations drew from.
+        """
+
+        def body(i, state):
+            def one(key, settings, state, models):
+                state = state._replace(params=models[0], past=models[1:])
+                settings = _at(settings, i)
+                _, memory = self.chain.train(key, settings, state, shared["table"], capacity)
+                return state._replace(generation=state.generation + 1, memory=memory)
+
+            models = jax.tree.map(lambda a: a[:, i], args["models"])
+            return over_block(one, self.layout.block)(args["key"], args["settings"], state, models)
+
+        return jax.lax.fori_loop(0, shared["num"], body, state)
+
+    def _train(self, capacity, state, args, shared):
+        """The pool that one block's next generation is fitted to."""
+
+        def one(key, settings, state):
+            settings = _at(settings, 0)
+            return self.chain.train(key, settings, state, shared["table"], capacity)[0]
+
+        return over_block(one, self.layout.block)(args["key"], args["settings"], state)
+
+    def _real(self, capacity, state, args, shared):
+        """The pool that one block's generation 0 is fitted to."""
+        del state
+
+        def one(key, settings):
+            return self.chain.first(key, _at(settings, 0), shared["table"], capacity)[0]
+
+        return over_block(one, self.layout.block)(args["key"], args["settings"])
+
+    def _grow(self, capacity, state, args, shared):
+        """The same state with room for more in its memory."""
+        del args, shared
+
+        def one(state):
+            return state._replace(memory=self.memory.grow(state.memory, capacity))
+
+        return over_block(one, self.layout.block)(state)
+
+    # All chains
+
+    def call(self, name: str, *static, state=(), settings=None, num: int = 1, **args):
+        """One of the functions above, compiled for its static arguments, over all chains."""
+        key = (name, *static)
+        if key not in self.cache:
+            function = functools.partial(getattr(self, name), *static)
+            self.cache[key] = over_chains(function, self.layout)
+        args["key"] = self.keys
+        if settings is not None:
+            args["settings"] = self.layout.split(settings)
+        shared = {"table": self.table, "test": self.test, "num": np.int32(num)}
+        return self.cache[key](state, args, shared)
+
+    def sample(self, key, settings: Settings, params: Params, num: int):
+        """`num` points of one chain's model; `params` as the learner's type."""
+        if "sample" not in self.shared:
+            self.shared["sample"] = jax.jit(self.learner.sample, static_argnums=4)
+        return self.shared["sample"](key, settings, params, self.table, num)
+
+    @functools.cached_property
+    def keys(self) -> jax.Array:
+        """The chains' keys, laid out on the devices."""
+        keys = jax.vmap(chain_key)(jnp.asarray(self.group.seeds), self.group.replicates)
+        return self.layout.split(keys)
+
+    def real_set(self):
+        """The pool that generation 0 is fitted to, on the host, [C, ...]."""
+        return self.layout.join(self.call("_real", self.capacity(0), settings=self.settings(0, 1)))
+
+    def only(self, chain: int) -> "Program":
+        """The program of one chain alone, in a block of the same width."""
+        layout = make_layout(1, self.layout.block, self.layout.mesh.devices.flat)
+        return dataclasses.replace(self, group=_only(self.group, chain), layout=layout, cache={})
+
+
+def _at(settings: Settings, i) -> Settings:
+    """The settings of generation `i` of a segment; constant ones have one column for all."""
+    return jax.tree.map(lambda a: a[0] if a.shape[0] == 1 else a[i], settings)
+
+
+def _only(group: Group, chain: int) -> Group:
+    """The group of one of its chains."""
+    columns = {
+        path: column._replace(index=column.index[chain : chain + 1])
+        for path, column in group.columns.items()
+    }
+    return group._replace(
+        seeds=group.seeds[chain : chain + 1],
+        replicates=group.replicates[chain : chain + 1],
+        columns=columns,
+        coords={path: values[chain : chain + 1] for path, values in group.coords.items()},
+    )
+
+
+def _grown(num: int, size: int, factor: int) -> int:
+    """The first of size, size * factor, ... that holds `num`."""
+    while size < num:
+        size *= factor
+    return size
+
+
+def num_bytes(shapes: Any) -> int:
+    """Bytes of a pytree of arrays or of their shapes."""
+    return sum(int(np.prod(s.shape)) * s.dtype.itemsize for s in jax.tree.leaves(shapes))

@@ -1,0 +1,127 @@
+"""Look-up: which settings a config has, and the factories behind its names.
+
+The one door to the tables in `settings/`, for config files, the command line, `--help` and the
+tests. It imports no jax, so that a misspelt name is answered at once; `load` imports a factory when
+a run is built.
+"""
+
+import importlib
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from ouroboros_jax.errors import UserError, nearest
+from ouroboros_jax.settings.data import DATA, FILE, data_path, find_data
+from ouroboros_jax.settings.learners import LEARNERS, find_learner
+from ouroboros_jax.settings.regimes import REGIMES, find_regime
+from ouroboros_jax.settings.run import RUN
+from ouroboros_jax.settings.setting import Entry, Point, Setting
+
+__all__ = [
+    "DATA",
+    "FILE",
+    "LEARNERS",
+    "REGIMES",
+    "RUN",
+    "SECTIONS",
+    "Entry",
+    "Point",
+    "Setting",
+    "all_settings",
+    "data_path",
+    "find",
+    "known_names",
+    "load",
+    "options",
+    "section_settings",
+    "settings_of",
+    "unknown_field",
+]
+SECTIONS = {"learner": LEARNERS, "regime": REGIMES, "data": DATA}
+_FINDERS = {"learner": find_learner, "regime": find_regime, "data": find_data}
+
+
+def known_names(section: str) -> list[str]:
+    """The names there are in section "learner", "regime" or "data"."""
+    return [name for name, entry in SECTIONS[section].items() if entry is not FILE]
+
+
+def find(section: str, name: Any) -> Entry:
+    """The entry called `name` in section "learner", "regime" or "data".
+
+    Raises:
+      UserError: an unknown name, with the known ones; a `module:function` that cannot be imported.
+    """
+    return _FINDERS[section](name)
+
+
+def load(entry: Entry) -> Callable[..., Any]:
+    """The entry's factory, imported."""
+    module, _, function = entry.path.partition(":")
+    return getattr(importlib.import_module(module), function)
+
+
+def options(section: str, point: Point) -> Point:
+    """The static settings that the section's factory takes as keyword arguments.
+
+    `learner.draw="auto"` becomes what it stands for: "sufficient" or "samples".
+    """
+    entry = find(section, point[f"{section}.name"])
+    chosen = {
+        key: point[f"{section}.{key}"]
+        for key, setting in entry.settings.items()
+        if not setting.traced and key not in entry.apart
+    }
+    if section == "learner" and chosen.get("draw") == "auto":
+        chosen["draw"] = "sufficient" if entry.counts_traced(point) else "samples"
+    return chosen
+
+
+def section_settings(section: str, name: Any) -> dict[str, Setting]:
+    """The fields of a section under `name`, `name` itself included; of regimes, all of them."""
+    entry = find(section, name)
+    settings = {"name": Setting(name, f"which {section}, or 'module:function' of your own")}
+    if section == "regime":
+        for other in REGIMES.values():
+            settings |= other.settings
+    return settings | entry.settings
+
+
+@lru_cache(maxsize=1024)
+def all_settings(learner: str, regime: str, data: str) -> dict[str, Setting]:
+    """Every field of a config of these names, by dotted path."""
+    names = {"learner": learner, "regime": regime, "data": data}
+    sections = {
+        f"{section}.{key}": setting
+        for section, name in names.items()
+        for key, setting in section_settings(section, name).items()
+    }
+    run = RUN
+    if ":" in learner:  # a user's own learner may have metrics of its own
+        run = RUN | {"metrics": RUN["metrics"]._replace(choices=())}
+    return run | sections
+
+
+def settings_of(point: Point) -> dict[str, Setting]:
+    """The settings of a point's fields, by path."""
+    return all_settings(*(point[f"{section}.name"] for section in SECTIONS))
+
+
+def unknown_field(path: str, point: Point) -> UserError:
+    """The error of a path that is no field of the point."""
+    known = settings_of(point)
+    section, _, key = path.partition(".")
+    if section in SECTIONS and key:
+        name = point[f"{section}.name"]
+        own = [other for other in known if other.startswith(f"{section}.")]
+        keys = ", ".join(other.partition(".")[2] for other in own if not other.endswith(".name"))
+        return UserError(
+            f"{path!r} is not a setting of the {section} {name!r}, which has {keys or 'none'}"
+            f"{nearest(path, own)}"
+        )
+    inside = [other for other in known if other.startswith(f"{path}.")]
+    if inside:
+        return UserError(f"{path!r} is a section: set one of its fields, {', '.join(inside)}")
+    return UserError(
+        f"there is no setting {path!r}{nearest(path, known) or '; --help lists them all'}"
+    )

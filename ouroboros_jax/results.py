@@ -1,0 +1,254 @@
+"""What a run left: parameters, samples, training sets, metrics, pictures."""
+
+import functools
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ouroboros_jax import rundir
+from ouroboros_jax.config import flatten, from_json
+from ouroboros_jax.errors import UserError, listed
+from ouroboros_jax.sweep import Group, expand
+
+if TYPE_CHECKING:
+    import xarray
+
+    from ouroboros_jax.program import Program
+    from ouroboros_jax.store import Store
+
+
+class Run:
+    """A run, finished or not; `oj.run` and `oj.open_run` return one.
+
+    Attributes:
+      config: the resolved config.
+      manifest: what `run.json` says: versions, devices, data, seed, status, timings.
+      workdir: its folder, or None where the run was kept in memory.
+      groups: its chains, by the program that ran them.
+      points: the settings of each group.
+      stores: where each group's generations are.
+    """
+
+    def __init__(self, config, manifest: dict[str, Any], stores: list["Store"], workdir=None):
+        self.config = config
+        self.manifest = manifest
+        self.workdir: Path | None = workdir
+        self.groups: list[Group] = expand(config)
+        self.points = [group.point for group in self.groups]
+        self.stores = stores
+        self._programs: dict[int, Program] = {}
+
+    def __repr__(self) -> str:
+        point = self.points[0]
+        where = f", {self.workdir}" if self.workdir else ", in memory"
+        return (
+            f"<Run {point['learner.name']}, {point['regime.name']}, {self.num_chains} chains, "
+            f"{self.manifest['status']} at generation {self.generation} of "
+            f"{point['generations']}{where}>"
+        )
+
+    @property
+    def num_chains(self) -> int:
+        """Chains of all groups."""
+        return sum(group.num_chains for group in self.groups)
+
+    @property
+    def generation(self) -> int:
+        """The newest generation that every chain has reached; -1 before the first."""
+        return min(store.last() for store in self.stores)
+
+    @functools.cached_property
+    def metrics(self) -> "xarray.Dataset":
+        """Metrics of every chain and generation, dims (chain, generation, ...)."""
+        path = self.workdir / rundir.METRICS if self.workdir else None
+        if path and path.exists() and self.manifest["status"] == "finished":
+            import xarray
+
+            try:
+                with xarray.open_dataset(path) as stored:
+                    return stored.load()
+            except (OSError, ValueError, KeyError):
+                pass  # damaged: the segments have it all
+        return self.assemble()
+
+    def assemble(self) -> "xarray.Dataset":
+        """`metrics`, put together from the stored segments."""
+        from ouroboros_jax.dataset import assemble
+
+        parts = []
+        for group, store in zip(self.groups, self.stores, strict=True):
+            segments = [metrics for _, metrics in store.segments()]
+            if not segments:
+                parts.append({"status": np.zeros((0, group.num_chains), np.int8)})
+                continue
+            parts.append({k: np.concatenate([s[k] for s in segments]) for k in segments[0]})
+        point = flatten(self.config)
+        attrs = {
+            "title": f"{point['learner.name']} under {point['regime.name']}",
+            "config": json.dumps(self.manifest["identity"]["config"]),
+            "ouroboros_jax": self.manifest["versions"]["ouroboros_jax"],
+            "data": self.manifest["data"]["name"],
+            "data_origin": self.manifest["data"]["origin"],
+        }
+        return assemble(self.groups, parts, point, attrs)
+
+    def params(self, generation: int, chain: int | None = None, group: str | None = None) -> Any:
+        """Parameters of one generation, a pytree of NumPy arrays.
+
+        Args:
+          generation: 0 to the last.
+          chain: one chain of the run; without it all, with a leading axis of chains.
+          group: which group's chains, where a run has several of different shapes.
+
+        Raises:
+          UserError: for what is not there, or was thinned out, or is damaged.
+        """
+        if chain is not None:
+            number, place = self._locate(chain)
+            return _pick(self.stores[number].params(_whole(generation)), place)
+        names = [g.name for g in self.groups]
+        if len(names) > 1 and group is None:
+            raise UserError(
+                f"this run's chains have {len(names)} shapes; name one with group=, of "
+                f"{listed(names[:4])}{' and so on' if len(names) > 4 else ''}, or one chain="
+            )
+        if group is not None and group not in names:
+            raise UserError(f"group={group!r} is not there: expected one of {listed(names)}")
+        number = names.index(group) if group is not None else 0
+        return self.stores[number].params(_whole(generation))
+
+    def sample(self, generation: int, chain: int, num_samples: int = 1000, seed: int = 0) -> Any:
+        """Points drawn from one stored model, [num_samples, ...], by the run's own sampler."""
+        import jax
+
+        number, place = self._locate(chain)
+        if _whole(num_samples, "num_samples") < 1:
+            raise UserError(f"num_samples={num_samples}: expected at least 1")
+        params = self.params(generation, chain)
+        with self.precision():
+            program = self.program(number)
+            from ouroboros_jax.checkpoint import like
+
+            settings = jax.tree.map(
+                lambda a: a[place, 0], program.settings(_whole(generation) + 1, 1)
+            )
+            typed = like(program.state_shapes.params, params)
+            points = program.sample(jax.random.key(seed), settings, typed, num_samples)
+            return jax.tree.map(np.asarray, points)
+
+    def data(self, generation: int, chain: int) -> Any:
+        """The exact training set of one generation of one chain, drawn again from what is stored.
+
+        A regime that weights its sources, or trains on few of many, gives the points that counted;
+        where the learner was fitted to statistics alone, points with exactly those statistics.
+        """
+        number, place = self._locate(chain)
+        with self.precision():
+            from ouroboros_jax.training_set import training_set
+
+            return training_set(
+                self.program(number), self.stores[number], _whole(generation), place
+            )
+
+    def evaluate(self, data: str, name: str | None = None) -> "xarray.Dataset":
+        """Mean log likelihood of other data under every stored generation; see `evaluate.py`."""
+        from ouroboros_jax.evaluate import evaluate
+
+        return evaluate(self, data, name)[0]
+
+    def compare(self, setting: str, metric: str, **options) -> Any:
+        """Paired differences of `metric` between the values of a swept setting, over seeds.
+
+        See `compare.compare` for the options: `generation`, `baseline`, `level`.
+        """
+        from ouroboros_jax.compare import compare
+
+        return compare(self.metrics, setting, metric, **options)
+
+    def plot(self, metric: str, **options) -> Any:
+        """A figure of `metric` over the generations: median and bands over chains, laws on top."""
+        from ouroboros_jax.figures import plot
+
+        return plot(self, metric, **options)
+
+    @functools.cached_property
+    def summary(self) -> dict[str, Any]:
+        """The headline numbers, each with its law and z where one holds."""
+        from ouroboros_jax.summary import summarise
+
+        return summarise(self.metrics, self.groups, flatten(self.config))
+
+    def _locate(self, chain: int) -> tuple[int, int]:
+        """The group of a chain, and its place there."""
+        place = _whole(chain, "chain")
+        if not 0 <= place < self.num_chains:
+            raise UserError(f"chain={chain} is not there: expected 0 to {self.num_chains - 1}")
+        for number, group in enumerate(self.groups):
+            if place < group.num_chains:
+                return number, place
+            place -= group.num_chains
+        raise AssertionError
+
+    def program(self, number: int) -> "Program":
+        """The compiled functions of group `number`, built when first asked for."""
+        from ouroboros_jax.build import build
+
+        if number not in self._programs:
+            block = self.manifest["chain_blocks"].get(self.groups[number].name, "auto")
+            program = build(self.groups[number], block)
+            recorded = self.manifest["data"]["sha256"]
+            if len(self.groups) == 1 and program.real.sha256 != recorded:
+                raise UserError(
+                    f"data.name={self.points[number]['data.name']!r} is no longer what this run "
+                    f"was trained on: its sha256 begins with {program.real.sha256[:8]}, and the "
+                    f"run's with {recorded[:8]}"
+                )
+            self._programs[number] = program
+        return self._programs[number]
+
+    @contextmanager
+    def precision(self) -> Iterator[None]:
+        """The float width of the run, inside."""
+        import jax
+
+        with jax.enable_x64(bool(self.config.x64)):
+            yield
+
+
+def _pick(tree: Any, chain: int) -> Any:
+    import jax
+
+    return jax.tree.map(lambda a: a[chain], tree)
+
+
+def _whole(value: Any, name: str = "generation") -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise UserError(f"{name}={value!r}: expected a whole number")
+    return int(value)
+
+
+def open_run(workdir: str | Path) -> Run:
+    """A run from its folder: finished, under way, or cut off.
+
+    Raises:
+      UserError: where there is no run, or its files cannot be read.
+    """
+    from ouroboros_jax.store import DiskStore
+
+    workdir = Path(workdir)
+    if not workdir.is_dir():
+        raise UserError(f"workdir {workdir} is not there: expected the folder of a run")
+    manifest = rundir.read_manifest(workdir)
+    rundir.read_json(workdir / rundir.CONFIG)
+    config = from_json((workdir / rundir.CONFIG).read_text(encoding="utf-8"))
+    stores = [DiskStore(*store_paths(workdir, group.name), write=False) for group in expand(config)]
+    return Run(config, manifest, stores, workdir)
+
+
+def store_paths(workdir: Path, group: str) -> tuple[Path, Path]:
+    """Where a group's generations and its state for resuming are."""
+    return workdir / "generations" / group, workdir / "resume" / group

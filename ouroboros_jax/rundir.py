@@ -1,0 +1,132 @@
+"""A run's directory: one writer, files replaced whole, and what tells one run from another."""
+
+import datetime
+import fcntl
+import importlib.metadata
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import ouroboros_jax
+from ouroboros_jax.errors import UserError
+
+CONFIG, MANIFEST, METRICS, SUMMARY = "config.json", "run.json", "metrics.nc", "summary.json"
+DECIDE_BITS = ("jax", "jaxlib")  # packages whose versions may change the last bits of a run
+RECORDED = (*DECIDE_BITS, "flax", "optax", "orbax-checkpoint", "numpy", "xarray")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file by `text`, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a JSON file."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=False, default=_plain) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file of a run.
+
+    Raises:
+      UserError: where it is missing or no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path.parent} holds no run: there is no {path.name} in it") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from None
+
+
+def read_manifest(workdir: Path) -> dict[str, Any]:
+    """What `run.json` says.
+
+    Raises:
+      UserError: where it is missing, no JSON, or not a run's.
+    """
+    manifest = read_json(workdir / MANIFEST)
+    needed = ("status", "identity", "chain_blocks", "versions", "devices", "backend", "data")
+    missing = [key for key in needed if not isinstance(manifest, dict) or key not in manifest]
+    if missing:
+        raise UserError(f"{workdir / MANIFEST} is no run's: it does not say {missing[0]!r}")
+    return manifest
+
+
+def now() -> str:
+    """The time, to the second, with its zone."""
+    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of what a run's numbers may depend on."""
+    versions = {"python": platform.python_version(), "ouroboros_jax": ouroboros_jax.__version__}
+    return versions | {name: importlib.metadata.version(name) for name in RECORDED}
+
+
+class Lock:
+    """The right to write into a workdir, released by the kernel when the process dies."""
+
+    def __init__(self, workdir: Path):
+        self._path = workdir / ".lock"
+        self._file = self._path.open("w")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise UserError(
+                f"{workdir} is being written by another process; wait for it, or name another "
+                "--workdir"
+            ) from None
+
+    def release(self) -> None:
+        """Let another process write."""
+        self._file.close()
+
+
+def check_workdir(workdir: Path) -> None:
+    """Refuse a workdir that cannot hold a run, before anything is written.
+
+    Raises:
+      UserError: for a file, a directory that is not ours to write, or one that holds other things.
+    """
+    if workdir.exists() and not workdir.is_dir():
+        raise UserError(f"workdir {workdir} is a file; expected a folder, new or of a run")
+    existing = workdir
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir():
+        raise UserError(f"workdir {workdir} cannot be made: {existing} is a file")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(f"workdir {workdir} cannot be written: no permission for {existing}")
+    if workdir.is_dir() and not (workdir / MANIFEST).exists():
+        others = [path.name for path in workdir.iterdir() if not path.name.startswith(".")]
+        others = [name for name in others if name != CONFIG]
+        if others:
+            raise UserError(
+                f"workdir {workdir} holds {others[0]!r} but no run; expected a new folder, an "
+                "empty one, or a run's"
+            )
+
+
+def differing(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """`field: old -> new` for every field that tells two runs apart."""
+
+    def shown(fields, name):
+        return repr(fields[name]) if name in fields else "(absent)"
+
+    return [
+        f"{name}: {shown(old, name)} -> {shown(new, name)}"
+        for name in sorted(old.keys() | new.keys())
+        if shown(old, name) != shown(new, name)
+    ]

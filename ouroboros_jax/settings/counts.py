@@ -1,0 +1,44 @@
+"""How many points a run asks for, and whether they are enough."""
+
+import math
+
+from ouroboros_jax.errors import UserError
+from ouroboros_jax.schedule import extremes, parse, round_half_up
+from ouroboros_jax.settings.setting import Point
+
+
+def fewest(point: Point, path: str) -> tuple[int, int]:
+    """The smallest count at `path` over the run's generations, and the generation it falls on."""
+    low, generation, _, _ = extremes(point[path], point["generations"])
+    return math.floor(low + 0.5), generation
+
+
+def num_real_points(point: Point) -> int:
+    """Points of the real data set of generation 0: `data.num_samples`, or else `num_samples`."""
+    if point["data.num_samples"] is not None:
+        return point["data.num_samples"]
+    value = point["num_samples"]
+    return value if isinstance(value, int) else int(round_half_up(parse(value).at([0]))[0])
+
+
+def written(point: Point, path: str, count: int, generation: int) -> str:
+    """`num_samples=1` or `num_samples=linear(9, -1), which is 1 at generation 8,`."""
+    value = point[path]
+    if isinstance(value, int | float):
+        return f"{path}={value}"
+    return f"{path}={value}, which is {count} at generation {generation},"
+
+
+def check_enough_points(point: Point, needed: int, why: str) -> None:
+    """Refuse a run in which some generation, or the real data set, has fewer than `needed`.
+
+    Raises:
+      UserError: naming the count, and `why` it is too few.
+    """
+    count, generation = fewest(point, "num_samples")
+    if count < needed:
+        text = written(point, "num_samples", count, generation)
+        raise UserError(f"{text} is too few: {why}")
+    if num_real_points(point) < needed:
+        text = f"data.num_samples={num_real_points(point)}"
+        raise UserError(f"{text} is too few: {why}")

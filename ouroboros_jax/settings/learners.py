@@ -1,0 +1,102 @@
+"""The learners: model families and how they are fitted, by name."""
+
+from typing import Any
+
+from ouroboros_jax.errors import UserError, listed
+from ouroboros_jax.metrics.names import OF_MIXTURES
+from ouroboros_jax.settings.counts import check_enough_points
+from ouroboros_jax.settings.names import look_up
+from ouroboros_jax.settings.regimes import find_regime
+from ouroboros_jax.settings.setting import COUNT, Entry, Point, Setting
+
+START = Setting(
+    "previous",
+    "what a fit begins from: the previous generation's parameters, those that generation 0 began "
+    "from (base), or fresh ones",
+    choices=("previous", "base", "fresh"),
+)
+
+
+def _gaussian_traces_counts(point: Point) -> bool:
+    draw = point["learner.draw"]
+    if draw == "auto":
+        return find_regime(point["regime.name"]).keeps_identity is False
+    return draw == "sufficient"
+
+
+def _check_gaussian(point: Point) -> None:
+    regime = point["regime.name"]
+    if point["learner.draw"] == "sufficient" and find_regime(regime).keeps_identity:
+        raise UserError(
+            f"learner.draw='sufficient' cannot be exact with regime.name={regime!r}, because the "
+            "points it keeps have identity: use learner.draw='auto' or 'samples'"
+        )
+    for name in point["metrics"]:
+        if name not in OF_MIXTURES:
+            raise UserError(
+                f"metrics={name!r} is not there for learner.name='gaussian': expected "
+                f"{listed(OF_MIXTURES)}"
+            )
+
+
+def _check_gmm(point: Point) -> None:
+    components = point["learner.components"]
+    why = f"learner.components={components} needs at least {components} points a generation"
+    check_enough_points(point, components, why)
+
+
+LEARNERS = {
+    "gaussian": Entry(
+        "ouroboros_jax.learners.gaussian:gaussian",
+        "a Gaussian with full covariance, in closed form",
+        {
+            "estimator": Setting(
+                "mle",
+                "covariance divides by n (mle) or n - 1 (unbiased)",
+                choices=("mle", "unbiased"),
+            ),
+            "draw": Setting(
+                "sufficient",
+                "draw points (samples), or their mean and covariance, exact in law and O(1) in n "
+                "(sufficient); auto is sufficient wherever the regime allows it",
+                choices=("auto", "sufficient", "samples"),
+            ),
+            "start": START,
+        },
+        apart=("start",),
+        counts_traced=_gaussian_traces_counts,
+        check=_check_gaussian,
+    ),
+    "gmm": Entry(
+        "ouroboros_jax.learners.gmm:gmm",
+        "a Gaussian mixture, fitted by expectation maximisation",
+        {
+            "components": Setting(2, "number of components, K", low=1),
+            "covariance": Setting("full", "full or diagonal covariances", choices=("full", "diag")),
+            "tol": Setting(
+                1e-3, "stop when the mean log likelihood gains less", traced=True, low=0.0
+            ),
+            "max_iter": Setting(100, "most steps of one fit", traced=True, low=1, high=COUNT),
+            "reg_covar": Setting(
+                1e-6, "added to the diagonals of the covariances", traced=True, low=0.0
+            ),
+            "n_init": Setting(
+                1, "fits begun from different starts, of which the best is kept", low=1
+            ),
+            "init": Setting(
+                "kmeans",
+                "how a fit begins: full k-means (scikit-learn's cold start), its seeding alone, "
+                "quantiles, or the parameters that learner.start names (previous)",
+                choices=("kmeans", "kmeans++", "quantile", "previous"),
+            ),
+            "start": START,
+        },
+        apart=("start",),
+        check=_check_gmm,
+    ),
+}
+
+
+def find_learner(name: Any) -> Entry:
+    """The learner of that name, or a user's own; every learner has `start`."""
+    return look_up("learner", LEARNERS, name, every={"start": START})

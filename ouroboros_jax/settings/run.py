@@ -1,0 +1,84 @@
+"""The settings that every config has, whatever its learner, regime and data."""
+
+from ouroboros_jax.metrics.names import OF_COMPONENTS, OF_EM, OF_MIXTURES
+from ouroboros_jax.settings.setting import COUNT, Setting
+
+METRICS = (*OF_MIXTURES, *OF_COMPONENTS, *OF_EM)
+RUN = {
+    "seed": Setting(0, "seed of the first chain's keys", low=0, high=2**32 - 1),
+    "chains": Setting(
+        1, "independent replicates of every point of the sweep", low=1, high=COUNT, swept=False
+    ),
+    "generations": Setting(
+        10, "generations after the fit to real data", low=0, high=COUNT, swept=False
+    ),
+    "num_samples": Setting(
+        1000,
+        "points a generation trains on (fixed_real: the synthetic, accumulate: the new)",
+        traced=True,
+        low=2,
+        high=COUNT,
+    ),
+    "chain_block": Setting(
+        "auto",
+        "chains in one vectorised block; decides bits",
+        low=1,
+        choices=("auto",),
+        kinds=(int, str),
+        swept=False,
+    ),
+    "x64": Setting(False, "compute in 64 bit", swept=False),
+    "sampler.bias": Setting(
+        1.0,
+        "sampling bias lambda: synthetic points have lambda times the covariance",
+        traced=True,
+        low=0.0,
+        open_low=True,
+    ),
+    "metrics": Setting((), "names to record; () for all", choices=METRICS, item=str, swept=False),
+    "collapse.metric": Setting(
+        "variance",
+        "what time_to_collapse watches, relative to the original, where it is recorded",
+        choices=("variance", "test_log_likelihood", "log_det_covariance", "separation"),
+        swept=False,
+    ),
+    "collapse.thresholds": Setting(
+        (0.5, 0.1, 0.01),
+        "shares of the original counted as collapsed",
+        low=0.0,
+        open_low=True,
+        swept=False,
+    ),
+    "store.every": Setting(
+        1, "keep every so many generations' parameters, and the last", low=1, swept=False
+    ),
+    "store.segment": Setting(
+        "auto",
+        "generations a device call, and a step on disk",
+        low=1,
+        choices=("auto",),
+        kinds=(int, str),
+        swept=False,
+    ),
+    "figures.pdf": Setting(False, "draw PDF beside PNG", swept=False),
+    "figures.generations": Setting(
+        (), "generations of the evolution panels; () for a choice", low=0, item=int, swept=False
+    ),
+    "sweep": Setting(
+        {}, "a dict from any setting to a list of values; an integer under 'seed'", swept=False
+    ),
+    "sweep_mode": Setting(
+        "product",
+        "product: every combination; zip: first with first, second with second",
+        choices=("product", "zip"),
+        swept=False,
+    ),
+    "sweep_limit": Setting(100_000, "most combinations a sweep may have", low=1, swept=False),
+}
+NO_BITS = (  # may differ between a run and its resumption
+    "generations",
+    "store.segment",
+    "figures.pdf",
+    "figures.generations",
+    "sweep_limit",
+)

@@ -1,0 +1,58 @@
+"""What a setting is, and what a name stands for: the two rows of all tables here."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+Point = dict[str, Any]  # a run's settings, flat: {"learner.name": "gmm", "num_samples": 1000, ...}
+COUNT = 2**31 - 1  # counts are int32 on the device
+
+
+class Setting(NamedTuple):
+    """One field of a config: what it may hold, and what it means.
+
+    `kinds` are the Python types accepted (by default the default's own); an int is welcome where a
+    float is, and a whole float where an int is. `choices` are the words a string may be. For a
+    tuple, bounds, `choices` and `item` (its type) are those of the items.
+    """
+
+    default: Any
+    help: str
+    traced: bool = False  # one value a chain along the compiled chains axis, shapes unchanged
+    low: float | None = None
+    high: float | None = None
+    open_low: bool = False  # `low` itself is out of range
+    open_high: bool = False
+    choices: tuple[str, ...] = ()
+    optional: bool = False  # None is a value
+    kinds: tuple[type, ...] = ()
+    item: type = float
+    scheduled: bool | None = None  # may change over generations; by default, if it is traced
+    swept: bool = True  # False where a run has one value
+
+    @property
+    def types(self) -> tuple[type, ...]:
+        return self.kinds or (type(self.default),)
+
+    @property
+    def is_scheduled(self) -> bool:
+        return self.traced if self.scheduled is None else self.scheduled
+
+
+class Entry(NamedTuple):
+    """A name: its factory as `module:function`, one line of help, its settings.
+
+    `check(point)` raises `UserError` where settings do not go together. `counts_traced(point)`
+    says whether a learner takes the number of points as a traced value; where it does not, every
+    `num_samples` is a program of its own. `keeps_identity` marks a regime whose points must stay
+    the same points (None: unknown, as for a user's own). `apart` are static settings that the
+    factory does not take, because the chain or the run reads them. `rows` are those of a table.
+    """
+
+    path: str
+    help: str
+    settings: dict[str, Setting]
+    counts_traced: Callable[[Point], bool] = lambda point: False
+    check: Callable[[Point], None] = lambda point: None
+    keeps_identity: bool | None = False
+    apart: tuple[str, ...] = ()
+    rows: int | None = None

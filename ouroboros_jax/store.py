@@ -1,0 +1,223 @@
+"""Where a group's generations are kept: in memory, or as Orbax steps on disk.
+
+A store holds segments, `first..last` generations each, with the metrics of all of them and the
+parameters of those that `store.every` keeps; and the state that the next segment needs, of which
+only the newest. On disk the state is written last: its commit is the run's commit point.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from ouroboros_jax.checkpoint import Damaged, Steps, plain
+from ouroboros_jax.errors import UserError
+
+# "metrics" is a name that Orbax keeps for itself.
+PARAMS, MEASURED, STATE = "params", "measured", "state"
+
+
+class Segment(NamedTuple):
+    """Consecutive generations, arrays [generation, chain, ...]."""
+
+    first: int
+    params: Any  # of the kept generations
+    metrics: dict[str, np.ndarray]  # of all
+    kept: np.ndarray  # int32, the generations that `params` holds
+
+    @property
+    def last(self) -> int:
+        """The last generation, which numbers the segment."""
+        return self.first + len(self.metrics["status"]) - 1
+
+    @property
+    def num_bytes(self) -> int:
+        """Of its arrays."""
+        return sum(leaf.nbytes for leaf in jax.tree.leaves((self.params, self.metrics)))
+
+
+def join(parts: list[Segment]) -> Segment:
+    """Consecutive segments as one."""
+
+    def concatenate(*trees):
+        return jax.tree.map(lambda *arrays: np.concatenate(arrays), *trees)
+
+    return Segment(
+        parts[0].first,
+        concatenate(*(part.params for part in parts)),
+        concatenate(*(part.metrics for part in parts)),
+        np.concatenate([part.kept for part in parts]),
+    )
+
+
+class MemoryStore:
+    """Segments of one group, in memory."""
+
+    def __init__(self):
+        self._segments: list[Segment] = []
+        self._state: tuple[int, Any] | None = None
+
+    def append(self, segment: Segment) -> None:
+        """Keep a segment that follows the ones before."""
+        self._segments.append(segment._replace(params=plain(segment.params)))
+
+    def save_state(self, generation: int, state: Any) -> None:
+        """Keep what the generation after `generation` needs."""
+        self._state = generation, plain(state)
+
+    def load_state(self) -> tuple[int, Any] | None:
+        """The newest state and its generation."""
+        return self._state
+
+    def last(self) -> int:
+        """The newest generation; -1 where there is none."""
+        return self._segments[-1].last if self._segments else -1
+
+    def whole(self) -> int:
+        """The newest generation; nothing in memory is damaged."""
+        return self.last()
+
+    def truncate(self, generation: int) -> None:
+        """Drop what is newer than `generation`."""
+        self._segments = [part for part in self._segments if part.last <= generation]
+
+    def segments(self) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        """First generation and metrics of every segment, in order."""
+        for segment in self._segments:
+            yield segment.first, segment.metrics
+
+    def params(self, generation: int) -> Any:
+        """Parameters of one generation, [C, ...].
+
+        Raises:
+          UserError: for a generation that was not run or not kept.
+        """
+        for segment in self._segments:
+            if segment.first <= generation <= segment.last:
+                return pick(segment.params, segment.kept, generation)
+        raise not_there(generation, self.last())
+
+
+class DiskStore:
+    """Segments of one group, on disk: `generations` and `resume` are its directories."""
+
+    def __init__(self, generations: Path, resume: Path, *, write: bool):
+        self._write = write
+        self._paths = generations, resume
+        if write:
+            generations.mkdir(parents=True, exist_ok=True)
+            resume.mkdir(parents=True, exist_ok=True)
+        self._generations = Steps(generations) if generations.is_dir() else None
+        self._resume = Steps(resume, only_newest=True) if resume.is_dir() else None
+        self._cached: tuple[int, Any, np.ndarray] | None = None
+
+    def append(self, segment: Segment) -> None:
+        """Write a segment; it counts once the state is written."""
+        numbers = segment.first + np.arange(len(segment.metrics["status"]))
+        # As a mask: Orbax refuses arrays of no elements.
+        measured = {"kept": np.isin(numbers, segment.kept), **segment.metrics}
+        trees = {MEASURED: measured}
+        if len(segment.kept):
+            trees[PARAMS] = segment.params
+        self._generations.save(segment.last, **trees)
+
+    def save_state(self, generation: int, state: Any) -> None:
+        """Write what the generation after `generation` needs."""
+        self._resume.save(generation, **{STATE: state})
+
+    def load_state(self) -> tuple[int, Any] | None:
+        """The newest whole state and its generation."""
+        for step in reversed(self._resume.steps() if self._resume else []):
+            try:
+                return step, self._resume.load(step, STATE)
+            except Damaged:
+                continue
+        return None
+
+    def last(self) -> int:
+        """The newest stored generation; -1 where there is none."""
+        steps = self._generations.steps() if self._generations else []
+        return steps[-1] if steps else -1
+
+    def truncate(self, generation: int) -> None:
+        """Drop what is newer than `generation`."""
+        self._generations.drop_after(generation)
+        self._resume.drop_after(generation)
+        self._cached = None
+
+    def segments(self) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        """First generation and metrics of every segment, in order.
+
+        Raises:
+          Damaged: naming the generations that cannot be read.
+        """
+        first = 0
+        for step in self._generations.steps() if self._generations else []:
+            metrics = dict(self._load(first, step, MEASURED))
+            metrics.pop("kept")
+            yield first, metrics
+            first = step + 1
+
+    def whole(self) -> int:
+        """The newest generation up to which everything can be read; -1 where nothing can."""
+        first = 0
+        for step in self._generations.steps():
+            try:
+                if self._load(first, step, MEASURED)["kept"].any():
+                    self._load(first, step, PARAMS)
+            except Damaged:
+                return first - 1
+            first = step + 1
+        return first - 1
+
+    def params(self, generation: int) -> Any:
+        """Parameters of one generation, [C, ...].
+
+        Raises:
+          UserError: for a generation that was not run or not kept.
+          Damaged: naming the generations that cannot be read.
+        """
+        first = 0
+        for step in self._generations.steps() if self._generations else []:
+            if first <= generation <= step:
+                if self._cached is None or self._cached[0] != step:
+                    kept = first + np.flatnonzero(self._load(first, step, MEASURED)["kept"])
+                    params = self._load(first, step, PARAMS) if len(kept) else {}
+                    self._cached = step, params, kept
+                return pick(self._cached[1], self._cached[2], generation)
+            first = step + 1
+        raise not_there(generation, self.last())
+
+    def _load(self, first: int, step: int, name: str) -> Any:
+        try:
+            return self._generations.load(step, name)
+        except Damaged as error:
+            raise Damaged(f"generations {first} to {step} cannot be read: {error}") from error
+
+    def close(self) -> None:
+        """Wait for what is under way."""
+        for steps in (self._generations, self._resume):
+            if steps:
+                steps.close()
+
+
+Store = MemoryStore | DiskStore
+
+
+def pick(params: Any, kept: np.ndarray, generation: int) -> Any:
+    """One generation of a segment's parameters."""
+    place = np.flatnonzero(kept == generation)
+    if not len(place):
+        raise UserError(
+            f"generation={generation} was not kept: store.every thins the parameters of this run"
+        )
+    return jax.tree.map(lambda a: a[place[0]], params)
+
+
+def not_there(generation: int, last: int) -> UserError:
+    """The error for a generation that was not run."""
+    if last < 0:
+        return UserError(f"generation={generation}: this run has no generations yet")
+    return UserError(f"generation={generation} is not there: expected 0 to {last}")

@@ -1,0 +1,46 @@
+"""Closed forms of model collapse: what the loop must do where it can be solved.
+
+NumPy and SciPy in float64 on the host, pure functions of plain arguments; figures overlay them,
+summaries quote them, tests hold the loop to them. Every function takes `generation` (0 is the fit
+to real data; the literature's count of fits is k = generation + 1), a scalar or an array of ints.
+
+  gaussian      the one-dimensional `replace` loop: moments, logs, W2, KL
+  multivariate  determinants and log-determinants; exact spread of the metrics in D dimensions
+  tails         bounds on how long a chain survives
+  recursion     the covariance recursion over any table of redrawn sources
+  regimes       exact expectations under every regime, with limits and ratios
+  weighted      the golden ratio
+  mixture       exact squared L2 between Gaussian mixtures
+  laws          which of these hold for a run's settings, and the z-score of its chains
+"""
+
+from ouroboros_jax.theory import (
+    gaussian,
+    mixture,
+    multivariate,
+    recursion,
+    regimes,
+    tails,
+    weighted,
+)
+from ouroboros_jax.theory.laws import Law, ZScore, laws, z_score
+from ouroboros_jax.theory.recursion import covariance_recursion
+from ouroboros_jax.theory.tails import collapse_survival_bound
+from ouroboros_jax.theory.weighted import golden_weight
+
+__all__ = [
+    "Law",
+    "ZScore",
+    "collapse_survival_bound",
+    "covariance_recursion",
+    "gaussian",
+    "golden_weight",
+    "laws",
+    "mixture",
+    "multivariate",
+    "recursion",
+    "regimes",
+    "tails",
+    "weighted",
+    "z_score",
+]

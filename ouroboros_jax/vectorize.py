@@ -1,0 +1,130 @@
+"""The chains axis: blocks of `vmap`, mapped over blocks, sharded over the local devices.
+
+On a CPU a vmapped `while_loop` runs until its slowest chain converges, so learners that iterate
+until convergence want one chain a block and one block at a time on each core; closed-form learners
+want wide blocks; a GPU wants them as wide as they come. The bits of a chain depend on the width of
+its block, which is part of a run's identity, and in the last place on whether there are several
+devices, which a resumed run warns of; the number of other chains decides none.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+
+def choose_block(backend: str, cpu_block: int, num_floats: int, num_chains: int) -> int:
+    """Chains that share one vmapped call, for `chain_block = "auto"`.
+
+    On a CPU, `cpu_block` is what the learner asks for, less where a chain's parameters of
+    `num_floats` numbers are large; it does not depend on the number of chains. On an accelerator
+    a device's chains go into one block.
+    """
+    if backend == "cpu":
+        return int(np.clip(16384 // max(num_floats, 1), 1, cpu_block))
+    return -(-num_chains // jax.local_device_count())
+
+
+class Layout(NamedTuple):
+    """How C chains lie on the devices: `[P, B, ...]`, P blocks (padded) of B chains."""
+
+    num_chains: int
+    block: int
+    mesh: Mesh
+
+    @property
+    def num_blocks(self) -> int:
+        """Blocks after padding to a multiple of the devices."""
+        blocks = -(-self.num_chains // self.block)
+        devices = self.mesh.devices.size
+        return -(-blocks // devices) * devices
+
+    def split(self, tree: Any) -> Any:
+        """Arrays `[C, ...]` as `[P, B, ...]` on the devices; padding repeats the last chain."""
+        total = self.num_blocks * self.block
+        index = np.minimum(np.arange(total), self.num_chains - 1)
+        sharding = NamedSharding(self.mesh, PartitionSpec("chain"))
+
+        def split_leaf(a):
+            is_key = jnp.issubdtype(getattr(a, "dtype", None), jax.dtypes.prng_key)
+            a = a if is_key else np.asarray(a)
+            a = a[index].reshape(self.num_blocks, self.block, *a.shape[1:])
+            return jax.device_put(a, sharding)
+
+        return jax.tree.map(split_leaf, tree)
+
+    def join(self, tree: Any) -> Any:
+        """Device arrays `[P, B, ...]` as host arrays `[C, ...]`."""
+        return jax.tree.map(
+            lambda a: np.asarray(a).reshape(-1, *a.shape[2:])[: self.num_chains], tree
+        )
+
+    def join_segment(self, tree: Any, num: int) -> Any:
+        """Device arrays `[P, L, B, ...]` as host arrays `[num, C, ...]`, generations first."""
+
+        def join_leaf(a):
+            a = np.moveaxis(np.asarray(a)[:, :num], 1, 0)
+            return a.reshape(num, -1, *a.shape[3:])[:, : self.num_chains]
+
+        return jax.tree.map(join_leaf, tree)
+
+
+def make_layout(num_chains: int, block: int, devices=None) -> Layout:
+    """A layout over all local devices, even where there are fewer blocks: XLA compiles one device
+    otherwise than several, and a chain's bits should not depend on how many others there are."""
+    return Layout(num_chains, block, Mesh(np.array(devices or jax.local_devices()), ("chain",)))
+
+
+def over_block(function: Callable, block: int) -> Callable:
+    """`function` of one chain's arguments, over `[B, ...]`; without `vmap` where B is 1, so that
+    branches and loops stay real ones."""
+    if block > 1:
+        return jax.vmap(function)
+
+    def single(*args):
+        out = function(*jax.tree.map(lambda a: a[0], args))
+        return jax.tree.map(lambda a: a[None], out)
+
+    return single
+
+
+def over_chains(function: Callable, layout: Layout) -> Callable:
+    """Compile `function(state, rest, shared)` of one block `[B, ...]` over all of `[P, B, ...]`.
+
+    Blocks run one after another on each device, devices at the same time; `shared` is the same for
+    all. Nothing is donated: a call that is interrupted leaves the state before it whole.
+    """
+
+    def local(state, rest, shared, num_blocks):
+        def block(i):
+            return jax.tree.map(
+                lambda a: jax.lax.dynamic_index_in_dim(a, i, 0, False), (state, rest)
+            )
+
+        def body(i, out):
+            new = function(*block(i), shared)
+            return jax.tree.map(
+                lambda a, b: jax.lax.dynamic_update_index_in_dim(a, b, i, 0), out, new
+            )
+
+        # A loop of a traced number of turns: XLA has no number to unroll or specialise it by, so
+        # that a chain's bits do not depend on how many other blocks its device has.
+        total = jax.tree.leaves(rest)[0].shape[0]
+        shapes = jax.eval_shape(lambda: function(*block(0), shared))
+        out = jax.tree.map(lambda a: jnp.zeros((total, *a.shape), a.dtype), shapes)
+        return jax.lax.fori_loop(0, num_blocks, body, out)
+
+    chains, everywhere = PartitionSpec("chain"), PartitionSpec()
+    sharded = jax.shard_map(
+        local,
+        mesh=layout.mesh,
+        in_specs=(chains, chains, everywhere, everywhere),
+        out_specs=chains,
+        check_vma=False,
+    )
+    compiled = jax.jit(sharded)
+    num_blocks = np.int32(layout.num_blocks // layout.mesh.devices.size)
+    return lambda state, rest, shared: compiled(state, rest, shared, num_blocks)

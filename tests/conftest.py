@@ -1,0 +1,71 @@
+"""Strict ranks, two CPU devices, and compiled programs shared between the runs of a module."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+
+from ouroboros_jax.build import build, make_real
+from ouroboros_jax.program import Program
+from ouroboros_jax.sweep import Group
+
+sys.path.insert(0, str(Path(__file__).parent))  # where `toys` lies, for `learner.name = "toys:..."`
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_num_cpu_devices", 2)  # before the backend starts
+
+NO_BITS = ("generations", "chains", "sweep", "seed", "store.every")
+
+
+def _identity(group: Group, devices) -> str:
+    point = {key: value for key, value in group.point.items() if key not in NO_BITS}
+    columns = [(path, repr(c.values), c.index.tobytes()) for path, c in group.columns.items()]
+    chains = group.seeds.tobytes(), group.replicates.tobytes()
+    data = make_real(group.point).sha256
+    return repr((point, columns, chains, data, jax.config.jax_enable_x64, devices))
+
+
+@pytest.fixture(scope="module")
+def compiled_once():
+    """Runs of the same chains share their compiled functions, however many generations they have.
+
+    What runs is what would run anyway; it compiles once a module instead of once a call.
+    """
+    programs, alone = {}, {}
+    only = Program.only
+
+    def shared_build(group, chain_block="auto", devices=None):
+        identity = _identity(group, devices)
+        if (identity, chain_block) not in programs:
+            program = build(group, chain_block, devices)
+            programs[identity, chain_block] = programs[identity, program.layout.block] = program
+        return dataclasses.replace(programs[identity, chain_block], group=group)
+
+    def shared_only(program, chain):
+        found = only(program, chain)
+        cache = alone.setdefault((id(program.cache), chain), {})
+        if found.layout.num_blocks == program.layout.num_blocks:
+            cache = program.cache  # arrays of the same shapes
+        return dataclasses.replace(found, cache=cache)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ouroboros_jax.experiment.build", shared_build)
+        patch.setattr("ouroboros_jax.build.build", shared_build)  # `Run` looks it up there
+        patch.setattr(Program, "only", shared_only)
+        yield programs
+
+
+@pytest.fixture(scope="module")
+def quick_compilation():
+    """Compile without optimisation, for tests of what is computed and not of its bits or speed."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture
+def key_reuse():
+    """A key used twice is an error."""
+    with jax.debug_key_reuse(True):
+        yield

@@ -1,0 +1,154 @@
+"""What cannot be done is said in one sentence that names the value, and nothing is written."""
+
+import os
+
+import numpy as np
+import pytest
+
+import ouroboros_jax as oj
+from ouroboros_jax.config import new_config
+from ouroboros_jax.errors import UserError, listed, nearest
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+LEAN = {
+    "chains": 3,
+    "generations": 2,
+    "num_samples": 12,
+    "metrics": ("variance",),
+    "data.num_test": 0,
+    "learner.draw": "samples",
+}
+
+
+def config_of(**overrides):
+    return oj.load_config("gaussian", LEAN | overrides)
+
+
+@pytest.fixture(scope="module")
+def run(compiled_once):
+    return oj.run(config_of(), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("ask", "sentence"),
+    [
+        (lambda run: run.params(3), "generation=3 is not there: expected 0 to 2"),
+        (lambda run: run.params(-1), "generation=-1 is not there"),
+        (lambda run: run.params(1.0), "generation=1.0: expected a whole number"),
+        (lambda run: run.params(True), "generation=True: expected a whole number"),
+        (lambda run: run.params("1"), "generation='1': expected a whole number"),
+        (lambda run: run.params(None), "generation=None: expected a whole number"),
+        (lambda run: run.params(1, chain=3), "chain=3 is not there: expected 0 to 2"),
+        (lambda run: run.params(1, chain=-1), "chain=-1 is not there"),
+        (lambda run: run.params(1, chain=0.5), "chain=0.5: expected a whole number"),
+        (lambda run: run.params(1, group="g001"), "group='g001' is not there"),
+        (lambda run: run.data(3, 0), "generation=3 is not there: expected 0 to 2"),
+        (lambda run: run.data(-1, 0), "generation=-1 is not there"),
+        (lambda run: run.data(1, 9), "chain=9 is not there"),
+        (lambda run: run.data("1", 0), "generation='1': expected a whole number"),
+        (lambda run: run.sample(5, 0), "generation=5 is not there"),
+        (lambda run: run.sample(1, 5), "chain=5 is not there"),
+        (lambda run: run.sample(1, 0, 0), "num_samples=0: expected at least 1"),
+        (lambda run: run.sample(1, 0, 2.5), "num_samples=2.5: expected a whole number"),
+    ],
+)
+def test_what_a_run_does_not_have(run, ask, sentence):
+    with pytest.raises(UserError, match=sentence.replace("(", r"\(")):
+        ask(run)
+
+
+def untouched(folder):
+    return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def refuse(config, workdir, sentence, folder):
+    before = untouched(folder)
+    with pytest.raises(UserError, match=sentence):
+        oj.run(config, workdir, progress=False)
+    assert untouched(folder) == before
+
+
+def test_workdirs_that_are_no_runs(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    refuse(config_of(), file, "is a file", tmp_path)
+    refuse(config_of(), file / "inside", "is a file", tmp_path)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "thesis.tex").write_text("mine")
+    refuse(config_of(), other, "'thesis.tex' but no run", tmp_path)
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere"
+)
+def test_a_workdir_that_is_read_only(tmp_path):
+    tmp_path.chmod(0o500)
+    refuse(config_of(), tmp_path / "run", "cannot be written", tmp_path)
+
+
+def test_folders_that_cannot_be_opened(tmp_path):
+    with pytest.raises(UserError, match="is not there"):
+        oj.open_run(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="holds no run"):
+        oj.open_run(tmp_path)
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(UserError, match=r"run\.json cannot be read"):
+        oj.open_run(tmp_path)
+    with pytest.raises(UserError, match=r"run\.json cannot be read"):
+        oj.run(config_of(), tmp_path, progress=False)
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(UserError, match="is no run's"):
+        oj.open_run(tmp_path)
+
+
+def of_data(name, **overrides):
+    return new_config(learner="gaussian", regime="fresh", data=name, **{**LEAN, **overrides})
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        (np.zeros((0, 2)), "is empty"),
+        (np.array([[1.0, np.nan], [1, 2], [3, 4]]), "non-finite value"),
+        (np.array([["a"], ["b"]]), "expected real numbers"),
+        (np.zeros((3, 2, 2)), "expected .points"),
+        (np.zeros((4, 1)), "12 real points were asked for, but"),
+    ],
+)
+def test_data_files_that_will_not_do(rows, sentence, tmp_path):
+    np.save(tmp_path / "rows.npy", rows)
+    config = of_data(str(tmp_path / "rows.npy"))
+    refuse(config, tmp_path / "run", sentence, tmp_path)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_data_file_that_goes_missing(tmp_path):
+    np.save(tmp_path / "rows.npy", np.ones((20, 1)))
+    config = of_data(str(tmp_path / "rows.npy"))
+    (tmp_path / "rows.npy").unlink()
+    refuse(config, tmp_path / "run", "is not there", tmp_path)
+    (tmp_path / "rows.csv").write_text("1,2\n3\n")
+    refuse(of_data(str(tmp_path / "rows.csv")), tmp_path / "run", "row", tmp_path)
+
+
+def test_more_fresh_real_points_than_there_are(tmp_path):
+    np.save(tmp_path / "rows.npy", np.random.default_rng(0).random((20, 1)))
+    overrides = {"num_samples": "linear(10, 20)", "regime.real_fraction": 0.9}
+    config = of_data(str(tmp_path / "rows.npy"), **overrides)
+    refuse(config, tmp_path / "run", "fresh real points a generation", tmp_path)
+
+
+def test_statistics_of_a_regime_that_keeps_points():
+    with pytest.raises(UserError, match="have identity"):
+        oj.run(config_of(**{"regime.name": "accumulate_subsample", "learner.draw": "sufficient"}))
+
+
+def test_words():
+    assert listed(["a"]) == "a"
+    assert listed(["a", "b", "c"]) == "a, b and c"
+    assert listed([]) == "none"
+    assert nearest("gmn", ["gmm", "gaussian"]) == "; did you mean 'gmm'?"
+    assert nearest("xyz", ["gmm"]) == ""
+    assert issubclass(UserError, ValueError)
