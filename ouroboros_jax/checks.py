@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ouroboros_jax.errors import UserError
+from ouroboros_jax.errors import UserError, listed
 from ouroboros_jax.registry import SECTIONS, Point, find, settings_of, unknown_field
 from ouroboros_jax.schedule import extremes
 from ouroboros_jax.settings.counts import check_enough_points
@@ -37,8 +37,19 @@ def check_point(point: Point) -> None:
                         f"{describe_number(settings[path], bound)}"
                     )
     check_enough_points(point, 2, "a generation needs at least 2 points")
+    _check_kind(point)
     for section in SECTIONS:
         find(section, point[f"{section}.name"]).check(point)
+
+
+def _check_kind(point: Point) -> None:
+    learner, data = (find(section, point[f"{section}.name"]) for section in ("learner", "data"))
+    if learner.kind and data.kind and learner.kind != data.kind:
+        suited = [name for name, entry in SECTIONS["data"].items() if entry.kind == learner.kind]
+        raise UserError(
+            f"learner.name={point['learner.name']!r} is fitted to {learner.kind}, and "
+            f"data.name={point['data.name']!r} holds {data.kind}: expected {listed(suited)}"
+        )
 
 
 def check_sweep(point: Point) -> dict[str, Any]:

@@ -18,7 +18,9 @@ from ouroboros_jax.errors import UserError, nearest
 from ouroboros_jax.registry import (
     SECTIONS,
     Point,
+    Setting,
     all_settings,
+    find,
     known_names,
     section_settings,
     settings_of,
@@ -134,8 +136,20 @@ def changed(point: Point, overrides: Mapping[str, Any]) -> Point:
 
 
 def _renamed(point: Point, section: str, name: Any) -> Point:
-    old = section_settings(section, point[f"{section}.name"])
-    new = section_settings(section, name)
+    before = point[f"{section}.name"]
+    rest = _resettled(
+        point, section, section_settings(section, before), section_settings(section, name)
+    )
+    if section == "learner":
+        old, new = find(section, before).sampler, find(section, name).sampler
+        rest = _resettled(rest, "sampler", old, new)
+    return rest | {f"{section}.name": name}
+
+
+def _resettled(
+    point: Point, section: str, old: Mapping[str, Setting], new: Mapping[str, Setting]
+) -> Point:
+    """The point with a section of the `new` settings, and of its old values those that suit."""
     rest = {path: v for path, v in point.items() if not path.startswith(f"{section}.")}
     for key, setting in new.items():
         path = f"{section}.{key}"
@@ -145,7 +159,6 @@ def _renamed(point: Point, section: str, name: Any) -> Point:
                 rest[path] = check_value(path, setting, point[path])
             except UserError:
                 continue  # the new name's field of that name holds something else
-    rest[f"{section}.name"] = name
     return rest
 
 

@@ -72,7 +72,7 @@ def _run(config, groups, manifest, workdir, name, progress, figures, start) -> R
         report.say(first_line(config, groups, manifest, workdir, name))
         if workdir and manifest["status"] == "finished":
             before = open_run(workdir)
-            if before.generation >= generations:
+            if all(is_complete(store, generations) for store in before.stores):
                 report.say(_last_line(before, workdir, [], "finished before, nothing to run"))
                 return before
         if changed := manifest.pop("changed", None):

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ouroboros_jax import registry
-from ouroboros_jax.base import Context, Learner, Params, Settings
+from ouroboros_jax.base import Context, Learner, Mixture, Params, Settings
 from ouroboros_jax.chain import Chain, State
 from ouroboros_jax.data.base import RealData
 from ouroboros_jax.keys import chain_key, stage_key
@@ -161,7 +161,9 @@ class Program:
     # One chain
 
     def _context(self, key, settings, reference, test) -> Context:
-        truth = truth_of(self.real.truth(settings)) if self.real.truth else None
+        truth = self.real.truth(settings) if self.real.truth else None
+        if isinstance(truth, Mixture):
+            truth = truth_of(truth)  # its tails, found once a segment
         if test is None and self.real.table is None and self.num_test:
             key_test = stage_key(key, "test", 0)
             test = self.real.draw(key_test, settings, None, self.num_test)

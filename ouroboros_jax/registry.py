@@ -72,6 +72,9 @@ def options(section: str, point: Point) -> Point:
         for key, setting in entry.settings.items()
         if not setting.traced and key not in entry.apart
     }
+    if section == "learner":
+        static = (key for key, setting in entry.sampler.items() if not setting.traced)
+        chosen |= {key: point[f"sampler.{key}"] for key in static}
     if section == "learner" and chosen.get("draw") == "auto":
         chosen["draw"] = "sufficient" if entry.counts_traced(point) else "samples"
     return chosen
@@ -96,10 +99,10 @@ def all_settings(learner: str, regime: str, data: str) -> dict[str, Setting]:
         for section, name in names.items()
         for key, setting in section_settings(section, name).items()
     }
-    run = RUN
-    if ":" in learner:  # a user's own learner may have metrics of its own
-        run = RUN | {"metrics": RUN["metrics"]._replace(choices=())}
-    return run | sections
+    entry = find("learner", learner)
+    sampler = {f"sampler.{key}": setting for key, setting in entry.sampler.items()}
+    metrics = {"metrics": RUN["metrics"]._replace(choices=entry.metrics or ())}
+    return RUN | metrics | sampler | sections
 
 
 def settings_of(point: Point) -> dict[str, Setting]:

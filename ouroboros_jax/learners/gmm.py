@@ -18,7 +18,7 @@ from ouroboros_jax.base import Context, Learner, Mixture, Params, Pool
 from ouroboros_jax.learners import em, kmeans
 from ouroboros_jax.metrics import mixture as metrics_of
 from ouroboros_jax.metrics.linalg import lower_times
-from ouroboros_jax.metrics.names import OF_COMPONENTS, OF_EM, OF_MIXTURES
+from ouroboros_jax.metrics.names.mixtures import OF_COMPONENTS, OF_EM, OF_MIXTURES
 
 COVARIANCES = ("full", "diag")
 INITS = ("kmeans", "kmeans++", "quantile", "previous")

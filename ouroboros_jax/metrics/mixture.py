@@ -22,7 +22,7 @@ from ouroboros_jax.metrics.linalg import (
     lower_times,
     matmul,
 )
-from ouroboros_jax.metrics.names import OF_MIXTURES
+from ouroboros_jax.metrics.names.mixtures import OF_MIXTURES
 
 TAIL = 0.01  # of the truth, on either side of each feature
 _LOG_2PI = float(np.log(2 * np.pi))

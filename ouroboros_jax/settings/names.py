@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from ouroboros_jax.errors import UserError, nearest
-from ouroboros_jax.settings.setting import Entry, Setting
+from ouroboros_jax.settings.setting import BIAS, Entry, Setting
 
 NO_SETTINGS: Mapping[str, Setting] = {}
 
@@ -79,6 +79,8 @@ def own_entry(section: str, name: str) -> Entry:
         counts_traced=getattr(factory, "counts_traced", lambda point: False),
         check=getattr(factory, "check", lambda point: None),
         keeps_identity=getattr(factory, "keeps_identity", None),
+        kind=getattr(factory, "kind", None),
+        sampler=getattr(factory, "sampler", {"bias": BIAS}),
     )
 
 

@@ -1,9 +1,7 @@
 """The settings that every config has, whatever its learner, regime and data."""
 
-from ouroboros_jax.metrics.names import OF_COMPONENTS, OF_EM, OF_MIXTURES
 from ouroboros_jax.settings.setting import COUNT, Setting
 
-METRICS = (*OF_MIXTURES, *OF_COMPONENTS, *OF_EM)
 RUN = {
     "seed": Setting(0, "seed of the first chain's keys", low=0, high=2**32 - 1),
     "chains": Setting(
@@ -28,14 +26,7 @@ RUN = {
         swept=False,
     ),
     "x64": Setting(False, "compute in 64 bit", swept=False),
-    "sampler.bias": Setting(
-        1.0,
-        "sampling bias lambda: synthetic points have lambda times the covariance",
-        traced=True,
-        low=0.0,
-        open_low=True,
-    ),
-    "metrics": Setting((), "names to record; () for all", choices=METRICS, item=str, swept=False),
+    "metrics": Setting((), "names to record; () for all", item=str, swept=False),
     "collapse.metric": Setting(
         "variance",
         "what time_to_collapse watches, relative to the original, where it is recorded",

@@ -38,6 +38,15 @@ class Setting(NamedTuple):
         return self.traced if self.scheduled is None else self.scheduled
 
 
+BIAS = Setting(
+    1.0,
+    "sampling bias lambda: synthetic points have lambda times the covariance",
+    traced=True,
+    low=0.0,
+    open_low=True,
+)
+
+
 class Entry(NamedTuple):
     """A name: its factory as `module:function`, one line of help, its settings.
 
@@ -46,6 +55,10 @@ class Entry(NamedTuple):
     `num_samples` is a program of its own. `keeps_identity` marks a regime whose points must stay
     the same points (None: unknown, as for a user's own). `apart` are static settings that the
     factory does not take, because the chain or the run reads them. `rows` are those of a table.
+    `kind` is the kind of data a learner is fitted to, or a data set holds (None: unknown). Of a
+    learner, `sampler` are the settings of the section of that name, their defaults being neutral
+    (traced ones arrive as `Settings.sampler`, static ones as the factory's keyword arguments), and
+    `metrics` the names that `config.metrics` may choose from (None: any).
     """
 
     path: str
@@ -56,3 +69,6 @@ class Entry(NamedTuple):
     keeps_identity: bool | None = False
     apart: tuple[str, ...] = ()
     rows: int | None = None
+    kind: str | None = None
+    sampler: dict[str, Setting] = {}  # noqa: RUF012, never changed
+    metrics: tuple[str, ...] | None = None

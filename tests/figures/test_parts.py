@@ -6,7 +6,7 @@ import pytest
 from ouroboros_jax import figures
 from ouroboros_jax.figures import bands, evolution, mixtures, overlay, style, tails
 from ouroboros_jax.metrics.names import DERIVED, NAMES, ONCE, SCALES, name_of
-from ouroboros_jax.settings.run import METRICS
+from ouroboros_jax.registry import LEARNERS
 
 
 def test_quantiles_are_numpys_and_leave_out_what_is_unknown():
@@ -57,7 +57,7 @@ def test_formulas_are_set_as_mathematics(label, expected):
 def test_every_formula_of_the_laws_can_be_set():
     from matplotlib.mathtext import MathTextParser
 
-    from ouroboros_jax.theory.laws import LABELS
+    from ouroboros_jax.theory.gaussian_laws import LABELS
 
     parser = MathTextParser("path")
     for label in LABELS.values():
@@ -131,7 +131,7 @@ def test_one_fit_has_the_exact_mean_and_spread():
 
 
 def test_every_metric_has_a_name():
-    assert set(METRICS) <= set(NAMES)
+    assert {name for entry in LEARNERS.values() for name in entry.metrics or ()} <= set(NAMES)
     for name in (*NAMES.values(), *ONCE.values(), *DERIVED.values()):
         assert name.long_name and name.units and name.axis_label
         assert name.scale in SCALES

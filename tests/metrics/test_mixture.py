@@ -11,7 +11,7 @@ from scipy import linalg, stats
 from ouroboros_jax.base import Context, Mixture, Settings
 from ouroboros_jax.learners import gmm
 from ouroboros_jax.metrics import mixture
-from ouroboros_jax.metrics.names import OF_MIXTURES
+from ouroboros_jax.metrics.names.mixtures import OF_MIXTURES
 
 MIXTURE = [
     "broaden covariances expected_log_likelihood from_moments full_factors l2_squared log_pdf",

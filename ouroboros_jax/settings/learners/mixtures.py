@@ -1,20 +1,11 @@
-"""The learners: model families and how they are fitted, by name."""
+"""Learners of points: a Gaussian, a Gaussian mixture."""
 
-from typing import Any
-
-from ouroboros_jax.errors import UserError, listed
-from ouroboros_jax.metrics.names import OF_MIXTURES
+from ouroboros_jax.errors import UserError
+from ouroboros_jax.metrics.names.mixtures import OF_COMPONENTS, OF_EM, OF_MIXTURES
 from ouroboros_jax.settings.counts import check_enough_points
-from ouroboros_jax.settings.names import look_up
+from ouroboros_jax.settings.learners.start import START
 from ouroboros_jax.settings.regimes import find_regime
-from ouroboros_jax.settings.setting import COUNT, Entry, Point, Setting
-
-START = Setting(
-    "previous",
-    "what a fit begins from: the previous generation's parameters, those that generation 0 began "
-    "from (base), or fresh ones",
-    choices=("previous", "base", "fresh"),
-)
+from ouroboros_jax.settings.setting import BIAS, COUNT, Entry, Point, Setting
 
 
 def _gaussian_traces_counts(point: Point) -> bool:
@@ -31,12 +22,6 @@ def _check_gaussian(point: Point) -> None:
             f"learner.draw='sufficient' cannot be exact with regime.name={regime!r}, because the "
             "points it keeps have identity: use learner.draw='auto' or 'samples'"
         )
-    for name in point["metrics"]:
-        if name not in OF_MIXTURES:
-            raise UserError(
-                f"metrics={name!r} is not there for learner.name='gaussian': expected "
-                f"{listed(OF_MIXTURES)}"
-            )
 
 
 def _check_gmm(point: Point) -> None:
@@ -66,6 +51,9 @@ LEARNERS = {
         apart=("start",),
         counts_traced=_gaussian_traces_counts,
         check=_check_gaussian,
+        kind="points",
+        sampler={"bias": BIAS},
+        metrics=OF_MIXTURES,
     ),
     "gmm": Entry(
         "ouroboros_jax.learners.gmm:gmm",
@@ -93,10 +81,8 @@ LEARNERS = {
         },
         apart=("start",),
         check=_check_gmm,
+        kind="points",
+        sampler={"bias": BIAS},
+        metrics=(*OF_MIXTURES, *OF_COMPONENTS, *OF_EM),
     ),
 }
-
-
-def find_learner(name: Any) -> Entry:
-    """The learner of that name, or a user's own; every learner has `start`."""
-    return look_up("learner", LEARNERS, name, every={"start": START})

@@ -1,10 +1,6 @@
-"""What metrics there are, and what each is called, measured in and drawn against.
+"""Metrics of Gaussians and their mixtures."""
 
-No jax. Learners and the setting `metrics` take their names from here, `metrics.nc` its `long_name`,
-`units` and `dims`, axes their labels and scales.
-"""
-
-from typing import NamedTuple
+from ouroboros_jax.metrics.names.name import Name
 
 OF_MIXTURES = (  # recorded of every mixture, a Gaussian included
     "mean",
@@ -18,30 +14,6 @@ OF_MIXTURES = (  # recorded of every mixture, a Gaussian included
 )
 OF_COMPONENTS = ("component_mean", "component_std", "separation", "weights")
 OF_EM = ("em_steps", "converged", "lower_bound")
-SCALES = ("linear", "log", "auto")
-
-
-class Name(NamedTuple):
-    """A metric in words.
-
-    `dims` follow (chain, generation); of those in brackets in the comments one is absent where it
-    has length one by nature. `scale` is the axis a figure takes: `auto` is logarithmic where the
-    values span orders of magnitude.
-    """
-
-    long_name: str
-    units: str = "1"
-    dims: tuple[str, ...] = ()
-    label: str = ""  # of an axis; the long name where empty
-    scale: str = "linear"
-    reference: float | None = None  # the value of the truth itself
-
-    @property
-    def axis_label(self) -> str:
-        """What stands beside an axis."""
-        return self.label or self.long_name
-
-
 NAMES: dict[str, Name] = {
     "mean": Name("mean of the fitted model", "data", ("feature",), "mean"),
     "variance": Name(
@@ -108,26 +80,4 @@ NAMES: dict[str, Name] = {
     "lower_bound": Name(
         "mean log-likelihood of the training points", "nat", (), "training log-likelihood (nat)"
     ),
-    "status": Name("status of the fit: 0 ok, 1 degenerate, 2 frozen", "1", (), "status"),
 }
-ONCE: dict[str, Name] = {  # once a run: the dims follow (chain,)
-    "time_to_collapse": Name(
-        "first generation below a share of the original variance; NaN where never",
-        "generation",
-        ("threshold",),
-        "generations to collapse",
-    ),
-}
-DERIVED: dict[str, Name] = {  # worked out by figures from the others
-    "variance_ratio": Name(
-        "variance relative to the original", "1", (), "variance / original variance", "auto", 1.0
-    ),
-}
-
-
-def name_of(metric: str) -> Name:
-    """The entry of a metric; of one that is not in the table, its own name in plain words."""
-    for table in (NAMES, ONCE, DERIVED):
-        if metric in table:
-            return table[metric]
-    return Name(metric.replace("_", " "))

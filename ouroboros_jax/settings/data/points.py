@@ -1,17 +1,15 @@
-"""The data: laws, bundled tables and files, by name."""
+"""Data sets of points: laws, bundled tables, files."""
 
 import os
-from typing import Any
 
 from ouroboros_jax.errors import UserError, nearest
 from ouroboros_jax.schedule import count_share
 from ouroboros_jax.settings.counts import num_real_points
-from ouroboros_jax.settings.names import look_up
-from ouroboros_jax.settings.setting import COUNT, Entry, Point, Setting
+from ouroboros_jax.settings.data.common import NUM_TEST, data_settings
+from ouroboros_jax.settings.setting import Entry, Point, Setting
 
-_NUM_TEST = Setting(1000, "real points held out for test_log_likelihood", low=0)
 _FINITE = {
-    "num_test": _NUM_TEST._replace(
+    "num_test": NUM_TEST._replace(
         default=None,
         help="rows held out for test_log_likelihood; None: the share test_fraction",
         optional=True,
@@ -22,23 +20,6 @@ _FINITE = {
 }
 _LAW_APART = ("num_samples", "num_test", "dir")
 _ROWS_APART = ("num_samples", "dir")
-
-
-def _data_settings(**settings: Setting) -> dict[str, Setting]:
-    return settings | {
-        "num_samples": Setting(
-            None,
-            "points of the real data set; None: as many as num_samples at generation 0",
-            traced=True,
-            low=2,
-            high=COUNT,
-            optional=True,
-            kinds=(int,),
-            scheduled=False,
-        ),
-        "num_test": settings.get("num_test", _NUM_TEST),
-        "dir": Setting(None, "where data files are looked for", optional=True, kinds=(str,)),
-    }
 
 
 _FEATURES = Setting(1, "dimension, D", low=1)
@@ -59,7 +40,7 @@ def _check_mixture(point: Point) -> None:
 
 
 def _check_rows(point: Point) -> None:
-    name, entry = point["data.name"], find_data(point["data.name"])
+    name, entry = point["data.name"], DATA[point["data.name"]]
     num, held_out = num_real_points(point), point["data.num_test"]
     if held_out is None:
         held_out = count_share(point["data.test_fraction"], entry.rows)
@@ -95,7 +76,7 @@ def _table(name: str, rows: int, text: str, standardize: bool = False) -> Entry:
     return Entry(
         f"ouroboros_jax.data.tables:{name}",
         f"{text}, bundled with scikit-learn",
-        _data_settings(**_FINITE | {"standardize": scaled}),
+        data_settings(**_FINITE | {"standardize": scaled}),
         check=_check_rows,
         apart=_ROWS_APART,
         rows=rows,
@@ -106,15 +87,15 @@ FILES = (".npy", ".csv")
 FILE = Entry(
     "ouroboros_jax.data.files:file",
     "a table of your own: a path to a .npy or .csv file, one row a point",
-    _data_settings(**_FINITE),
+    data_settings(**_FINITE),
     check=_check_file,
     apart=_ROWS_APART,
 )
-DATA = {
+_TABLE = {
     "normal": Entry(
         "ouroboros_jax.data.synthetic:normal",
         "an isotropic Gaussian",
-        _data_settings(
+        data_settings(
             num_features=_FEATURES,
             mean=Setting(0.0, "mean of every feature", traced=True, scheduled=False),
             std=Setting(
@@ -131,7 +112,7 @@ DATA = {
     "mixture": Entry(
         "ouroboros_jax.data.synthetic:mixture",
         "a mixture of Gaussians",
-        _data_settings(
+        data_settings(
             means=Setting((-2.0, 2.0), "a number, or a list of D numbers, a component"),
             stds=Setting(
                 1.0,
@@ -154,7 +135,7 @@ DATA = {
     "blobs": Entry(
         "ouroboros_jax.data.synthetic:blobs",
         "round clusters about centres drawn once, the same for all chains",
-        _data_settings(
+        data_settings(
             num_centers=Setting(3, "number of clusters", low=1),
             num_features=_FEATURES._replace(default=2),
             std=Setting(1.0, "standard deviation of a cluster", low=0.0, open_low=True),
@@ -168,13 +149,5 @@ DATA = {
     "digits": _table("digits", 1797, "1,797 digits of 8 x 8 pixels, flattened to 64 features"),
     "file": FILE,
 }
-_NAMED = {name: entry for name, entry in DATA.items() if entry is not FILE}
-_EVERY = _data_settings()
-
-
-def find_data(name: Any) -> Entry:
-    """The data of that name, in a file, or a user's own, which has `_data_settings` as well."""
-    if isinstance(name, str) and name.endswith(FILES):
-        return FILE
-    file = ", a path to a .npy or .csv file,"
-    return look_up("data", _NAMED, name, every=_EVERY, also=file)
+DATA = {name: entry._replace(kind="points") for name, entry in _TABLE.items()}
+FILE = DATA["file"]

@@ -1,0 +1,35 @@
+"""What metrics there are, and what each is called; a file for each kind of data.
+
+No jax. Learners and the setting `metrics` take their names from here, `metrics.nc` its `long_name`,
+`units` and `dims`, axes their labels and scales.
+"""
+
+from ouroboros_jax.metrics.names import mixtures
+from ouroboros_jax.metrics.names.name import SCALES, Name
+
+__all__ = ["DERIVED", "NAMES", "ONCE", "SCALES", "Name", "name_of"]
+NAMES: dict[str, Name] = {
+    "status": Name("status of the fit: 0 ok, 1 degenerate, 2 frozen", "1", (), "status"),
+    **mixtures.NAMES,
+}
+ONCE: dict[str, Name] = {  # once a run: the dims follow (chain,)
+    "time_to_collapse": Name(
+        "first generation below a share of the original variance; NaN where never",
+        "generation",
+        ("threshold",),
+        "generations to collapse",
+    ),
+}
+DERIVED: dict[str, Name] = {  # worked out by figures from the others
+    "variance_ratio": Name(
+        "variance relative to the original", "1", (), "variance / original variance", "auto", 1.0
+    ),
+}
+
+
+def name_of(metric: str) -> Name:
+    """The entry of a metric; of one that is not in the table, its own name in plain words."""
+    for table in (NAMES, ONCE, DERIVED):
+        if metric in table:
+            return table[metric]
+    return Name(metric.replace("_", " "))
