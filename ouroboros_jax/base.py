@@ -6,7 +6,7 @@ trains on, a *pool* holds those points, and a *chain* (`chain.py`) folds learner
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -55,6 +55,7 @@ class Context(NamedTuple):
     truth: Any
     reference: Params  # the parameters of generation 0
     test: Data
+    prepared: Any = ()  # what the learner's `prepare` made
 
 
 class Moments(NamedTuple):
@@ -84,7 +85,22 @@ class Learner(NamedTuple):
     is the data that prompts, labels or designs the new points and may be ignored.
     `measure(settings, params, context) -> metrics` compares with truth, test data and generation 0.
 
-    A metric named `degenerate` (bool) marks a legitimate but singular fit and becomes `status` 1.
+    What `fit_step` says of each step becomes a metric with a leading axis of steps. A metric named
+    `degenerate` (bool) marks a legitimate but singular fit and becomes `status` 1.
+
+    `source` is, by `prompts`: the real data's whole table; the generation-0 data set of this chain
+    (`real`), or the points that the generation before trained on anew (`previous`); of the last two
+    `num` rows, in order and again from the first where there are fewer.
+
+    `points` says how a pool holds its points: as rows; as `recipes`, drawn again from parameters
+    and keys at every step where the regime keeps more than the real ones, so that memory is
+    bounded; or as a `stream`, drawn anew at every step. Steps see rows in any case.
+
+    A `hosted` learner's fits are long: the host drives them step by step, shows progress, and loses
+    a minute at most. `prepare(key, settings, table) -> Any` is computed once a run and handed to
+    `measure` as `context.prepared`. `across(key, settings, models, table, test) -> metrics` sees
+    all generations of a chain at once, leaves of `models` being [G, ...], after the last; its
+    metrics are [G, ...].
     """
 
     init: Callable[[Key, Settings, Data], Params]
@@ -96,6 +112,11 @@ class Learner(NamedTuple):
     num_steps: int = 1
     moments: Moments | None = None
     block: int = 1  # chains that share one vmapped call on a CPU
+    hosted: bool = False
+    prompts: Literal["table", "real", "previous"] = "table"
+    points: Literal["rows", "recipes", "stream"] = "rows"
+    prepare: Callable[[Key, Settings, Data], Any] | None = None
+    across: Callable[[Key, Settings, Params, Data, Data], Metrics] | None = None
 
 
 class Mixture(NamedTuple):

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ouroboros_jax import pools, registry
+from ouroboros_jax import pools, recipes, registry
 from ouroboros_jax.base import Learner
 from ouroboros_jax.chain import make_chain
 from ouroboros_jax.data.base import RealData, check_counts
@@ -51,8 +51,10 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
     """
     point = group.point
     learner, regime, real = make_learner(point), make_regime(point), make_real(point)
-    realise = pools.statistics if learner.moments else pools.rows
-    realisation = realise(learner, regime, real)
+    realisation = _realise(learner, regime)(learner, regime, real)
+    backend = jax.default_backend()
+    if learner.hosted and backend == "cpu":
+        devices = (devices or jax.local_devices())[:1]  # whose operations use all cores
     chain = make_chain(learner, regime, real, realisation, start=point["learner.start"])
     num_data = int(group.counts(np.arange(1))["num_data"].max())
     check_counts(real, num_data=num_data)
@@ -64,6 +66,7 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
         memory=realisation.memory,
         layout=make_layout(group.num_chains, 1, devices),
         kept_growth=_kept_growth(learner, regime),
+        keeps_models=regime.kept == "all" and recipes.wants_recipes(learner, regime),
         num_test=point["data.num_test"] or 0,
         shared={},
         cache={},
@@ -74,10 +77,15 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
         num_floats = num_bytes(program.state_shapes.params) // 4
         if learner.moments is None:
             num_floats += program.capacity(0).new * _point_floats(program)
-        backend = jax.default_backend()
         chain_block = choose_block(backend, learner.block, num_floats, group.num_chains)
     layout = make_layout(group.num_chains, int(chain_block), devices)
     return dataclasses.replace(program, layout=layout, cache={})
+
+
+def _realise(learner: Learner, regime: Regime):
+    if learner.moments:
+        return pools.statistics
+    return recipes.recipes if recipes.wants_recipes(learner, regime) else pools.rows
 
 
 def _point_floats(program: Program) -> int:

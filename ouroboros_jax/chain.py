@@ -4,7 +4,7 @@
 a long fit, or to cut it at an epoch, drives the three itself. The chains axis is added elsewhere.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +18,7 @@ from ouroboros_jax.pools import Realisation
 from ouroboros_jax.regimes import Regime
 
 OK, DEGENERATE, FROZEN = 0, 1, 2  # values of the metric `status`
+NO_CURVES: Mapping[str, jax.Array] = {}
 
 
 class State(NamedTuple):
@@ -43,17 +44,22 @@ class Chain(NamedTuple):
 
     `key` is the chain's own key (`keys.chain_key`), the same at every generation; `table` the rows
     of finite real data or None; `capacity` static sizes. `first` is the pool and the memory of
-    generation 0, `train` the pool generation `state.generation + 1` is fitted to, and the memory.
+    generation 0, `train` the pool generation `state.generation + 1` is fitted to, and the memory;
+    `open` a pool as rows. A fit starts (`start` at generation 0, else `begin`), advances a step at
+    a time, and ends; `curves` are what the steps said, leaves [num_steps, ...].
     """
 
-    init: Callable[..., State]  # (key, settings, table, capacity): generation 0
+    init: Callable[..., tuple[State, Metrics]]  # (key, settings, table, capacity): generation 0
     step: Callable[..., tuple[State, Metrics]]  # (key, settings, state, context, table, capacity)
+    start: Callable[..., Fit]  # (key, settings, table, capacity)
     begin: Callable[..., Fit]  # (key, settings, state, table, capacity)
-    advance: Callable[..., tuple[Fit, Metrics]]  # (key, settings, fit, step)
-    end: Callable[..., tuple[State, Metrics]]  # (settings, fit, context)
+    advance: Callable[..., tuple[Fit, Metrics]]  # (key, settings, fit, step, table, capacity)
+    finish: Callable[[Fit, Metrics], tuple[State, Metrics]]  # (fit, curves): before measuring
+    end: Callable[..., tuple[State, Metrics]]  # (settings, fit, context, curves)
     first: Callable[..., tuple[Pool, Any]]  # (key, settings, table, capacity)
     train: Callable[..., tuple[Pool, Any]]  # (key, settings, state, table, capacity)
-    measure: Callable[..., Metrics]  # (settings, params, context)
+    open: Callable[..., Pool]  # (key, settings, pool, table, generation, step, capacity)
+    measure: Callable[..., Metrics]  # (settings, params, context, info, frozen)
 
 
 def _is_broken(path, leaf: jax.Array) -> jax.Array:
@@ -95,20 +101,28 @@ def make_chain(
     if start not in begins:
         raise ValueError(f"start={start!r}: expected one of {sorted(begins)}.")
 
-    def begin_fit(key, settings, state, params, pool):
-        key_fit = stage_key(key, "fit", state.generation + 1)
-        return Fit(state, pool, learner.fit_begin(key_fit, settings, params, pool))
+    def opened(key, settings, pool, table, generation, step, capacity):
+        return realisation.open(key, settings, pool, table, generation, step, capacity)
 
-    def advance(key, settings, fit, step):
+    def begin_fit(key, settings, state, params, pool, seen):
+        key_fit = stage_key(key, "fit", state.generation + 1)
+        return Fit(state, pool, learner.fit_begin(key_fit, settings, params, seen))
+
+    def advance(key, settings, fit, step, table=None, capacity=None):
         generation = fit.state.generation + 1
         key_step = jax.random.fold_in(stage_key(key, "fit", generation), step + 1)
-        fit_state, info = learner.fit_step(key_step, settings, fit.fit_state, fit.pool)
+        pool = opened(key, settings, fit.pool, table, generation, step, capacity)
+        fit_state, info = learner.fit_step(key_step, settings, fit.fit_state, pool)
         return fit._replace(fit_state=fit_state), info
 
-    def finish(fit):
-        params, info = learner.fit_end(fit.fit_state)
-        broken = [_is_broken(path, a) for path, a in jax.tree_util.tree_leaves_with_path(params)]
-        return params, info, fit.state.frozen | jnp.stack(broken).any()
+    def all_steps(key, settings, fit, table, capacity):
+        if learner.num_steps == 1:
+            fit, info = advance(key, settings, fit, jnp.int32(0), table, capacity)
+            return fit, jax.tree.map(lambda a: a[None], info)
+        steps = jnp.arange(learner.num_steps)
+        return jax.lax.scan(
+            lambda fit, i: advance(key, settings, fit, i, table, capacity), fit, steps
+        )
 
     def measured(settings, params, context, info, frozen):
         metrics = learner.measure(settings, params, context) | info
@@ -118,44 +132,46 @@ def make_chain(
         status = jnp.where(frozen, FROZEN, jnp.where(degenerate, DEGENERATE, OK))
         return metrics | {"status": status.astype(jnp.int8)}
 
-    def end(settings, fit, context):
-        params, info, frozen = finish(fit)
+    def finish(fit, curves=NO_CURVES):
+        params, info = learner.fit_end(fit.fit_state)
+        broken = [_is_broken(path, a) for path, a in jax.tree_util.tree_leaves_with_path(params)]
         before = fit.state
-        params = jax.tree.map(lambda a, b: jnp.where(frozen, a, b), before.params, params)
-        state = State(
-            before.generation + 1,
-            params,
-            (before.params, *before.past)[: len(before.past)],
-            before.memory,
-            frozen,
+        frozen = before.frozen | jnp.stack(broken).any()
+        # Generation 0 has no parameters before it to keep, and models before it are never read.
+        is_first = before.generation < 0
+        params = jax.tree.map(
+            lambda a, b: jnp.where(frozen & ~is_first, a, b), before.params, params
         )
-        return state, measured(settings, params, context, info, frozen)
+        past = (before.params, *before.past)[: len(before.past)]
+        past = jax.tree.map(lambda a, b: jnp.where(is_first, a, b), (params,) * len(past), past)
+        state = State(before.generation + 1, params, past, before.memory, frozen)
+        return state, {**info, **curves}
 
-    def all_steps(key, settings, fit):
-        if learner.num_steps == 1:
-            return advance(key, settings, fit, jnp.int32(0))[0]
-        return jax.lax.fori_loop(
-            0, learner.num_steps, lambda i, fit: advance(key, settings, fit, i)[0], fit
-        )
+    def end(settings, fit, context, curves=NO_CURVES):
+        state, info = finish(fit, curves)
+        return state, measured(settings, state.params, context, info, state.frozen)
 
     def first(key, settings, table, capacity: Capacity):
         points = realisation.first(key, settings, table, capacity)
         memory = memory_kind.add(memory_kind.empty(points, capacity), points, capacity)
         return realisation.pool(key, settings, points, jnp.int32(0), capacity), memory
 
-    def init(key, settings, table, capacity: Capacity):
+    def start_fit(key, settings, table, capacity: Capacity):
         pool, memory = first(key, settings, table, capacity)
-        params = learner.init(stage_key(key, "init", 0), settings, pool.data)
-        state = State(jnp.int32(-1), params, (), memory, jnp.array(False))
-        fit = all_steps(key, settings, begin_fit(key, settings, state, params, pool))
-        params, info, frozen = finish(fit)
-        state = State(jnp.int32(0), params, (params,) * (regime.lags - 1), memory, frozen)
-        return state, info
+        seen = opened(key, settings, pool, table, jnp.int32(0), jnp.int32(0), capacity)
+        params = learner.init(stage_key(key, "init", 0), settings, seen.data)
+        past = (params,) * (regime.lags - 1)
+        state = State(jnp.int32(-1), params, past, memory, jnp.array(False))
+        return begin_fit(key, settings, state, params, pool, seen)
+
+    def init(key, settings, table, capacity: Capacity):
+        fit = start_fit(key, settings, table, capacity)
+        return finish(*all_steps(key, settings, fit, table, capacity))
 
     def train(key, settings, state, table, capacity: Capacity):
         generation = state.generation + 1
         models = (state.params, *state.past)
-        points = realisation.draw(key, settings, models, table, generation, capacity)
+        points = realisation.draw(key, settings, models, table, generation, capacity, state.memory)
         memory = memory_kind.add(state.memory, points, capacity)
         union = memory_kind.union(
             memory, points, lambda: realisation.first(key, settings, table, capacity)
@@ -163,15 +179,17 @@ def make_chain(
         return realisation.pool(key, settings, union, generation, capacity), memory
 
     def begin(key, settings, state, table, capacity: Capacity):
+        generation = state.generation + 1
         pool, memory = train(key, settings, state, table, capacity)
-        # Points of the real data set: unlike a pool's, none of their slots is empty.
         params = begins[start](
-            key, settings, state, lambda: first(key, settings, table, capacity)[0].data
+            key, settings, state, lambda: realisation.begin(key, settings, table, capacity)
         )
-        return begin_fit(key, settings, state._replace(memory=memory), params, pool)
+        seen = opened(key, settings, pool, table, generation, jnp.int32(0), capacity)
+        return begin_fit(key, settings, state._replace(memory=memory), params, pool, seen)
 
     def step(key, settings, state, context, table, capacity: Capacity):
-        fit = all_steps(key, settings, begin(key, settings, state, table, capacity))
-        return end(settings, fit, context)
+        fit = begin(key, settings, state, table, capacity)
+        fit, curves = all_steps(key, settings, fit, table, capacity)
+        return end(settings, fit, context, curves)
 
-    return Chain(init, step, begin, advance, end, first, train, measured)
+    return Chain(init, step, start_fit, begin, advance, finish, end, first, train, opened, measured)

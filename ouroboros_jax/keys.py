@@ -16,6 +16,7 @@ STAGES = {
     "select": 4,  # which points of a pool are trained on
     "fit": 5,  # random restarts, shuffles, dropout
     "measure": 6,  # random numbers of metrics
+    "prepare": 7,  # what metrics need, made once a run
 }
 
 

@@ -15,7 +15,7 @@ from ouroboros_jax.chain import FROZEN
 from ouroboros_jax.checkpoint import like
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.program import SEGMENT_BYTES, SEGMENT_GENERATIONS, Program
-from ouroboros_jax.progress import Progress, first_generation
+from ouroboros_jax.progress import Progress
 from ouroboros_jax.report import Report
 from ouroboros_jax.store import Segment, Store, join
 
@@ -46,61 +46,70 @@ def run_group(
     """
     pending: list[Segment] = []
     progress = restore(program, store, report.note)
-    committed = time.monotonic()
+    committed, saved = time.monotonic(), saved_as(progress)
 
-    def take(first, params, metrics):
-        numbers = np.arange(first, first + len(metrics["status"]), dtype=np.int32)
+    def take(params, metrics):
+        first = progress.generation + 1 - len(metrics["status"])
+        numbers = np.arange(first, progress.generation + 1, dtype=np.int32)
         keep = (numbers % every == 0) | (numbers == generations)
         pending.append(
             Segment(first, jax.tree.map(lambda a: a[keep], params), metrics, numbers[keep])
         )
 
-    def commit():
-        nonlocal committed
-        if pending:
-            start = time.monotonic()
-            store.append(join(pending))
-            if pending[-1].last == progress.generation:
-                store.save_state(progress.generation, portable(progress))
-            pending.clear()
-            committed = time.monotonic()
-            clock["store"] = clock.get("store", 0.0) + committed - start
+    def is_due():
+        return (
+            sum(len(part.metrics["status"]) for part in pending) >= SEGMENT_GENERATIONS
+            or sum(part.num_bytes for part in pending) >= SEGMENT_BYTES
+            or time.monotonic() - committed > COMMIT_SECONDS
+        )
 
+    def commit():
+        nonlocal committed, saved
+        start = time.monotonic()
+        if pending:
+            store.append(join(pending))
+            pending.clear()
+        number = saved_as(progress)
+        if store.last() == progress.generation and number > saved:
+            store.save_state(number, portable(progress))
+            saved = number
+        committed = time.monotonic()
+        clock["store"] = clock.get("store", 0.0) + committed - start
+
+    rate, programs = 0.0, set()
+    seconds_wanted = LARGE_CALL_SECONDS if _is_large(program, generations) else CALL_SECONDS
     try:
-        if progress is None:
-            report.step("compiling the first fit", 0)
-            progress, metrics = first_generation(program)
-            take(0, jax.tree.map(lambda a: a[None], progress.params()), metrics)
-            report.step("running", 0)
-        rate, fresh = 0.0, True
-        seconds_wanted = LARGE_CALL_SECONDS if _is_large(program, generations) else CALL_SECONDS
         while progress.generation < generations:
             most = min(generations - progress.generation, program.segment_length)
-            capacity = progress.capacity
             num = progress.stretch(max(1, min(most, int(rate * seconds_wanted))) if rate else 1)
-            fresh = fresh or program.capacity(progress.generation + num) != capacity
+            fresh = not programs >= (needed := _compiled(progress, num))
+            programs |= needed
             if fresh:
-                report.step("compiling the loop", progress.generation)
+                what = "the first fit" if progress.generation < 0 else "the loop"
+                report.step(f"compiling {what}", progress.done - 1)
             start = time.monotonic()
-            params, metrics = progress.advance(num)
+            out = progress.work(num)
             seconds = time.monotonic() - start
-            clock["compile" if fresh else "run"] = (
-                clock.get("compile" if fresh else "run", 0.0) + seconds
-            )
-            take(progress.generation - num + 1, params, metrics)
+            kind = "compile" if fresh else "run"
+            clock[kind] = clock.get(kind, 0.0) + seconds
+            if out is not None:
+                take(*out)
             # The first call of a program compiles: the next one is timed, with a guess at most.
             rate = 4 / seconds_wanted if fresh else num / max(seconds, 1e-6)
-            fresh = False
-            report.step("running", progress.generation)
-            if (
-                sum(len(part.metrics["status"]) for part in pending) >= SEGMENT_GENERATIONS
-                or sum(part.num_bytes for part in pending) >= SEGMENT_BYTES
-                or time.monotonic() - committed > COMMIT_SECONDS
-            ):
+            report.step("running", progress.done - 1)
+            if is_due():
                 commit()
     finally:
-        if progress is not None:
-            commit()
+        commit()
+
+
+def _compiled(progress: Progress, num: int) -> set[Any]:
+    """What tells the programs that a piece of work needs from those of others."""
+    capacity = progress.program.capacity(progress.generation + num)
+    if progress.program.learner.hosted:
+        stage = "begin" if progress.part is None else "step"
+        return {(stage, min(progress.generation, 0), capacity)}
+    return {(min(progress.generation, 0), capacity)}
 
 
 def _is_large(program: Program, generations: int) -> bool:
@@ -108,60 +117,87 @@ def _is_large(program: Program, generations: int) -> bool:
     return memory * program.group.num_chains > LARGE_BYTES
 
 
-def portable(progress: Progress) -> Any:
-    """The state as host arrays [C, ...], for any number of devices; large memories left out."""
-    state = progress.state
-    if progress.program.kept_growth:
-        state = state._replace(memory=())
-    leaves = jax.tree.leaves(progress.program.layout.join(state))
-    return {f"{i:04d}": leaf for i, leaf in enumerate(leaves)}
+def saved_as(progress: Progress) -> int:
+    """The number of a state, which grows with every step of every fit."""
+    steps = progress.program.learner.num_steps if progress.program.learner.hosted else 1
+    return (progress.generation + 1) * steps + (progress.part.step if progress.part else 0)
+
+
+def portable(progress: Progress) -> dict[str, Any]:
+    """What going on needs, as host arrays [C, ...] for any number of devices.
+
+    What can be drawn again cheaply is left out: large memories, and the pool of a begun fit.
+    """
+    join = progress.program.layout.join
+    tree: dict[str, Any] = {"generation": np.int32(progress.generation)}
+    if progress.state is not None:
+        state = progress.state
+        if progress.program.draws_memory_again:
+            state = state._replace(memory=())
+        tree["state"] = _numbered(join(state))
+    if progress.part is not None and progress.part.step:
+        tree["fit"] = _numbered(join(progress.part.fit.fit_state))
+        tree["step"] = np.int32(progress.part.step)
+        if progress.part.curves:
+            tree["curves"] = progress.part.curves
+    return tree
+
+
+def _numbered(tree: Any) -> dict[str, Any]:
+    return {f"{i:04d}": leaf for i, leaf in enumerate(jax.tree.leaves(tree))}
+
+
+def _in_order(leaves: dict[str, Any]) -> list[Any]:
+    return [leaves[name] for name in sorted(leaves)]
 
 
 def is_complete(store: Store, generation: int) -> bool:
     """Whether everything up to `generation` is there, committed and whole."""
     saved = store.load_state() if store.last() >= generation else None
-    return saved is not None and saved[0] >= generation and store.whole() >= generation
+    return saved is not None and saved["generation"] >= generation and store.whole() >= generation
 
 
 def restore(
     program: Program, store: Store, note: Callable[[str], None] = lambda line: None
-) -> Progress | None:
-    """Where the store left off, on the devices; None at the beginning.
+) -> Progress:
+    """Where the store left off, on the devices; before generation 0 at the beginning.
 
     What is newer than the newest state, or damaged, is dropped. Where the state itself is damaged
     or left out its memory, it is drawn again from the stored parameters; where those are thinned,
     the group begins again. `note` is told which.
     """
-    last = store.last()
-    if last < 0:
-        return None
-    saved, whole = store.load_state(), store.whole()
+    last, saved = store.last(), store.load_state()
+    whole = store.whole() if last >= 0 else -1
     if whole < last:
         note(f"generation {whole + 1} is damaged: going back to the newest whole one")
-    generation = whole
-    if saved is not None and saved[0] <= whole:
-        generation = saved[0]
-    else:
+    if saved is not None and saved["generation"] > whole:
         saved = None
-    progress = None
+    generation = whole if saved is None else int(saved["generation"])
+    if last < 0 and saved is None:
+        return Progress(program)
+    store.truncate(generation, keep_state=saved is not None)
+    progress = Progress(program)
     if generation >= 0:
-        store.truncate(generation)
-        if saved is None or program.kept_growth:
+        if saved is None or program.draws_memory_again:
             progress = replay(program, store, generation)
         else:
-            progress = _load(program, store, generation, saved[1])
+            progress = _load(program, store, generation, saved["state"])
     if progress is None:
         note("beginning again: the parameters that its points could be drawn from are not all kept")
-        store.truncate(-1)
-    else:
+        store.truncate(-1, keep_state=False)
+        return Progress(program)
+    if saved is not None and "fit" in saved:
+        step = int(saved["step"])
+        progress.resume(_in_order(saved["fit"]), step, saved.get("curves", {}))
+        note(f"resuming generation {generation + 1} after step {step}")
+    elif generation >= 0:
         note(f"resuming after generation {generation}")
     return progress
 
 
 def _load(program: Program, store: Store, generation: int, leaves: dict[str, Any]) -> Progress:
-    ordered = [leaves[name] for name in sorted(leaves)]
     treedef = jax.tree.structure(program.state_shapes)
-    state = program.layout.split(jax.tree.unflatten(treedef, ordered))
+    state = program.layout.split(jax.tree.unflatten(treedef, _in_order(leaves)))
     reference = like(program.state_shapes.params, store.params(0))
     reference = program.layout.split(reference)
     return Progress(program, state, reference, generation, program.capacity(generation))
@@ -189,7 +225,7 @@ def rebuild(program: Program, store: Store, generation: int) -> Progress:
         return like(program.state_shapes.params, store.params(max(g, 0)))
 
     num_lags = 1 + len(program.state_shapes.past)
-    progress, _ = first_generation(program)
+    progress = Progress.known(program, params(0))
     if jax.tree.leaves(program.state_shapes.memory):
         while progress.generation < generation:
             most = min(program.segment_length, generation - progress.generation)

@@ -1,7 +1,7 @@
 """What a chain remembers of earlier data sets, as values: nothing, the real one, the last K, all.
 
-Each memory exists for rows and for statistics. `empty(points, capacity)` is the memory before
-generation 0, `add(memory, points, capacity)` the memory with a generation's new points, and
+Each memory exists for rows, for statistics and for recipes. `empty(points, capacity)` is the memory
+before generation 0, `add(memory, points, capacity)` the memory with a generation's new points, and
 `union(memory, points, first)` what is trained on, `points` being the new ones already added and
 `first()` the real data set of generation 0, or nothing at generation 0 itself.
 """
@@ -24,7 +24,7 @@ class Capacity(NamedTuple):
 
     real: int  # rows of generation 0's real data set
     new: int  # rows drawn in a generation
-    kept: int  # rows of a memory that keeps everything
+    kept: int  # rows, or data sets, of a memory that keeps everything
 
 
 class Rows(NamedTuple):
@@ -33,6 +33,13 @@ class Rows(NamedTuple):
     data: Data  # [N, ...]
     weights: jax.Array  # float [N], 0 marks an empty slot
     group: jax.Array  # int32 [N], see `base.Pool`
+
+
+class WithLast(NamedTuple):
+    """A memory that also has the newest points, for regimes and learners that read them again."""
+
+    kept: Any
+    last: Rows
 
 
 class Memory(NamedTuple):
@@ -141,5 +148,66 @@ def statistics_memories(window: int, moments: Moments) -> dict[str, Memory]:
             lambda points, capacity: zeros(points),
             lambda memory, points, capacity: merge(memory, points),
             lambda memory, points, first: memory,
+        ),
+    }
+
+
+def with_last(memory: Memory) -> Memory:
+    """`memory`, and the rows that were added last."""
+
+    def padded(points, capacity):
+        return pad(points, max(capacity.real, capacity.new))
+
+    def grow(remembered, capacity):
+        return WithLast(memory.grow(remembered.kept, capacity), padded(remembered.last, capacity))
+
+    return Memory(
+        lambda points, capacity: WithLast(memory.empty(points, capacity), padded(points, capacity)),
+        lambda remembered, points, capacity: WithLast(
+            memory.add(remembered.kept, points, capacity), padded(points, capacity)
+        ),
+        lambda remembered, points, first: memory.union(remembered.kept, points, first),
+        grow,
+    )
+
+
+def recipe_memories(window: int) -> dict[str, Memory]:
+    """Memories of recipes, each of one data set; `there` says which slots hold one."""
+
+    def stacked(recipes):
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *recipes)
+
+    def first_and_new(memory, recipe, first):
+        return stacked([first(), recipe]), jnp.ones(2, bool)
+
+    def slots(recipe, num):
+        empty = jax.tree.map(lambda a: jnp.zeros((num, *a.shape), a.dtype), recipe)
+        return empty, jnp.zeros(num, bool)
+
+    def window_add(memory, recipe, capacity):
+        recipes, there = memory
+        recipes = jax.tree.map(lambda a, b: jnp.concatenate([a[1:], b[None]]), recipes, recipe)
+        return recipes, jnp.append(there[1:], True)
+
+    def all_add(memory, recipe, capacity):
+        recipes, there = memory
+        place = there.sum()
+        recipes = jax.tree.map(lambda a, b: a.at[place].set(b), recipes, recipe)
+        return recipes, there.at[place].set(True)
+
+    def remembered(memory, recipe, first):
+        return memory
+
+    return {
+        "nothing": NOTHING._replace(
+            union=lambda memory, recipe, first: (stacked([recipe]), jnp.ones(1, bool))
+        ),
+        "real": NOTHING._replace(union=first_and_new),
+        "window": Memory(lambda recipe, capacity: slots(recipe, window), window_add, remembered),
+        "all": Memory(
+            lambda recipe, capacity: slots(recipe, capacity.kept),
+            all_add,
+            remembered,
+            lambda memory, capacity: pad(memory, capacity.kept),
         ),
     }

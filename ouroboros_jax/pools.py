@@ -1,8 +1,9 @@
-"""Pools: a regime's table realised as compact rows, or as one row of statistics a source.
+"""Pools: a regime's table realised as compact rows, as statistics of each source, or as recipes.
 
 A `Realisation` draws a generation's new points and hands the learner a `Pool` of everything the
 regime trains on. Rows work for every learner. Statistics are exact in law where the learner knows
 how to draw them (`base.Moments`), cost nothing per point, and leave the number of points traced.
+Recipes (`recipes.py`) hold models in place of what they drew.
 """
 
 import functools
@@ -21,23 +22,28 @@ from ouroboros_jax.memory import (
     num_rows,
     rows_memories,
     statistics_memories,
+    with_last,
 )
-from ouroboros_jax.regimes import REAL, Regime
+from ouroboros_jax.regimes import PREVIOUS, REAL, Regime
 
 
 class Realisation(NamedTuple):
     """How points are drawn and pooled; every function is of one chain and pure.
 
     `first(key, settings, table, capacity)` is the real data set of generation 0;
-    `draw(key, settings, models, table, generation, capacity)` a generation's new points, with
-    `models[lag - 1]` the parameters that many generations back; and
+    `draw(key, settings, models, table, generation, capacity, memory)` a generation's new points,
+    with `models[lag - 1]` the parameters that many generations back; and
     `pool(key, settings, points, generation, capacity)` of what the memory says is trained on.
+    `open(key, settings, pool, table, generation, step, capacity)` is the pool as a step sees it,
+    and `begin(key, settings, table, capacity)` points that a fit may begin from.
     """
 
     first: Callable[..., Any]
     draw: Callable[..., Any]
     pool: Callable[..., Pool]
     memory: Memory
+    begin: Callable[..., Data]
+    open: Callable[..., Pool] = lambda key, settings, pool, *rest: pool
 
 
 def _isolated(function):
@@ -74,30 +80,64 @@ def _unit_rows(data: Data, num: jax.Array) -> Rows:
     return Rows(data, weights, jnp.zeros(n, jnp.int32))
 
 
+def _repeated(data: Data, count: jax.Array, num: int) -> Data:
+    """`num` rows of the first `count`, in order, again from the first where there are fewer."""
+    place = jnp.arange(num) % count
+    return jax.tree.map(lambda a: a[place], data)
+
+
+def _shuffled(key, points: Rows) -> Rows:
+    """The same points in random order, empty slots last."""
+    scores = jax.random.uniform(key, points.weights.shape, jnp.float32)
+    _, order = jax.lax.top_k(jnp.where(points.weights > 0, scores, -1.0), num_rows(points))
+    return jax.tree.map(lambda a: a[order], points)
+
+
 def rows(learner: Learner, regime: Regime, real: RealData) -> Realisation:
     """Pools of points, for any learner."""
     num_groups = len(regime.sources) if regime.weights else 1
+    reads_last = PREVIOUS in regime.sources or learner.prompts == "previous"
+    memory = rows_memories(regime.window)[regime.kept]
 
     def first(key, settings, table, capacity):
         def points(key, settings):
-            return real.draw(stage_key(key, "real", 0), settings, table, capacity.real)
+            begun = real.initial or real
+            return begun.draw(stage_key(key, "real", 0), settings, table, capacity.real)
 
         return _unit_rows(_isolated(points)(key, settings), settings.num_data)
 
-    def draw(key, settings, models, table, generation, capacity):
-        def points(key, settings, models):
+    def read_again(key, settings, table, generation, capacity, memory):
+        """The points of the generation before, and those that `learner.sample` goes by."""
+        last, source = None, table
+        if reads_last:
+            last = memory.last
+            if PREVIOUS in regime.sources:  # what is taken over and what prompts: two parts of it
+                last = _shuffled(stage_key(key, "select", generation, 1), last)
+            last = _repeated(last.data, (last.weights > 0).sum(), capacity.new)
+        if learner.prompts == "previous":
+            source = last
+        elif learner.prompts == "real":
+            points = first(key, settings, table, capacity)
+            source = _repeated(points.data, settings.num_data, capacity.new)
+        return last, source
+
+    def draw(key, settings, models, table, generation, capacity, memory):
+        def points(key, settings, models, last, source):
             drawn = []
-            for source in regime.sources:
-                if source == REAL:
+            for place in regime.sources:
+                if place == REAL:
                     key_real = stage_key(key, "real", generation)
                     drawn.append(real.draw(key_real, settings, table, capacity.new))
+                elif place == PREVIOUS:
+                    drawn.append(last)
                 else:
-                    key_sample = stage_key(key, "sample", generation, source)
-                    params = models[source - 1]
-                    drawn.append(learner.sample(key_sample, settings, params, table, capacity.new))
+                    key_sample = stage_key(key, "sample", generation, place)
+                    params = models[place - 1]
+                    drawn.append(learner.sample(key_sample, settings, params, source, capacity.new))
             return drawn
 
-        options = _isolated(points)(key, settings, models)
+        again = read_again(key, settings, table, generation, capacity, memory)
+        options = _isolated(points)(key, settings, models, *again)
         counts = regime.counts(settings, generation)
         source = (jnp.arange(capacity.new)[:, None] >= jnp.cumsum(counts)[None]).sum(-1)
         drawn = _unit_rows(_choose(source, options), counts.sum())
@@ -124,19 +164,24 @@ def rows(learner: Learner, regime: Regime, real: RealData) -> Realisation:
         totals = jnp.zeros(num_groups, points.weights.dtype).at[points.group].add(points.weights)
         return Pool(points.data, points.weights, points.group, totals)
 
-    return Realisation(first, draw, pool, rows_memories(regime.window)[regime.kept])
+    def begin(key, settings, table, capacity):
+        # Points of the real data set: unlike a pool's, none of their slots is empty.
+        return first(key, settings, table, capacity).data
+
+    memory = with_last(memory) if reads_last else memory
+    return Realisation(first, draw, pool, memory, begin)
 
 
 def statistics(learner: Learner, regime: Regime, real: RealData) -> Realisation:
     """Pools of sufficient statistics, by the learner's exact `moments`."""
     moments = learner.moments
-    if moments is None or regime.subsample:
+    if moments is None or regime.subsample or PREVIOUS in regime.sources:
         raise ValueError(
             "Statistics need a learner that can draw them and a regime that keeps no point's "
             "identity; use draw='samples'."
         )
 
-    def of_truth(key, settings, table, num, slots):
+    def of_truth(real, key, settings, table, num, slots):
         law = moments.law(real.truth(settings)) if real.truth else None
         if law is not None:
             return moments.draw(key, _unbiased(settings), law, num)
@@ -145,16 +190,18 @@ def statistics(learner: Learner, regime: Regime, real: RealData) -> Realisation:
 
     def first(key, settings, table, capacity):
         key_real = stage_key(key, "real", 0)
-        points = of_truth(key_real, settings, table, settings.num_data, capacity.real)
+        begun = real.initial or real
+        points = of_truth(begun, key_real, settings, table, settings.num_data, capacity.real)
         return jax.tree.map(lambda a: a[None], points)
 
-    def draw(key, settings, models, table, generation, capacity):
+    def draw(key, settings, models, table, generation, capacity, memory):
+        del memory
         counts = regime.counts(settings, generation)
         drawn = []
         for i, source in enumerate(regime.sources):
             if source == REAL:
                 key_real = stage_key(key, "real", generation)
-                drawn.append(of_truth(key_real, settings, table, counts[i], capacity.new))
+                drawn.append(of_truth(real, key_real, settings, table, counts[i], capacity.new))
             else:
                 key_model = stage_key(key, "sample", generation, source)
                 drawn.append(moments.draw(key_model, settings, models[source - 1], counts[i]))
@@ -171,4 +218,5 @@ def statistics(learner: Learner, regime: Regime, real: RealData) -> Realisation:
             weights = jnp.where(there, regime.weights(settings), 0)
         return Pool(points, weights, jnp.arange(num, dtype=jnp.int32), weights)
 
-    return Realisation(first, draw, pool, statistics_memories(regime.window, moments)[regime.kept])
+    memory = statistics_memories(regime.window, moments)[regime.kept]
+    return Realisation(first, draw, pool, memory, first)

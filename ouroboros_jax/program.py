@@ -15,7 +15,7 @@ import numpy as np
 
 from ouroboros_jax import registry
 from ouroboros_jax.base import Context, Learner, Mixture, Params, Settings
-from ouroboros_jax.chain import Chain, State
+from ouroboros_jax.chain import Chain, Fit, State
 from ouroboros_jax.data.base import RealData
 from ouroboros_jax.keys import chain_key, stage_key
 from ouroboros_jax.memory import Capacity, Memory
@@ -38,9 +38,16 @@ class Program:
     memory: Memory
     layout: Layout
     kept_growth: int  # by what a memory of all points so far grows at a time; 0: there is none
+    keeps_models: bool  # whether that memory holds a model for each data set, and not its points
     num_test: int  # points held out of a law's, for each chain
     shared: dict[str, Any]  # what programs of other layouts may use as well
     cache: dict[Any, Any]  # compiled functions
+
+    @property
+    def draws_memory_again(self) -> bool:
+        """Whether what chains remember is left out of a stored state, and drawn again from the
+        parameters: points of closed-form learners, and models, which are on disk already."""
+        return self.keeps_models or bool(self.kept_growth and not self.learner.hosted)
 
     # Settings and sizes, on the host
 
@@ -77,7 +84,9 @@ class Program:
             new = _grown(int(counts["num_samples"].max()), 16, 2)
             drawn = int(counts["num_samples"][:, 1:].sum(1).max(initial=0))
         kept = 0
-        if self.kept_growth:  # in steps that no later generation changes
+        if self.keeps_models:
+            kept = _grown(generation + 1, 8, self.kept_growth)
+        elif self.kept_growth:  # in steps that no later generation changes
             first = int(self.group.counts(np.arange(1, 2))["num_samples"].max())
             kept = _grown(real + drawn + new, 8 * max(real, first), self.kept_growth)
         return Capacity(real, new, kept)
@@ -100,6 +109,8 @@ class Program:
         asked = self.group.point.get("store.segment", "auto")
         if asked != "auto":
             return int(asked)
+        if self.learner.hosted:
+            return 1
         return int(np.clip(SEGMENT_BYTES // max(self.generation_bytes, 1), 1, SEGMENT_GENERATIONS))
 
     @functools.cached_property
@@ -139,7 +150,8 @@ class Program:
 
         def first(key):
             state, info = self.chain.init(key, settings, self.table, self.capacity(0))
-            context = self._context(key, settings, state.params, self.test)
+            prepared = self._prepared(key, settings, self.table)
+            context = self._context(key, settings, state.params, self.test, prepared)
             return state, self.chain.measure(settings, state.params, context, info, state.frozen)
 
         return jax.eval_shape(first, jax.random.key(0))
@@ -160,37 +172,56 @@ class Program:
 
     # One chain
 
-    def _context(self, key, settings, reference, test) -> Context:
+    def _prepared(self, key, settings, table):
+        prepare = self.learner.prepare
+        return prepare(stage_key(key, "prepare", 0), settings, table) if prepare else ()
+
+    def _context(self, key, settings, reference, test, prepared) -> Context:
         truth = self.real.truth(settings) if self.real.truth else None
         if isinstance(truth, Mixture):
             truth = truth_of(truth)  # its tails, found once a segment
         if test is None and self.real.table is None and self.num_test:
             key_test = stage_key(key, "test", 0)
             test = self.real.draw(key_test, settings, None, self.num_test)
-        return Context(truth, reference, test)
+        return Context(truth, reference, test, prepared)
+
+    def _prepare(self, state, args, shared):
+        """What `measure` needs of one block beyond its parameters."""
+        del state
+
+        def one(key, settings):
+            return self._prepared(key, _at(settings, 0), shared["table"])
+
+        return over_block(one, self.layout.block)(args["key"], args["settings"])
+
+    def _measure(self, key, settings, state, info, reference, prepared, shared):
+        """Metrics of one chain; `reference` is None at generation 0, which is its own."""
+        reference = state.params if reference is None else reference
+        context = self._context(key, settings, reference, shared["test"], prepared)
+        return self.chain.measure(settings, state.params, context, info, state.frozen)
 
     def _first(self, capacity, state, args, shared):
         """Generation 0 of one block: its state and metrics."""
         del state
 
-        def one(key, settings):
+        def one(key, settings, prepared):
             settings = _at(settings, 0)
             state, info = self.chain.init(key, settings, shared["table"], capacity)
-            context = self._context(key, settings, state.params, shared["test"])
-            metrics = self.chain.measure(settings, state.params, context, info, state.frozen)
-            return state, metrics
+            return state, self._measure(key, settings, state, info, None, prepared, shared)
 
-        return over_block(one, self.layout.block)(args["key"], args["settings"])
+        return over_block(one, self.layout.block)(args["key"], args["settings"], args["prepared"])
 
     def _segment(self, capacity, length, state, args, shared):
         """Up to `length` generations of one block; `shared["num"]` of them, a traced number, so
         that segments of every size run the same program."""
         block = self.layout.block
 
-        def context_of(key, settings, reference):
-            return self._context(key, _at(settings, 0), reference, shared["test"])
+        def context_of(key, settings, reference, prepared):
+            return self._context(key, _at(settings, 0), reference, shared["test"], prepared)
 
-        context = over_block(context_of, block)(args["key"], args["settings"], args["reference"])
+        context = over_block(context_of, block)(
+            args["key"], args["settings"], args["reference"], args["prepared"]
+        )
 
         def step(i, state):
             def one(key, settings, state, context):
@@ -208,6 +239,65 @@ class Program:
         out = (state.params, jax.eval_shape(lambda: step(0, state)[1]))
         out = jax.tree.map(lambda a: jnp.zeros((length, *a.shape), a.dtype), out)
         return jax.lax.fori_loop(0, shared["num"], body, (state, out))
+
+    # One chain whose fits the host drives
+
+    def _start(self, capacity, state, args, shared):
+        """Generation 0's fit of one block, begun."""
+        del state
+
+        def one(key, settings):
+            return self.chain.start(key, _at(settings, 0), shared["table"], capacity)
+
+        return over_block(one, self.layout.block)(args["key"], args["settings"])
+
+    def _begin(self, capacity, state, args, shared):
+        """The next generation's fit of one block, begun."""
+
+        def one(key, settings, state):
+            return self.chain.begin(key, _at(settings, 0), state, shared["table"], capacity)
+
+        return over_block(one, self.layout.block)(args["key"], args["settings"], state)
+
+    def _advance(self, capacity, state, args, shared):
+        """Step `shared["num"]` of a fit; `state` is the fit's own alone, so that a pool which no
+        step changes is not copied."""
+
+        def one(key, settings, fit_state, before, pool):
+            fit = Fit(before, pool, fit_state)
+            fit, info = self.chain.advance(
+                key, _at(settings, 0), fit, shared["num"], shared["table"], capacity
+            )
+            return fit.fit_state, info
+
+        return over_block(one, self.layout.block)(
+            args["key"], args["settings"], state, args["before"], args["pool"]
+        )
+
+    def _finish(self, state, args, shared):
+        """The fit's end: the state of the generation and its metrics."""
+
+        def one(key, settings, fit_state, before, curves, prepared, *reference):
+            settings = _at(settings, 0)
+            state, info = self.chain.finish(Fit(before, (), fit_state), curves)
+            reference = reference[0] if reference else None
+            return state, self._measure(key, settings, state, info, reference, prepared, shared)
+
+        names = ("key", "settings"), ("before", "curves", "prepared", "reference")
+        given = [args[name] for name in names[0]] + [state]
+        given += [args[name] for name in names[1] if name in args]
+        return over_block(one, self.layout.block)(*given)
+
+    def _known(self, capacity, state, args, shared):
+        """The state of generation 0, of known parameters `state`."""
+
+        def one(key, settings, params):
+            settings = _at(settings, 0)
+            _, memory = self.chain.first(key, settings, shared["table"], capacity)
+            past = (params,) * len(self.state_shapes.past)
+            return State(jnp.int32(0), params, past, memory, jnp.array(False))
+
+        return over_block(one, self.layout.block)(args["key"], args["settings"], state)
 
     def _replay(self, capacity, state, args, shared):
         """The memory after `shared["num"]` more generations whose parameters are known.
@@ -231,8 +321,10 @@ class Program:
         """The pool that one block's next generation is fitted to."""
 
         def one(key, settings, state):
-            settings = _at(settings, 0)
-            return self.chain.train(key, settings, state, shared["table"], capacity)[0]
+            settings, table = _at(settings, 0), shared["table"]
+            pool = self.chain.train(key, settings, state, table, capacity)[0]
+            generation = state.generation + 1
+            return self.chain.open(key, settings, pool, table, generation, jnp.int32(0), capacity)
 
         return over_block(one, self.layout.block)(args["key"], args["settings"], state)
 
@@ -241,7 +333,10 @@ class Program:
         del state
 
         def one(key, settings):
-            return self.chain.first(key, _at(settings, 0), shared["table"], capacity)[0]
+            settings, table = _at(settings, 0), shared["table"]
+            pool = self.chain.first(key, settings, table, capacity)[0]
+            zero = jnp.int32(0)
+            return self.chain.open(key, settings, pool, table, zero, zero, capacity)
 
         return over_block(one, self.layout.block)(args["key"], args["settings"])
 
@@ -271,7 +366,15 @@ class Program:
     def sample(self, key, settings: Settings, params: Params, num: int):
         """`num` points of one chain's model; `params` as the learner's type."""
         if "sample" not in self.shared:
-            self.shared["sample"] = jax.jit(self.learner.sample, static_argnums=4)
+
+            def sample(key, settings, params, table, num):
+                source = table
+                if self.learner.prompts != "table":
+                    key, key_source = jax.random.split(key)
+                    source = self.real.draw(key_source, settings, table, num)
+                return self.learner.sample(key, settings, params, source, num)
+
+            self.shared["sample"] = jax.jit(sample, static_argnums=4)
         return self.shared["sample"](key, settings, params, self.table, num)
 
     @functools.cached_property

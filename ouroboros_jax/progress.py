@@ -1,39 +1,93 @@
-"""A group's chains as they go: from one generation to the next, on the devices."""
+"""A group's chains as they go: from one generation to the next, on the devices.
+
+`work` does a piece: a stretch of generations in one call; or, of a learner whose fits the host
+drives, one step of a fit.
+"""
 
 import dataclasses
+import functools
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from ouroboros_jax.base import Params
-from ouroboros_jax.chain import State
+from ouroboros_jax.chain import Fit, State
 from ouroboros_jax.memory import Capacity
 from ouroboros_jax.program import Program
 
 
+class Part(NamedTuple):
+    """A fit half-way: the fit on the devices, and what its steps said, leaves [C, steps, ...]."""
+
+    fit: Fit
+    step: int  # steps done
+    curves: dict[str, np.ndarray]
+
+
 @dataclasses.dataclass
 class Progress:
-    """A group's chains at a generation, on the devices."""
+    """A group's chains at a generation, on the devices; -1 is before the first."""
 
     program: Program
-    state: State
-    reference: Params  # of generation 0
-    generation: int
-    capacity: Capacity
+    state: State | None = None
+    reference: Params | None = None  # of generation 0
+    generation: int = -1
+    capacity: Capacity | None = None
+    part: Part | None = None  # of the next generation's fit
+
+    @classmethod
+    def known(cls, program: Program, params: Params) -> "Progress":
+        """At generation 0, whose parameters are known, host arrays [C, ...]: nothing is fitted."""
+        capacity, params = program.capacity(0), program.layout.split(params)
+        settings = program.settings(0, 1)
+        state = program.call("_known", capacity, state=params, settings=settings)
+        return cls(program, state, params, 0, capacity)
 
     def params(self) -> Params:
         """The parameters now, on the host, [C, ...]."""
         return self.program.layout.join(self.state.params)
 
+    @property
+    def done(self) -> float:
+        """Generations done, a begun one in part."""
+        steps = self.part.step / self.program.learner.num_steps if self.part else 0
+        return self.generation + 1 + steps
+
     def stretch(self, most: int) -> int:
         """How many generations the next call may run."""
+        if self.generation < 0 or self.program.learner.hosted:
+            return 1
         return self.program.stretch(self.generation + 1, most)
 
-    def advance(self, num: int) -> tuple[Params, dict[str, np.ndarray]]:
-        """Run `num` generations, at most `stretch(...)`: parameters and metrics, [num, C, ...].
+    def work(self, num: int) -> tuple[Params, dict[str, np.ndarray]] | None:
+        """Run `num` generations, at most `stretch(...)`, or a step of one.
 
-        Returns when they are on the host.
+        Returns:
+          Parameters and metrics, [num, C, ...], when they are on the host; None where a
+          generation's fit is not yet through.
         """
+        if self.program.learner.hosted:
+            return self._step()
+        return self._first() if self.generation < 0 else self.advance(num)
+
+    def _first(self):
+        program, capacity = self.program, self.program.capacity(0)
+        settings = program.settings(0, 1)
+        state, metrics = program.call("_first", capacity, settings=settings, **self._prepared)
+        return self._arrived(state, program.layout.join(metrics))
+
+    def _arrived(self, state: State, metrics) -> tuple[Params, dict[str, np.ndarray]]:
+        """One generation on, its metrics being [C, ...]."""
+        out = jax.tree.map(lambda a: a[None], (self.program.layout.join(state.params), metrics))
+        self.state, self.part = state, None
+        self.generation += 1
+        if self.generation == 0:
+            self.reference, self.capacity = state.params, self.program.capacity(0)
+        return out
+
+    def advance(self, num: int) -> tuple[Params, dict[str, np.ndarray]]:
+        """`num` generations after the first in one call."""
         program, start = self.program, self.generation + 1
         self._make_room(start + num - 1)
         state, out = program.call(
@@ -44,10 +98,66 @@ class Progress:
             settings=program.settings(start, program.segment_length),
             reference=self.reference,
             num=num,
+            **self._prepared,
         )
         on_host = program.layout.join_segment(out, num)  # waits, and is where Ctrl-C lands
         self.state, self.generation = state, self.generation + num
         return on_host
+
+    def begin(self) -> None:
+        """Begin the next generation's fit: draw what it is fitted to."""
+        program, generation = self.program, self.generation + 1
+        settings = program.settings(generation, 1)
+        if generation == 0:
+            fit = program.call("_start", program.capacity(0), settings=settings)
+        else:
+            self._make_room(generation)
+            fit = program.call("_begin", self.capacity, state=self.state, settings=settings)
+        self.part = Part(jax.block_until_ready(fit), 0, {})
+
+    def _step(self):
+        if self.part is None:
+            self.begin()
+            return None
+        program, fit, step = self.program, self.part.fit, self.part.step
+        settings = program.settings(self.generation + 1, 1)
+        if step < program.learner.num_steps:
+            fit_state, info = program.call(
+                "_advance",
+                program.capacity(self.generation + 1),
+                state=fit.fit_state,
+                settings=settings,
+                before=fit.state,
+                pool=fit.pool,
+                num=step,
+            )
+            info = jax.tree.map(lambda a: a[:, None], program.layout.join(info))
+            curves = self.part.curves
+            if curves:
+                info = jax.tree.map(lambda a, b: np.concatenate([a, b], 1), curves, info)
+            self.part = Part(fit._replace(fit_state=fit_state), step + 1, info)
+            if step + 1 < program.learner.num_steps:
+                return None
+        fit = self.part.fit
+        reference = {} if self.reference is None else {"reference": self.reference}
+        state, metrics = program.call(
+            "_finish",
+            state=fit.fit_state,
+            settings=settings,
+            before=fit.state,
+            curves=program.layout.split(self.part.curves),
+            **reference,
+            **self._prepared,
+        )
+        return self._arrived(state, program.layout.join(metrics))
+
+    def resume(self, fit_state: Any, step: int, curves: dict[str, np.ndarray]) -> None:
+        """Take up the next generation's fit after `step` steps; host arrays, [C, ...]."""
+        self.begin()
+        split = self.program.layout.split
+        shapes = jax.tree.structure(self.part.fit.fit_state)
+        fit_state = split(jax.tree.unflatten(shapes, fit_state))
+        self.part = Part(self.part.fit._replace(fit_state=fit_state), step, curves)
 
     def replay(self, models: tuple[Params, ...], num: int) -> None:
         """Rebuild the memory of the next `num` generations, of known parameters.
@@ -83,6 +193,14 @@ class Progress:
         pool = program.call("_train", self.capacity, state=self.state, settings=settings)
         return program.layout.join(pool)
 
+    @functools.cached_property
+    def _prepared(self) -> dict[str, Any]:
+        """What metrics need beyond parameters, made once, as keyword arguments of a call."""
+        program = self.program
+        if program.learner.prepare is None:
+            return {"prepared": ()}
+        return {"prepared": program.call("_prepare", settings=program.settings(0, 1))}
+
     def _make_room(self, generation: int) -> None:
         capacity = self.program.capacity(generation)
         if capacity != self.capacity:
@@ -92,7 +210,7 @@ class Progress:
 
 def first_generation(program: Program) -> tuple[Progress, dict[str, np.ndarray]]:
     """Generation 0 of a program's chains, and its metrics, [1, C, ...]."""
-    capacity = program.capacity(0)
-    state, metrics = program.call("_first", capacity, settings=program.settings(0, 1))
-    metrics = jax.tree.map(lambda a: a[None], program.layout.join(metrics))
-    return Progress(program, state, state.params, 0, capacity), metrics
+    progress = Progress(program)
+    while (out := progress.work(1)) is None:
+        pass
+    return progress, out[1]

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 
 from ouroboros_jax.base import Settings
 
-REAL = 0  # the source that is not a model; a positive source is a model's lag
+REAL = 0  # the real data; a positive source is a model's lag
+PREVIOUS = -1  # the points that the generation before drew, in random order
 
 
 class Regime(NamedTuple):
@@ -106,9 +107,15 @@ def window(*, window: int = 3, kept: bool = False) -> Regime:
     return Regime(sources=(*range(1, window + 1), REAL), counts=counts)
 
 
-def fresh() -> Regime:
-    """Train on a share `real_fraction` of new real data, the rest from the previous model."""
-    return Regime(sources=(REAL, 1), counts=_real_and_synthetic)
+def fresh(*, real_of: Literal["original", "previous"] = "original") -> Regime:
+    """Train on a share `real_fraction` of new real data, the rest from the previous model.
+
+    With `real_of="previous"` the share is taken over from the data set before, whatever that holds:
+    real points become fewer as share^g. This is what the language-model code released with
+    Shumailov et al. 2024 does; its paper says `original`.
+    """
+    first = {"original": REAL, "previous": PREVIOUS}[real_of]
+    return Regime(sources=(first, 1), counts=_real_and_synthetic)
 
 
 def fixed_real() -> Regime:

@@ -1,5 +1,6 @@
 """What a run says while it runs: a bar with ETA on a terminal, one log line a segment elsewhere."""
 
+import math
 import sys
 import time
 
@@ -61,8 +62,9 @@ class Report:
         """A line about the group."""
         self.say(f"{self._name}{line}")
 
-    def step(self, what: str, generation: int) -> None:
-        """`what` is "running", or what is compiled; `generation` the newest one.
+    def step(self, what: str, generation: float) -> None:
+        """`what` is "running", or what is compiled; `generation` the newest one,
+        and of the next the part that is done.
 
         Raises:
           KeyboardInterrupt: where a signal has come and was lost on the way.
@@ -90,7 +92,18 @@ class Report:
         if begun < self._done < self._total and now - since > 1:
             pace = (now - since) / (self._done - begun)
             left = f", about {duration(pace * (self._total - self._done))} left"
-        self.say(f"{self._name}generation {generation} ({100 * self._done // self._total}%{left})")
+        self.say(
+            f"{self._name}generation {_shown(generation)} "
+            f"({100 * self._done // self._total:.0f}%{left})"
+        )
+
+
+def _shown(generation: float) -> str:
+    """A generation, or how much of the next is done: `3`, `4 is 20% done`."""
+    part = generation - math.floor(generation)
+    if part:
+        return f"{math.floor(generation) + 1} is {100 * part:.0f}% done"
+    return f"{generation:.0f}"
 
 
 def duration(seconds: float) -> str:

@@ -57,18 +57,19 @@ class MemoryStore:
 
     def __init__(self):
         self._segments: list[Segment] = []
-        self._state: tuple[int, Any] | None = None
+        self._state: dict[str, Any] | None = None
 
     def append(self, segment: Segment) -> None:
         """Keep a segment that follows the ones before."""
         self._segments.append(segment._replace(params=plain(segment.params)))
 
-    def save_state(self, generation: int, state: Any) -> None:
-        """Keep what the generation after `generation` needs."""
-        self._state = generation, plain(state)
+    def save_state(self, number: int, state: dict[str, Any]) -> None:
+        """Keep what going on needs; numbers grow."""
+        del number
+        self._state = plain(state)
 
-    def load_state(self) -> tuple[int, Any] | None:
-        """The newest state and its generation."""
+    def load_state(self) -> dict[str, Any] | None:
+        """The newest state."""
         return self._state
 
     def last(self) -> int:
@@ -79,9 +80,11 @@ class MemoryStore:
         """The newest generation; nothing in memory is damaged."""
         return self.last()
 
-    def truncate(self, generation: int) -> None:
-        """Drop what is newer than `generation`."""
+    def truncate(self, generation: int, *, keep_state: bool) -> None:
+        """Drop what is newer than `generation`, and the state unless it is to be kept."""
         self._segments = [part for part in self._segments if part.last <= generation]
+        if not keep_state:
+            self._state = None
 
     def segments(self) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
         """First generation and metrics of every segment, in order."""
@@ -112,6 +115,7 @@ class DiskStore:
         self._generations = Steps(generations) if generations.is_dir() else None
         self._resume = Steps(resume, only_newest=True) if resume.is_dir() else None
         self._cached: tuple[int, Any, np.ndarray] | None = None
+        self._newest = -1  # the number of the state that was loaded
 
     def append(self, segment: Segment) -> None:
         """Write a segment; it counts once the state is written."""
@@ -123,15 +127,17 @@ class DiskStore:
             trees[PARAMS] = segment.params
         self._generations.save(segment.last, **trees)
 
-    def save_state(self, generation: int, state: Any) -> None:
-        """Write what the generation after `generation` needs."""
-        self._resume.save(generation, **{STATE: state})
+    def save_state(self, number: int, state: dict[str, Any]) -> None:
+        """Write what going on needs, of which the highest number is the newest."""
+        self._resume.save(number, **{STATE: state})
 
-    def load_state(self) -> tuple[int, Any] | None:
-        """The newest whole state and its generation."""
+    def load_state(self) -> dict[str, Any] | None:
+        """The newest whole state."""
         for step in reversed(self._resume.steps() if self._resume else []):
             try:
-                return step, self._resume.load(step, STATE)
+                state = self._resume.load(step, STATE)
+                self._newest = step
+                return state
             except Damaged:
                 continue
         return None
@@ -141,10 +147,10 @@ class DiskStore:
         steps = self._generations.steps() if self._generations else []
         return steps[-1] if steps else -1
 
-    def truncate(self, generation: int) -> None:
-        """Drop what is newer than `generation`."""
+    def truncate(self, generation: int, *, keep_state: bool) -> None:
+        """Drop what is newer than `generation`, and the states but the one that was loaded."""
         self._generations.drop_after(generation)
-        self._resume.drop_after(generation)
+        self._resume.drop_after(self._newest if keep_state else -1)
         self._cached = None
 
     def segments(self) -> Iterator[tuple[int, dict[str, np.ndarray]]]:

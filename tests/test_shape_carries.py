@@ -116,13 +116,15 @@ def test_a_host_may_drive_the_epochs(family, start):
     step = jax.jit(lambda state: chain.step(key, settings(), state, context, table, capacity))
     begin = jax.jit(lambda state: chain.begin(key, settings(), state, table, capacity))
     advance = jax.jit(lambda fit, i: chain.advance(key, settings(), fit, i))
-    end = jax.jit(lambda fit: chain.end(settings(), fit, context))
+    end = jax.jit(lambda fit, curves: chain.end(settings(), fit, context, curves))
     for _ in range(2):
         fit = begin(whole)
         whole, metrics = step(whole)
+        infos = []
         for i in range(learner.num_steps):
-            fit, _ = advance(fit, jnp.int32(i))
-        driven, likewise = end(fit)
+            fit, info = advance(fit, jnp.int32(i))
+            infos.append(info)
+        driven, likewise = end(fit, jax.tree.map(lambda *a: jnp.stack(a), *infos))
         jax.tree.map(np.testing.assert_array_equal, whole.memory, driven.memory)
         assert driven.generation == whole.generation
         for a, b in ((whole.params, driven.params), (metrics, likewise)):

@@ -39,6 +39,7 @@ class RealData(NamedTuple):
     sha256: str  # of the rows before scaling, training then held-out; of a law's definition
     shape: Any  # of one point; a pytree of tuples where a point is a pytree
     dtype: Any = "float"  # likewise; "float" is the run's own, float32 or float64
+    initial: Any = None  # a RealData: generation 0's, where later real points are another law's
 
     @property
     def num_rows(self) -> int | None:

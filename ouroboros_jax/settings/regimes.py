@@ -16,6 +16,11 @@ _FRACTION = Setting(
     low=0.0,
     high=1.0,
 )
+_REAL_OF = Setting(
+    "original",
+    "fresh: what the share is of, the original data or the previous data set",
+    choices=("original", "previous"),
+)
 _WEIGHT = Setting(
     0.5,
     "total weight of the real points, or 'golden' for (sqrt(k^2 + 4k) - k) / 2, k real points to "
@@ -63,7 +68,7 @@ REGIMES = {
     "fresh": Entry(
         "ouroboros_jax.regimes:fresh",
         "a share of new real data each generation, the rest from the previous model",
-        {"real_fraction": _FRACTION},
+        {"real_fraction": _FRACTION, "real_of": _REAL_OF},
     ),
     "fixed_real": Entry(
         "ouroboros_jax.regimes:fixed_real",

@@ -45,6 +45,13 @@ BIAS = Setting(
     low=0.0,
     open_low=True,
 )
+TEMPERATURE = Setting(
+    1.0,
+    "sampling temperature T: probabilities p become p^(1/T), divided by their sum",
+    traced=True,
+    low=0.0,
+    open_low=True,
+)
 
 
 class Entry(NamedTuple):

@@ -44,7 +44,8 @@ def check_value(path: str, setting: Setting, value: Any) -> Any:
         is_text = isinstance(value, str) and "(" in value
         if is_text or isinstance(value, Schedule | list | tuple | range):
             return _check_schedule(path, setting, value)
-    if tuple in setting.types and not isinstance(value, int | float):
+    is_word = isinstance(value, str) and str in setting.types and "," not in value
+    if tuple in setting.types and not isinstance(value, int | float) and not is_word:
         if isinstance(value, str):
             value = [part.strip() for part in value.split(",") if part.strip()]
         if isinstance(value, list | tuple | range):
@@ -116,7 +117,8 @@ def describe(setting: Setting) -> str:
             words += [repr(word) for word in setting.choices] or ["text"]
         elif kind is tuple:
             of = {int: "whole numbers", float: "numbers", str: "names"}.get(setting.item, "values")
-            choices = f" from {', '.join(setting.choices)}" if setting.choices else ""
+            of_items = setting.choices and str not in setting.types
+            choices = f" from {', '.join(setting.choices)}" if of_items else ""
             words.append(f"a list of {of}{'' if choices else _bounds(setting)}{choices}")
         elif kind is dict:
             words.append("a dict from a setting to a list of values")

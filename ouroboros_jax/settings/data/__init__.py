@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from ouroboros_jax.settings.data import points
+from ouroboros_jax.settings.data import outcomes, points
 from ouroboros_jax.settings.data.common import data_settings
 from ouroboros_jax.settings.data.points import FILE, FILES, data_path
 from ouroboros_jax.settings.names import look_up
 from ouroboros_jax.settings.setting import Entry
 
 __all__ = ["DATA", "FILE", "data_path", "find_data"]
-DATA = points.DATA
+DATA = points.DATA | outcomes.DATA
 _NAMED = {name: entry for name, entry in DATA.items() if entry is not FILE}
 _EVERY = data_settings()
 

@@ -1,0 +1,200 @@
+"""Heat death: a law on K outcomes that is sampled at a temperature and fitted to its samples.
+
+Serves Marchi, Soatto, Chaudhari and Tabuada, Heat Death of Generative Models in Closed-Loop
+Learning (arXiv 2404.02325), and its Fisher-Rao follow-up (2026). Samples come from
+tau(p) ~ p^(1/T), T being `sampler.temperature`; real points from the data's external law h, their
+share a being `regime.real_fraction`. The forms of the loop are this learner under the regimes:
+
+  dynamics  regime                        the loop
+  map       replace, fresh                p' = (1 - a) tau(p) + a h
+  map       accumulate, accumulate_fresh  the mean of the urn: an Euler scheme of the equation below
+  ode       replace, fresh                dp/ds = (1 - a) tau(p) + a h - p, by Runge-Kutta
+  counts    replace, fresh                n points in each generation, multinomial
+  counts    accumulate, accumulate_fresh  the urn: a data set that n points are added to
+
+`map` and `ode` are exact in the limit of infinitely many points, where `num_samples` only says how
+finely the share is rounded; `counts` draws numbers of points instead of points, exact in law.
+Generation 0 is the data's start itself, without sampling error.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ouroboros_jax.base import Context, Learner, Moments, Params, Pool
+from ouroboros_jax.data.outcomes import External, Start
+from ouroboros_jax.metrics.names.heat_death import OF_HEAT_DEATH
+
+
+class Outcomes(NamedTuple):
+    """A law on K outcomes."""
+
+    probabilities: jax.Array  # [K], sums to 1
+
+
+class Tally(NamedTuple):
+    """A data set by outcome, and by who drew it: the real data in row 0, models in row 1."""
+
+    counts: jax.Array  # [2, K]; int32, or float where they are expected counts
+
+
+class Fit(NamedTuple):
+    """A fit and, of a differential equation, what halving its step changes."""
+
+    params: Outcomes
+    error: jax.Array  # []
+
+
+def tempered(probabilities: jax.Array, temperature: jax.Array) -> jax.Array:
+    """tau(p) = p^(1/T) / sum p^(1/T), `[K]`; outcomes of probability 0 stay there."""
+    log_p = jnp.log(probabilities) / temperature
+    powers = jnp.exp(log_p - log_p.max())
+    return powers / powers.sum()
+
+
+def runge_kutta(field, p: jax.Array, step: jax.Array) -> jax.Array:
+    """One step of the classical fourth-order scheme for dp/ds = field(p)."""
+    k1 = field(p)
+    k2 = field(p + step / 2 * k1)
+    k3 = field(p + step / 2 * k2)
+    k4 = field(p + step * k3)
+    return p + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+
+
+def whole_counts(probabilities: jax.Array, num: jax.Array) -> jax.Array:
+    """`num` points split by `probabilities` [K] into whole counts, the largest remainders up."""
+    exact = probabilities * num
+    counts = jnp.floor(exact)
+    left = num - counts.sum().astype(jnp.int32)
+    rank = jnp.argsort(jnp.argsort(counts - exact))
+    return counts.astype(jnp.int32) + (rank < left)
+
+
+def expected_counts(probabilities: jax.Array, num: jax.Array) -> jax.Array:
+    """`num` points split by `probabilities` [K], in fractions."""
+    return probabilities * num
+
+
+def multinomial(key, num: jax.Array, probabilities: jax.Array) -> jax.Array:
+    """Counts [K] of `num` draws, int32, by binomials of what is left."""
+    dtype = probabilities.dtype
+    rest = jnp.cumsum(probabilities[::-1])[::-1]
+    share = jnp.clip(probabilities / jnp.maximum(rest, jnp.finfo(dtype).tiny), 0, 1)
+    left, counts = num.astype(dtype), []
+    for k, each in enumerate(jax.random.split(key, probabilities.shape[0])[:-1]):
+        counts.append(jax.random.binomial(each, left, share[k], dtype=dtype))
+        left = left - counts[-1]
+    return jnp.stack([*counts, left]).astype(jnp.int32)
+
+
+def points_with(rng: np.random.Generator, tally: Tally) -> np.ndarray:
+    """Points [N] with these counts, in random order."""
+    counts = np.asarray(tally.counts).sum(0)
+    return rng.permutation(np.repeat(np.arange(len(counts)), counts))
+
+
+def by_origin(pool: Pool) -> tuple[jax.Array, jax.Array]:
+    """Weights of the real data and of models in a pool, `[2, K]`, 1 in all; and their totals."""
+    counts = pool.data.counts.astype(jnp.result_type(float))  # [S, 2, K]
+    per_point = pool.totals / jnp.maximum(counts.sum((1, 2)), 1)
+    parts = (per_point[:, None, None] * counts).sum(0) / pool.totals.sum()
+    return parts, parts.sum(1)
+
+
+def _of(data, mask):
+    raise ValueError("heat_death is started from a law on its outcomes: use data.name='outcomes'.")
+
+
+def heat_death(*, dynamics: str = "map", metrics=None) -> Learner:
+    """A law on K outcomes, fitted by its frequencies.
+
+    Args:
+      dynamics: `map`, `ode` or `counts`, see above.
+      metrics: names of the metrics to compute; None for all.
+    """
+    is_counted, is_ode = dynamics == "counts", dynamics == "ode"
+    chosen = OF_HEAT_DEATH if metrics is None else metrics
+
+    def draw(key, settings, params: Params, num):
+        num = jnp.asarray(num, jnp.int32)
+        exactly = whole_counts if is_counted else expected_counts
+        if isinstance(params, Start):
+            drawn = exactly(params.draw(key), num)
+            return Tally(jnp.stack([drawn, jnp.zeros_like(drawn)]))
+        law = params.probabilities
+        if isinstance(params, Outcomes):
+            law = tempered(law, settings.sampler["temperature"])
+        drawn = multinomial(key, num, law) if is_counted else expected_counts(law, num)
+        rows = [drawn, jnp.zeros_like(drawn)]
+        return Tally(jnp.stack(rows if isinstance(params, External) else rows[::-1]))
+
+    def merge(a: Tally, b: Tally):
+        return Tally(a.counts + b.counts)
+
+    def init(key, settings, data: Tally):
+        del key, settings
+        num_outcomes = data.counts.shape[-1]
+        return Outcomes(jnp.full(num_outcomes, 1 / num_outcomes))
+
+    def fit_begin(key, settings, params, pool):
+        del key, settings, pool
+        return Fit(params, jnp.zeros(()))
+
+    def fit_step(key, settings, fit, pool):
+        del key
+        parts, (share, _) = by_origin(pool)
+        pooled = parts.sum(0)
+        if not is_ode:
+            return fit._replace(params=Outcomes(pooled)), {}
+        p, step = fit.params.probabilities, settings.learner["step"]
+
+        def field(p):
+            tau = tempered(jnp.maximum(p, 0), settings.sampler["temperature"])
+            return (1 - share) * tau + parts[0] - p
+
+        coarse = runge_kutta(field, p, step)
+        fine = runge_kutta(field, runge_kutta(field, p, step / 2), step / 2)
+        error = jnp.abs(fine - coarse).max() / 15
+        # All points are real in generation 0 alone, whose data set is the start.
+        is_start = share == 1
+        return Fit(Outcomes(jnp.where(is_start, pooled, fine)), jnp.where(is_start, 0, error)), {}
+
+    def fit_end(fit):
+        return fit.params, {"step_error": fit.error} if is_ode and "step_error" in chosen else {}
+
+    def sample(key, settings, params, source, num):
+        del source
+        law = tempered(params.probabilities, settings.sampler["temperature"])
+        uniform = jax.random.uniform(key, (num,), law.dtype)
+        return (uniform[:, None] >= jnp.cumsum(law)[None, :-1]).sum(1, dtype=jnp.int32)
+
+    def measure(settings, params, context: Context):
+        del settings
+        p, before = params.probabilities, context.reference.probabilities
+        external = context.truth.probabilities
+        values = {
+            "max_probability": p.max(),
+            "deviation": jnp.abs(p - 1 / p.shape[0]).max(),
+            "heterozygosity": 1 - jnp.square(p).sum(),
+            "entropy": jax.scipy.special.entr(p).sum(),
+            "support": (p > 0).sum(dtype=jnp.int32),
+            "is_leader_kept": p[before.argmax()] == p.max(),
+            "external_distance": 2 * jnp.arcsin(
+                jnp.sqrt(jnp.square(jnp.sqrt(p) - jnp.sqrt(external)).sum()) / 2
+            ),
+            "probabilities": p,
+        }  # fmt: skip
+        return {name: value for name, value in values.items() if name in chosen}
+
+    return Learner(
+        init,
+        fit_begin,
+        fit_step,
+        fit_end,
+        sample,
+        measure,
+        moments=Moments(draw, _of, merge, lambda truth: truth, points_with if is_counted else None),
+        block=512,
+    )

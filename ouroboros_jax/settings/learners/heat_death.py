@@ -1,0 +1,81 @@
+"""The learner of the temperature-controlled loop over a few outcomes."""
+
+from ouroboros_jax.errors import UserError, listed
+from ouroboros_jax.metrics.names.heat_death import OF_HEAT_DEATH
+from ouroboros_jax.schedule import extremes
+from ouroboros_jax.settings.counts import num_real_points
+from ouroboros_jax.settings.learners.start import START
+from ouroboros_jax.settings.regimes import find_regime
+from ouroboros_jax.settings.setting import COUNT, TEMPERATURE, Entry, Point, Setting
+
+_ODE_REGIMES = ("replace", "fresh", "weighted")
+
+
+def _check(point: Point) -> None:
+    regime, dynamics = point["regime.name"], point["learner.dynamics"]
+    if find_regime(regime).keeps_identity or point.get("regime.real_of") == "previous":
+        raise UserError(
+            f"learner.name='heat_death' holds numbers of points and not points, and "
+            f"regime.name={regime!r} goes on with some of them: expected a regime that draws anew"
+        )
+    if dynamics == "ode":
+        _check_ode(point, regime)
+    if dynamics == "counts" and regime.startswith("accumulate"):
+        most = extremes(point["num_samples"], point["generations"])[2]
+        total = num_real_points(point) + most * point["generations"]
+        if total > COUNT:
+            raise UserError(
+                f"learner.dynamics='counts' would count to {total:,.0f} points, more than "
+                f"{COUNT:,}: lower num_samples={point['num_samples']} or "
+                f"generations={point['generations']}"
+            )
+
+
+def _check_ode(point: Point, regime: str) -> None:
+    if regime not in _ODE_REGIMES:
+        raise UserError(
+            f"learner.dynamics='ode' is itself the limit of a data set that grows, and "
+            f"regime.name={regime!r} keeps one: expected {listed(_ODE_REGIMES)}"
+        )
+    if point["learner.start"] != "previous":
+        raise UserError(
+            f"learner.start={point['learner.start']!r} cannot go with learner.dynamics='ode', "
+            "whose generation is a step from the one before: expected 'previous'"
+        )
+    share = {"fresh": "regime.real_fraction", "weighted": "regime.real_weight"}.get(regime)
+    if share and point[share] != "golden" and extremes(point[share], point["generations"])[2] >= 1:
+        raise UserError(
+            f"{share}={point[share]} leaves the model of learner.dynamics='ode' no share: "
+            "expected less than 1"
+        )
+
+
+LEARNERS = {
+    "heat_death": Entry(
+        "ouroboros_jax.learners.heat_death:heat_death",
+        "a law on a few outcomes, sampled at a temperature",
+        {
+            "dynamics": Setting(
+                "map",
+                "infinitely many points a generation (map), a data set that grows continuously "
+                "(ode), or num_samples points, exact in law (counts)",
+                choices=("map", "ode", "counts"),
+            ),
+            "step": Setting(
+                0.1,
+                "ode: by what a generation lets the logarithm of the data set's size grow",
+                traced=True,
+                low=0.0,
+                open_low=True,
+                high=2.0,
+            ),
+            "start": START,
+        },
+        apart=("start",),
+        counts_traced=lambda point: True,
+        check=_check,
+        kind="outcomes",
+        sampler={"temperature": TEMPERATURE},
+        metrics=OF_HEAT_DEATH,
+    ),
+}

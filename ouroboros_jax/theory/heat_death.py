@@ -1,0 +1,238 @@
+"""Heat death: a closed loop over K outcomes that samples at a temperature T.
+
+Models are points p of the simplex. Samples come from tau(p) = p^(1/T) / sum p^(1/T), and a share
+a of each generation's points from an external law h. With infinitely many points a generation is
+the map p -> (1 - a) tau(p) + a h; a data set that grows instead of being replaced follows, by the
+logarithm s of its size, the ordinary differential equation
+
+  dp/ds = (1 - a) tau(p) + a h - p,      which with mu = a / (1 - a) and t = s (1 - a) is
+  dp/dt = tau(p) - p + mu (h - p).
+
+Functions called `..._threshold` speak of the share a, `ratio_of` and `share_of` go between a and
+mu. Generation 0 is the start itself, so `generation` counts applications of the map: theory's k for
+this family, not k - 1.
+
+References:
+  Marchi, Soatto, Chaudhari and Tabuada, Heat Death of Generative Models in Closed-Loop Learning,
+  2024 (arXiv 2404.02325, CDC 2024), for the loop and what becomes of it; Marchi, Silvestre,
+  Gharesifard and Tabuada, Preventing Model Collapse: A Fisher-Rao Perspective, 2026, for the floor
+  and the sufficient condition. Thresholds, exponents and p^(1/T^g) are derived here.
+"""
+
+import numpy as np
+from scipy.optimize import brentq, minimize_scalar
+from scipy.special import logsumexp, xlogy
+
+
+def ratio_of(share):
+    """mu = a / (1 - a), external points to a model's own."""
+    share = np.asarray(share, np.float64)
+    return np.divide(share, 1 - share, out=np.full_like(share, np.inf), where=share < 1)
+
+
+def share_of(ratio):
+    """a = mu / (1 + mu), the external share of new points."""
+    ratio = np.asarray(ratio, np.float64)
+    return np.where(np.isinf(ratio), 1.0, ratio / (1 + np.where(np.isinf(ratio), 0, ratio)))
+
+
+def tempered(p, temperature):
+    """tau(p) along the last axis, by logarithms; outcomes of probability 0 stay there."""
+    p, temperature = _checked(p, temperature)
+    with np.errstate(divide="ignore"):
+        log_p = np.log(p) / temperature
+    return np.exp(log_p - logsumexp(log_p, -1, keepdims=True))
+
+
+def _checked(p, temperature):
+    p, temperature = np.asarray(p, np.float64), np.asarray(temperature, np.float64)
+    if (temperature <= 0).any():
+        raise ValueError(f"temperature must be above 0, got {temperature.min():g}")
+    if (p < 0).any() or not np.allclose(p.sum(-1), 1, atol=1e-9):
+        raise ValueError(f"probabilities must be 0 or more and sum to 1, got {p}")
+    return p, temperature
+
+
+def sharpened(generation, start, temperature):
+    """The map without external data, p_g ~ p_0^((1/T)^g), `[..., K]` for `generation` `[...]`.
+
+    Below T = 1 the mass goes to the largest outcomes, ties sharing it; above, it spreads evenly
+    over the support. Derived here.
+    """
+    start, temperature = _checked(start, temperature)
+    generation = np.asarray(generation, np.float64)[..., None]
+    with np.errstate(divide="ignore", over="ignore"):
+        power = np.exp(-generation * np.log(temperature))
+        log_p = np.log(start / start.max())  # the largest at 0, so that an infinite power is no NaN
+        log_p = np.where(log_p == 0, 0.0, power * np.where(log_p == 0, -1.0, log_p))
+    log_p = np.where(start > 0, log_p, -np.inf)
+    return np.exp(log_p - logsumexp(log_p, -1, keepdims=True))
+
+
+def map_step(p, temperature, share, external):
+    """(1 - a) tau(p) + a h along the last axis."""
+    share = np.asarray(share, np.float64)
+    return (1 - share) * tempered(p, temperature) + share * np.asarray(external, np.float64)
+
+
+def map_trajectory(num_generations, start, temperature, share, external):
+    """Generations 0..`num_generations` of the map, `[G + 1, K]`.
+
+    `temperature` and `share` are numbers, or arrays `[G + 1]` whose entry g forms generation g.
+    """
+    shape = (num_generations + 1,)
+    temperature, share = (
+        np.broadcast_to(np.asarray(x, np.float64), shape) for x in (temperature, share)
+    )
+    path = [np.asarray(start, np.float64)]
+    for g in range(1, num_generations + 1):
+        path.append(map_step(path[-1], temperature[g], share[g], external))
+    return np.stack(path)
+
+
+# Where the uniform law is stable, and where one outcome may dominate
+
+
+def local_threshold(temperature):
+    """1 - T: above this external share, h uniform, the uniform law is stable, whatever K is.
+
+    The map's Jacobian there is (1 - a) / T on the tangent space; mu > 1/T - 1 says the same.
+    """
+    return np.maximum(0.0, 1 - np.asarray(temperature, np.float64))
+
+
+def dominant_response(x, num_outcomes, temperature):
+    """f(x): what tau makes of probability x where the other K - 1 outcomes are equal."""
+    x = np.asarray(x, np.float64)
+    with np.errstate(divide="ignore"):
+        odds = (1 - 1 / temperature) * np.log(num_outcomes - 1)
+        odds = odds + (np.log1p(-x) - np.log(x)) / temperature
+    return 1 / (1 + np.exp(np.minimum(odds, 700.0)))
+
+
+def global_threshold(num_outcomes, temperature):
+    """a_g(K, T): below this share, h uniform, an equilibrium with one dominant outcome survives.
+
+    a_g = max over x > 1/K of (f(x) - x) / (f(x) - 1/K). Equal to `local_threshold` for K = 2 and
+    above it for K >= 3: the transition is of first order, and between the two the end depends on
+    the start (hysteresis). 0 from T = 1 on.
+    """
+    if num_outcomes < 2:
+        raise ValueError(f"num_outcomes must be 2 or more, got {num_outcomes}")
+    temperature = float(temperature)
+    if temperature <= 0:
+        raise ValueError(f"temperature must be above 0, got {temperature:g}")
+    if temperature >= 1:
+        return 0.0
+    floor = 1 / num_outcomes
+
+    def share(x):
+        response = dominant_response(x, num_outcomes, temperature)
+        return (response - x) / (response - floor)
+
+    # Near 1/K both differences vanish: the grid stays clear of it and the limit is put in by hand.
+    grid = floor + (1 - floor) * np.linspace(1e-4, 1 - 1e-9, 4001)
+    best = int(np.argmax(share(grid)))
+    low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
+    found = minimize_scalar(
+        lambda x: -share(x), bounds=(low, high), method="bounded", options={"xatol": 1e-12}
+    )
+    return float(max(-found.fun, local_threshold(temperature)))
+
+
+def dominant_equilibria(num_outcomes, temperature, share):
+    """Probabilities x > 1/K of the dominant outcome at equilibria of the map, h uniform, ascending.
+
+    Between the thresholds there are two: the lower is unstable and parts the starts that end
+    uniform from those that do not, the upper is stable. Below 1 - T the upper alone is left.
+    """
+    floor = 1 / num_outcomes
+
+    def drift(x):
+        response = dominant_response(x, num_outcomes, temperature)
+        return (1 - share) * response + share * floor - x
+
+    grid = floor + (1 - floor) * np.linspace(1e-6, 1, 20001)
+    values = drift(grid)
+    found = [
+        brentq(drift, grid[i], grid[i + 1], xtol=1e-14)
+        for i in np.flatnonzero(np.sign(values[:-1]) * np.sign(values[1:]) < 0)
+    ]
+    return np.array(found + ([1.0] if share == 0 else []))
+
+
+def floor(generation, share, external):
+    """p_g >= a h under the map for g >= 1, `[..., K]`; 0 at generation 0."""
+    generation = np.asarray(generation)[..., None]
+    return np.where(generation >= 1, share * np.asarray(external, np.float64), 0.0)
+
+
+def ode_floor(time, share, external):
+    """p(s) >= (1 - e^-s) a h under the differential equation, s the logarithm of the size.
+
+    The Fisher-Rao paper's Lemma 1 without fitting error: (1 - e^(-(1+mu) t)) mu h / (1 + mu).
+    """
+    time = np.asarray(time, np.float64)[..., None]
+    return -np.expm1(-time) * share * np.asarray(external, np.float64)
+
+
+def growth_factor(temperature, share):
+    """(1 - a) / T, by which a small deviation from uniform grows in a generation of the map."""
+    return (1 - np.asarray(share, np.float64)) / np.asarray(temperature, np.float64)
+
+
+def growth_exponent(temperature, share):
+    """(1/T - 1 - mu) / (1 + mu) = (1 - a)/T - 1: a growing data set of size l has deviations
+    (l / l_0)^exponent, so that under accumulation collapse is a power of the size."""
+    return growth_factor(temperature, share) - 1
+
+
+# Distances and the published sufficient condition
+
+
+def fisher_rao(p, q):
+    """arccos(sum_i sqrt(p_i q_i)), at most (pi / 2) sqrt(KL(p || q))."""
+    product = np.sqrt(np.asarray(p, np.float64) * np.asarray(q, np.float64))
+    return np.arccos(np.clip(product.sum(-1), -1, 1))
+
+
+def kl(p, q):
+    """Kullback-Leibler divergence of p from q, nats; infinite where q misses some of p."""
+    p, q = np.asarray(p, np.float64), np.asarray(q, np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (xlogy(p, p) - np.where(p > 0, p * np.log(q), 0)).sum(-1)
+
+
+def sufficient_ratio(temperature, external, equilibrium, *, kappa=None, error=0.0):
+    """The mu from which Theorem 1 of the Fisher-Rao paper promises convergence to `equilibrium`.
+
+    max{(1 + T c k) / (T d k), (e + 2 c / k) / d} with d = min h, e the bound on fitting errors and
+    c = 1 / (T min p_e), for any k in (0, 1); the best one where `kappa` is None. A condition that
+    suffices: far below it the loop may converge all the same.
+    """
+    smallest = float(np.min(external))
+    if smallest <= 0:
+        return np.inf
+    constant = 1 / (temperature * float(np.min(equilibrium)))
+
+    def ratio(k):
+        first = (1 + temperature * constant * k) / (temperature * smallest * k)
+        return max(first, (error + 2 * constant / k) / smallest)
+
+    # Both parts fall with k, so the infimum is at its end.
+    return ratio(1.0 if kappa is None else kappa)
+
+
+def equilibrium(temperature, share, external, start=None, *, tolerance=1e-14, most=100_000):
+    """The equilibrium that the map reaches from `start` (by default from h), `[K]`.
+
+    Raises:
+      ValueError: where it has not settled after `most` generations.
+    """
+    p = np.asarray(external if start is None else start, np.float64)
+    for _ in range(most):
+        after = map_step(p, temperature, share, external)
+        if np.abs(after - p).max() < tolerance:
+            return after
+        p = after
+    raise ValueError(f"no equilibrium in {most} generations at T={temperature}, a={share}")
