@@ -14,6 +14,7 @@ from ouroboros_jax.config import new_config
 from ouroboros_jax.registry import LEARNERS
 from ouroboros_jax.sweep import expand
 
+OF_POINTS = [name for name, entry in LEARNERS.items() if entry.kind == "points"]
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 D, N, SLOTS = 2, 30, 40
@@ -69,7 +70,7 @@ def pool_of(rubbish=0.0, seed=0):
     return Pool(jnp.asarray(data, dtype), jnp.asarray(weights, dtype), group, jnp.full(1, 1.0 * N))
 
 
-@pytest.fixture(scope="module", params=LEARNERS)
+@pytest.fixture(scope="module", params=OF_POINTS)
 def case(request):
     return case_of(request.param)
 

@@ -28,12 +28,15 @@ LIGHT = ["registry", "config", "config_files", "checks", "schedule", "sweep", "c
 
 
 def test_the_tables():
-    assert set(LEARNERS) == {"gaussian", "gmm"}
+    assert set(LEARNERS) == {"gaussian", "gmm", "heat_death"}
     assert set(REGIMES) == {
         *("replace", "accumulate", "accumulate_subsample", "window", "fresh", "fixed_real"),
         "weighted",
     }
-    assert set(DATA) == {"normal", "mixture", "blobs", "iris", "wine", "digits", "file"}
+    assert set(DATA) == {
+        *("normal", "mixture", "blobs", "iris", "wine", "digits", "file"),
+        "outcomes",
+    }
 
 
 @pytest.mark.parametrize(("section", "name"), NAMED)
@@ -70,10 +73,10 @@ def test_defaults_are_in_range_and_help_is_there(section, name):
 @pytest.mark.parametrize(
     ("section", "name", "sentence"),
     [
-        ("learner", "gausian", r"learner.name='gausian' is unknown: expected gaussian, gmm or "),
+        ("learner", "gausian", r"learner.name='gausian' is unknown: expected gaussian, gmm, "),
         ("learner", "gausian", r"did you mean 'gaussian'\?"),
         ("regime", "acumulate", r"did you mean 'accumulate'\?"),
-        ("data", "irsi", r"iris, wine, digits, a path to a .npy or .csv file, .*'iris'\?"),
+        ("data", "irsi", r"iris, wine, digits, .*a path to a .npy or .csv file, .*'iris'\?"),
         ("data", "file", "data.name='file' is unknown"),
         ("learner", None, "learner.name=None is unknown"),
         ("learner", ["gmm"], "learner.name=.* is unknown"),
