@@ -71,6 +71,15 @@ def accumulate() -> Regime:
     return Regime(sources=(1,), counts=_only, kept="all")
 
 
+def accumulate_fresh() -> Regime:
+    """`accumulate`, with a share `real_fraction` of each generation's new points real ones.
+
+    The urn with external data of Marchi et al., Heat Death of Generative Models in Closed-Loop
+    Learning, 2024 (arXiv 2404.02325).
+    """
+    return Regime(sources=(REAL, 1), counts=_real_and_synthetic, kept="all")
+
+
 def accumulate_subsample() -> Regime:
     """Train on `num_samples` points drawn without replacement from `accumulate`'s pool.
 

@@ -31,7 +31,7 @@ def test_the_tables():
     assert set(LEARNERS) == {"gaussian", "gmm", "heat_death"}
     assert set(REGIMES) == {
         *("replace", "accumulate", "accumulate_subsample", "window", "fresh", "fixed_real"),
-        "weighted",
+        *("accumulate_fresh", "weighted"),
     }
     assert set(DATA) == {
         *("normal", "mixture", "blobs", "iris", "wine", "digits", "file"),

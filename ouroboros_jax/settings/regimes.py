@@ -54,6 +54,11 @@ REGIMES = {
     "accumulate": Entry(
         "ouroboros_jax.regimes:accumulate", "the real data and every set drawn so far", {}
     ),
+    "accumulate_fresh": Entry(
+        "ouroboros_jax.regimes:accumulate_fresh",
+        "as accumulate, with a share of new real data in what each generation adds",
+        {"real_fraction": _FRACTION},
+    ),
     "accumulate_subsample": Entry(
         "ouroboros_jax.regimes:accumulate_subsample",
         "num_samples points drawn without replacement from accumulate's pool",
