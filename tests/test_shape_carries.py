@@ -65,7 +65,7 @@ def test_every_family_runs_under_every_regime(family, regime):
     def run(replicate):
         key = chain_key(jnp.uint32(0), replicate)
         first, _ = chain.init(key, settings(), table, capacity)
-        context = Context(None, first.params, None)
+        context = Context(None, first.params, None, jnp.float32(0))
 
         def step(state, _):
             fit = chain.begin(key, settings(), state, table, capacity)
@@ -112,7 +112,7 @@ def test_a_host_may_drive_the_epochs(family, start):
     chain, learner, table, capacity = chain_of(family, "accumulate", start=start)
     key = chain_key(jnp.uint32(0), jnp.uint32(1))
     whole = jax.jit(lambda: chain.init(key, settings(), table, capacity)[0])()
-    context = Context(None, whole.params, None)
+    context = Context(None, whole.params, None, jnp.float32(0))
     step = jax.jit(lambda state: chain.step(key, settings(), state, context, table, capacity))
     begin = jax.jit(lambda state: chain.begin(key, settings(), state, table, capacity))
     advance = jax.jit(lambda fit, i: chain.advance(key, settings(), fit, i))
@@ -140,7 +140,7 @@ def test_where_a_fit_begins():
         def run(key):
             state, _ = chain.init(key, settings(), table, capacity)
             first = chain.begin(key, settings(), state, table, capacity)
-            context = Context(None, state.params, None)
+            context = Context(None, state.params, None, jnp.float32(0))
             later, _ = chain.step(key, settings(), state, context, table, capacity)
             second = chain.begin(key, settings(), later, table, capacity)
             fits = [fit.fit_state.params.images for fit in (first, second)]

@@ -118,7 +118,7 @@ class Epochs(NamedTuple):
     epochs: jax.Array  # int32 []
 
 
-def pictures():
+def pictures(*, hosted=False, points="rows"):
     """A prototype a class, moved half-way to its class's mean in each of 3 epochs, bit by bit."""
     classes = 3
 
@@ -150,9 +150,15 @@ def pictures():
         fit_step,
         lambda fit: (fit.params, {"em_steps": fit.epochs}),
         sample,
-        lambda settings, params, context: {"variance": params.images.var()},
+        lambda settings, params, context: {
+            "variance": params.images.var(),
+            "brightness": params.images.mean() - context.prepared,
+        },
         num_steps=3,
         block=4,
+        hosted=hosted,
+        points=points,
+        prepare=lambda key, settings, table: jnp.asarray(table["image"]).mean() / 255,
     )
 
 
