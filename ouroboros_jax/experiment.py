@@ -123,6 +123,7 @@ def _run_group(group, store, point, manifest, report, workdir) -> None:
         store,
         point["generations"],
         every=point["store.every"],
+        metrics_every=point["store.metrics_every"],
         report=report,
         clock=manifest["timings"],
     )

@@ -31,6 +31,7 @@ def run_group(
     generations: int,
     *,
     every: int,
+    metrics_every: int = 1,
     report: Report,
     clock: dict[str, float],
 ) -> None:
@@ -41,6 +42,7 @@ def run_group(
       store: holds what was run before, and receives the rest.
       generations: the last generation.
       every: keep the parameters of every so many generations, and of the last.
+      metrics_every: keep the metrics of every so many, and of the last; NaN stands for the others.
       report: told what is being done and the generation reached.
       clock: seconds by kind, added to.
     """
@@ -52,6 +54,7 @@ def run_group(
         first = progress.generation + 1 - len(metrics["status"])
         numbers = np.arange(first, progress.generation + 1, dtype=np.int32)
         keep = (numbers % every == 0) | (numbers == generations)
+        metrics = _thinned(metrics, (numbers % metrics_every == 0) | (numbers == generations))
         pending.append(
             Segment(first, jax.tree.map(lambda a: a[keep], params), metrics, numbers[keep])
         )
@@ -101,6 +104,18 @@ def run_group(
                 commit()
     finally:
         commit()
+
+
+def _thinned(metrics: dict[str, np.ndarray], keep: np.ndarray) -> dict[str, np.ndarray]:
+    """The metrics with NaN at the other generations, which takes no room once it is compressed."""
+    if keep.all():
+        return metrics
+    return {
+        name: np.where(keep.reshape(-1, *(1,) * (a.ndim - 1)), a, np.nan).astype(a.dtype)
+        if a.dtype.kind == "f"
+        else a
+        for name, a in metrics.items()
+    }
 
 
 def _compiled(progress: Progress, num: int) -> set[Any]:

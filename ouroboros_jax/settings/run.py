@@ -43,6 +43,13 @@ RUN = {
     "store.every": Setting(
         1, "keep every so many generations' parameters, and the last", low=1, swept=False
     ),
+    "store.metrics_every": Setting(
+        1,
+        "record metrics of every so many generations, and of the last; NaN between, which takes "
+        "no disk",
+        low=1,
+        swept=False,
+    ),
     "store.segment": Setting(
         "auto",
         "generations a device call, and a step on disk",
