@@ -77,15 +77,18 @@ class Run:
 
     def assemble(self) -> "xarray.Dataset":
         """`metrics`, put together from the stored segments."""
+        from ouroboros_jax.across import across
         from ouroboros_jax.dataset import assemble
 
         parts = []
-        for group, store in zip(self.groups, self.stores, strict=True):
+        for number, (group, store) in enumerate(zip(self.groups, self.stores, strict=True)):
             segments = [metrics for _, metrics in store.segments()]
             if not segments:
                 parts.append({"status": np.zeros((0, group.num_chains), np.int8)})
                 continue
             parts.append({k: np.concatenate([s[k] for s in segments]) for k in segments[0]})
+            if self.manifest["status"] == "finished":
+                parts[-1] |= across(self, number)
         point = flatten(self.config)
         attrs = {
             "title": f"{point['learner.name']} under {point['regime.name']}",

@@ -59,6 +59,11 @@ def test_the_host_drives_what_one_call_does(regime):
     assert_same(driven, whole, rtol=2e-5)
     assert driven.metrics["loss"].shape == (2, LAST + 1, STEPS)
     assert (driven.metrics["em_steps"] == STEPS).all()
+    distance = driven.metrics["distance"].values  # of every generation to every other
+    assert distance.shape == (2, LAST + 1, LAST + 1)
+    np.testing.assert_array_equal(distance, distance.swapaxes(1, 2))
+    first, last = (driven.params(g)["images"] for g in (0, LAST))
+    np.testing.assert_allclose(distance[:, 0, LAST], np.abs(first - last).mean((1, 2, 3)), 1e-5)
 
 
 @pytest.mark.parametrize("step", [1, 2, 4, 6, 9])

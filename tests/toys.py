@@ -159,6 +159,9 @@ def pictures(*, hosted=False, points="rows"):
         hosted=hosted,
         points=points,
         prepare=lambda key, settings, table: jnp.asarray(table["image"]).mean() / 255,
+        across=lambda key, settings, models, table, test: {
+            "distance": jnp.abs(models.images[:, None] - models.images[None]).mean((2, 3, 4))
+        },
     )
 
 
