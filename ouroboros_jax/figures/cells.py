@@ -107,8 +107,9 @@ class Study:
         groups = [_plain(v) for v in self.metrics["group"].values] if self._has_groups else [""]
         names = list(dict.fromkeys(groups))
         cells = []
-        for i, place in enumerate(places):
-            chains = np.nonzero(index == i)[0]
+        together = np.argsort(index, kind="stable")
+        parted = np.split(together, np.cumsum(np.bincount(index, minlength=len(places)))[:-1])
+        for place, chains in zip(places, parted, strict=True):
             first = int(chains[0])
             group = names.index(groups[first]) if self._has_groups else 0
             group = min(group, len(self.run.points) - 1)

@@ -10,12 +10,14 @@ to real data; the literature's count of fits is k = generation + 1), a scalar or
   recursion     the covariance recursion over any table of redrawn sources
   regimes       exact expectations under every regime, with limits and ratios
   weighted      the golden ratio
+  heat_death    the temperature-controlled loop: trajectories, thresholds, floors, exponents
   mixture       exact squared L2 between Gaussian mixtures
   laws          which of these hold for a run's settings, and the z-score of its chains
 """
 
 from ouroboros_jax.theory import (
     gaussian,
+    heat_death,
     mixture,
     multivariate,
     recursion,
@@ -35,6 +37,7 @@ __all__ = [
     "covariance_recursion",
     "gaussian",
     "golden_weight",
+    "heat_death",
     "laws",
     "mixture",
     "multivariate",

@@ -236,3 +236,49 @@ def equilibrium(temperature, share, external, start=None, *, tolerance=1e-14, mo
             return after
         p = after
     raise ValueError(f"no equilibrium in {most} generations at T={temperature}, a={share}")
+
+
+# Finite data sets
+
+
+def expected_probabilities(generation, start, external, num_model, num_real, *, kept=0):
+    """E[p_g] and E[sum p_g^2] of the loop on counts at T = 1, `[..., K]` and `[...]`.
+
+    Generation g adds Multinomial(m, p) points of the model and Multinomial(r, h) real ones to the
+    N points it keeps and is fitted to the frequencies, so that with N' = N + m + r
+
+      E[p'] = ((N + m) p + r h) / N'
+      N'^2 E[|p'|^2] = |(N + m) p + r h|^2 + m (1 - |p|^2) + r (1 - |h|^2).
+
+    Derived here; without real points heterozygosity is H_0 prod_j (1 - m / (N_0 + j m)^2) for the
+    urn and H_0 (1 - 1/n)^g under `replace`.
+
+    Args:
+      generation: ints `[...]`, 0 being the start.
+      start, external: p_0 and h, `[K]`.
+      num_model, num_real: m and r, numbers or arrays whose entry g forms generation g.
+      kept: N_0, points of the start that are kept with all that follow; 0: nothing is kept.
+    """
+    generation = np.asarray(generation)
+    last = int(generation.max(initial=0))
+    model, real = (
+        np.broadcast_to(np.asarray(x, np.float64), last + 1) for x in (num_model, num_real)
+    )
+    p, h = np.asarray(start, np.float64), np.asarray(external, np.float64)
+    means, squares, size = [p], [float(p @ p)], float(kept)
+    for m, r in zip(model[1:], real[1:], strict=True):
+        before, total = size + m, size + m + r
+        p, square = means[-1], squares[-1]
+        cross = 2 * before * r * float(p @ h) + r * r * float(h @ h)
+        noise = m * (1 - square) + r * (1 - float(h @ h))
+        means.append((before * p + r * h) / total)
+        squares.append((before**2 * square + cross + noise) / total**2)
+        size = total if kept else 0.0
+    return np.stack(means)[generation], np.array(squares)[generation]
+
+
+def urn_heterozygosity(generation, start, num_initial, num_new):
+    """E[H_g] = H_0 prod_{j<=g} (1 - m / (N_0 + j m)^2), the urn without external data at T = 1."""
+    start = np.asarray(start, np.float64)
+    squares = expected_probabilities(generation, start, start, num_new, 0, kept=num_initial)[1]
+    return 1 - squares

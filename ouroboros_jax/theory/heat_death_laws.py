@@ -1,0 +1,103 @@
+"""Which closed forms hold for a run of the heat-death learner, from its settings."""
+
+from typing import Any
+
+import numpy as np
+from scipy.special import entr
+
+from ouroboros_jax.schedule import count_share
+from ouroboros_jax.theory import heat_death
+from ouroboros_jax.theory.clock import _all_generations, _counts, _generations, _values
+from ouroboros_jax.theory.law import Law
+
+SOURCE = "Marchi et al. 2024, closed loop at temperature T; exact form derived here"
+KEEPING = {"replace": False, "fresh": False, "accumulate": True, "accumulate_fresh": True}
+
+
+def heat_death_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, Law]:
+    """Laws that hold for a run's point, by metric name.
+
+    Premises: data `outcomes` with the same start for all chains. Of the map: regime `replace` at
+    any constant temperature, p_0^((1/T)^g); or `fresh` at T = 1, h + (1 - a)^g (p_0 - h). Of
+    counts: T = 1 and a start of whole counts, for the mean heterozygosity alone.
+
+    Args:
+      point: flat resolved settings; a value is a number, a list, or a schedule.
+      generations: int `[G]`, 0 being the start.
+    """
+    generations = _generations(generations)
+    regime, dynamics = point.get("regime.name"), point.get("learner.dynamics")
+    premises = (
+        point.get("data.name") == "outcomes"
+        and regime in KEEPING
+        and generations.size
+        and point["data.concentration"] == 0
+    )
+    if not premises:
+        return {}
+    every = _all_generations(generations)
+    temperature = _values(point["sampler.temperature"], every)
+    if dynamics == "counts":
+        return _of_counts(point, generations) if (temperature == 1).all() else {}
+    if dynamics != "map" or KEEPING[regime] or np.ptp(temperature[1:] if len(every) > 1 else 0):
+        return {}
+    start, external = law_of(point, "data.start"), law_of(point, "data.external")
+    if regime == "replace":
+        path = heat_death.sharpened(generations, start, temperature[-1])
+        label = "p_0^((1/T)^g)"
+    elif temperature[-1] == 1 and isinstance(share := point["regime.real_fraction"], int | float):
+        kept = (1 - _exact_share(share, point)) ** generations[:, None]
+        path = external[None] + kept * (start - external)[None]
+        label = "h + (1 - a)^g (p_0 - h)"
+    else:
+        return {}
+    values = {
+        "max_probability": path.max(-1),
+        "deviation": np.abs(path - 1 / len(start)).max(-1),
+        "heterozygosity": 1 - np.square(path).sum(-1),
+        "entropy": entr(path).sum(-1),
+    }
+    return {name: Law(label, SOURCE, value) for name, value in values.items()}
+
+
+def law_of(point: dict[str, Any], path: str) -> np.ndarray:
+    """The probabilities `[K]` that `data.start` or `data.external` stands for."""
+    num, value = int(point["data.num_outcomes"]), point[path]
+    if not isinstance(value, str):
+        return np.array(value, np.float64) / sum(value)
+    if value == "external":
+        return law_of(point, "data.external")
+    if value == "corner":
+        corner = float(point["data.corner"])
+        return np.array([corner] + [(1 - corner) / (num - 1)] * (num - 1))
+    return np.full(num, 1 / num)
+
+
+def _exact_share(share: float, point: dict[str, Any]) -> float:
+    """The share after rounding to whole points."""
+    num = point["num_samples"]
+    return float(count_share(share, num)) / num if isinstance(num, int | float) else share
+
+
+def _of_counts(point: dict[str, Any], generations: np.ndarray) -> dict[str, Law]:
+    regime, num_samples = point["regime.name"], point["num_samples"]
+    num_real = point["data.num_samples"]
+    counts = _counts(num_samples, generations)
+    initial = float(counts[0] if num_real is None else num_real)
+    start, external = law_of(point, "data.start"), law_of(point, "data.external")
+    if np.abs(start * initial - np.round(start * initial)).max() > 1e-6:
+        return {}  # rounded to whole counts, the start is another
+    real = np.zeros_like(counts)
+    if regime in ("fresh", "accumulate_fresh"):
+        share = _values(point["regime.real_fraction"], _all_generations(generations))
+        real = np.asarray(count_share(share, counts), np.float64)
+    kept = initial if KEEPING[regime] else 0
+    squares = heat_death.expected_probabilities(
+        generations, start, external, counts - real, real, kept=kept
+    )[1]
+    plain = not real.any() and np.ptp(counts) == 0
+    label = {
+        ("replace", True): "H_0 (1 - 1/n)^g",
+        ("accumulate", True): "H_0 prod_j [1 - n / (N_0 + j n)^2]",
+    }.get((regime, plain), f"exact mean, {regime.replace('_', ' ')}")
+    return {"heterozygosity": Law(label, SOURCE, 1 - squares)}
