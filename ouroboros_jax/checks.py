@@ -36,7 +36,8 @@ def check_point(point: Point) -> None:
                         f"{path}={value} is {bound:g} at generation {generation}: expected "
                         f"{describe_number(settings[path], bound)}"
                     )
-    check_enough_points(point, 2, "a generation needs at least 2 points")
+    fewest = find("learner", point["learner.name"]).fewest
+    check_enough_points(point, fewest, f"a generation needs at least {fewest} points")
     _check_kind(point)
     for section in SECTIONS:
         find(section, point[f"{section}.name"]).check(point)

@@ -65,7 +65,8 @@ class Entry(NamedTuple):
     `kind` is the kind of data a learner is fitted to, or a data set holds (None: unknown). Of a
     learner, `sampler` are the settings of the section of that name, their defaults being neutral
     (traced ones arrive as `Settings.sampler`, static ones as the factory's keyword arguments), and
-    `metrics` the names that `config.metrics` may choose from (None: any).
+    `metrics` the names that `config.metrics` may choose from (None: any) and `fewest` the points
+    without which it cannot be fitted.
     """
 
     path: str
@@ -79,3 +80,4 @@ class Entry(NamedTuple):
     kind: str | None = None
     sampler: dict[str, Setting] = {}  # noqa: RUF012, never changed
     metrics: tuple[str, ...] | None = None
+    fewest: int = 2

@@ -77,5 +77,6 @@ LEARNERS = {
         kind="outcomes",
         sampler={"temperature": TEMPERATURE},
         metrics=OF_HEAT_DEATH,
+        fewest=1,
     ),
 }
