@@ -1,0 +1,75 @@
+"""Published checkpoints in, ours out: `load` and `export`."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ouroboros_jax.errors import UserError
+from ouroboros_jax.models.decoder_config import DecoderConfig
+from ouroboros_jax.models.hf_config import CONFIG, config_fields, read_config
+from ouroboros_jax.models.hf_layout import to_flat, to_tree
+from ouroboros_jax.models.hub import find_folder
+from ouroboros_jax.models.weight_files import find_weights, read_weights
+
+
+class Checkpoint(NamedTuple):
+    """A model and its parameters, float32 NumPy arrays."""
+
+    config: DecoderConfig
+    params: dict[str, Any]
+    folder: Path
+
+
+def load(checkpoint: str, weights: str | None = None) -> Checkpoint:
+    """A checkpoint of the GPT-2 or OPT family.
+
+    Args:
+      checkpoint: a folder, or an id of the Hugging Face hub (`gpt2`, `facebook/opt-125m`).
+      weights: which of the folder's weight files; by default safetensors before msgpack before
+        `.bin`.
+
+    Raises:
+      UserError: in one sentence, for what is not there, damaged, hostile or does not fit.
+    """
+    folder = find_folder(checkpoint)
+    config = read_config(folder / CONFIG)
+    path = folder / (weights or find_weights(folder))
+    flat, style = read_weights(path)
+    try:
+        return Checkpoint(config, to_tree(config, flat, style), folder)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def export(
+    config: DecoderConfig, params: dict[str, Any], folder: str | Path, tokenizer: Any = None
+) -> None:
+    """Writes a folder that transformers loads: config.json, model.safetensors, the tokenizer.
+
+    Args:
+      config: the model.
+      params: its parameters.
+      folder: made where it is not there; files of a checkpoint in it are replaced.
+      tokenizer: has `save(folder)`; None writes none.
+
+    Raises:
+      UserError: where `folder` cannot be such a folder.
+    """
+    from safetensors.numpy import save_file
+
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file, expected a folder to write to")
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / ".export.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    save_file(to_flat(config, params), partial / "model.safetensors", {"format": "pt"})
+    text = json.dumps(config_fields(config), indent=2, sort_keys=True)
+    (partial / CONFIG).write_text(text + "\n", encoding="utf-8")
+    if tokenizer is not None:
+        tokenizer.save(partial)
+    for path in partial.iterdir():
+        path.replace(folder / path.name)
+    partial.rmdir()

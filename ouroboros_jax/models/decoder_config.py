@@ -1,0 +1,106 @@
+"""The shape of a decoder of the GPT-2 or OPT family."""
+
+import dataclasses
+from typing import Literal
+
+from ouroboros_jax.errors import UserError, listed
+
+ACTIVATIONS = ("gelu_new", "gelu", "relu")
+LIMITS = {  # beyond these a number in a config is a mistake, not a model
+    "vocab_size": 2**24,
+    "num_positions": 2**20,
+    "width": 2**16,
+    "embed_width": 2**16,
+    "num_layers": 2**10,
+    "num_heads": 2**10,
+    "ffn_width": 2**18,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class DecoderConfig:
+    """A decoder: learned positions, L blocks of attention and a two-layer network, a head.
+
+    `position_offset` rows of the position table stand before position 0 (OPT: 2). `norm_first`
+    puts the layer norms before attention and network (all but OPT-350m), `final_norm` one after
+    the last block. Embeddings of `embed_width` other than `width` are projected in and out.
+    """
+
+    vocab_size: int  # V
+    num_positions: int
+    width: int  # D
+    num_layers: int
+    num_heads: int
+    ffn_width: int
+    family: Literal["gpt2", "opt"] = "gpt2"
+    embed_width: int | None = None  # None: `width`
+    activation: str = "gelu_new"
+    norm_first: bool = True
+    final_norm: bool = True
+    norm_eps: float = 1e-5
+    norm_affine: bool = True
+    use_bias: bool = True
+    position_offset: int = 0
+    scale_attention: bool = True  # by 1 / sqrt(D / heads)
+    scale_by_layer: bool = False  # and by 1 / (layer + 1)
+    tied: bool = True  # the head is the embedding
+    embed_dropout: float = 0.1
+    dropout: float = 0.1  # after attention and network
+    attention_dropout: float = 0.1
+    init_std: float = 0.02
+    bos: int | None = None  # the token a text begins with
+    eos: int | None = None  # the token it ends with
+    pad: int | None = None
+
+    def __post_init__(self):
+        if self.embed_width is None:
+            object.__setattr__(self, "embed_width", self.width)
+        for name, most in LIMITS.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+                raise UserError(f"{name} is {value!r}, expected a whole number from 1 to {most}")
+        if self.width % self.num_heads:
+            raise UserError(
+                f"num_heads is {self.num_heads}, expected a divisor of the width {self.width}"
+            )
+        if self.activation not in ACTIVATIONS:
+            raise UserError(
+                f"the activation is {self.activation!r}, expected {listed(ACTIVATIONS)}"
+            )
+        for name in ("embed_dropout", "dropout", "attention_dropout"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 <= value < 1:
+                raise UserError(f"{name} is {value!r}, expected a share of at least 0 and below 1")
+        for name in ("bos", "eos", "pad"):
+            value = getattr(self, name)
+            if value is not None and (
+                not isinstance(value, int) or not 0 <= value < self.vocab_size
+            ):
+                raise UserError(
+                    f"the {name} token is {value!r}, expected one of the {self.vocab_size} tokens"
+                )
+        for name in ("norm_eps", "init_std"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 < value < 1:
+                raise UserError(f"{name} is {value!r}, expected a number above 0 and below 1")
+
+    @property
+    def head_width(self) -> int:
+        """Numbers in one head's key, D / heads."""
+        return self.width // self.num_heads
+
+    @property
+    def projects(self) -> bool:
+        """Whether embeddings are projected to another width."""
+        return self.embed_width != self.width
+
+    @property
+    def num_parameters(self) -> int:
+        """Numbers in the model."""
+        d, f, e = self.width, self.ffn_width, self.embed_width
+        norm = 2 * d * self.norm_affine
+        bias = (4 * d + f + d) * self.use_bias
+        block = 4 * d * d + 2 * d * f + bias + 2 * norm
+        tables = self.vocab_size * e * (1 if self.tied else 2)
+        tables += (self.num_positions + self.position_offset) * d
+        return self.num_layers * block + tables + norm * self.final_norm + 2 * d * e * self.projects

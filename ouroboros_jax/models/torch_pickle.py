@@ -1,0 +1,181 @@
+"""Tensors of a `pytorch_model.bin`, without torch and without running what a pickle says.
+
+A pickle is a program. This one may name the functions that torch uses to put a state dict together,
+which stand for functions of ours, and nothing else; a name beyond those ends the reading.
+
+References:
+  torch.serialization; the zip format that torch writes since 1.6.
+"""
+
+import io
+import math
+import pickle
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import ml_dtypes
+import numpy as np
+
+from ouroboros_jax.errors import UserError
+
+STORAGES = {
+    "FloatStorage": np.dtype("<f4"),
+    "DoubleStorage": np.dtype("<f8"),
+    "HalfStorage": np.dtype("<f2"),
+    "BFloat16Storage": np.dtype(ml_dtypes.bfloat16),
+    "LongStorage": np.dtype("<i8"),
+    "IntStorage": np.dtype("<i4"),
+    "ShortStorage": np.dtype("<i2"),
+    "CharStorage": np.dtype("i1"),
+    "ByteStorage": np.dtype("u1"),
+    "BoolStorage": np.dtype("?"),
+}
+MOST_PICKLE = 64 << 20  # bytes of names and shapes, which no model needs
+
+
+def read_bin(path: Path) -> dict[str, np.ndarray]:
+    """The tensors of a state dict, by name.
+
+    Raises:
+      UserError: for a file that is damaged, of an older format, or holds anything but tensors.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _read(archive, path)
+    except zipfile.BadZipFile:
+        raise UserError(
+            f"{path} is cut short, damaged, or of the format before torch 1.6: expected the zip "
+            "file that torch.save writes; model.safetensors is read too"
+        ) from None
+    except (KeyError, ValueError, EOFError, IndexError, TypeError, OverflowError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{path} is damaged: {error}") from None
+    except (pickle.UnpicklingError, AttributeError, RecursionError, MemoryError) as error:
+        raise UserError(f"{path} is no state dict of tensors: {error}") from None
+
+
+def _read(archive: zipfile.ZipFile, path: Path) -> dict[str, np.ndarray]:
+    entries = {info.filename: info for info in archive.infolist()}
+    programs = [name for name in entries if name.split("/")[1:] == ["data.pkl"]]
+    if len(programs) != 1:
+        raise UserError(f"{path} has no data.pkl: expected a file that torch.save wrote")
+    root = programs[0].partition("/")[0]
+    if any(info.compress_type != zipfile.ZIP_STORED for info in entries.values()):
+        raise UserError(f"{path} is compressed, which torch.save never does")
+    if entries[programs[0]].file_size > MOST_PICKLE:
+        raise UserError(f"{path} has a pickle of {entries[programs[0]].file_size} bytes")
+    order = f"{root}/byteorder"
+    if order in entries and archive.read(order) != b"little":
+        raise UserError(f"{path} was written on a big-endian machine: expected little-endian")
+    found = _Reader(io.BytesIO(archive.read(programs[0]))).load()
+    if not isinstance(found, dict) or not found:
+        raise UserError(f"{path} holds {type(found).__name__}, expected a state dict")
+    tensors = {}
+    for name, value in found.items():
+        if not isinstance(name, str) or not isinstance(value, _Tensor):
+            kind = type(value).__name__.strip("_").lower()
+            raise UserError(f"{path}: {name!r} is a {kind}, expected tensors alone")
+        tensors[name] = _array(archive, f"{root}/data/{value.storage.key}", value)
+    return tensors
+
+
+class _Storage(NamedTuple):
+    dtype: np.dtype
+    key: str
+    size: int
+
+
+class _Tensor(NamedTuple):
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+class _Dict(dict):
+    """An OrderedDict: torch hangs a version on it, which is dropped."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state):
+        del state
+
+
+class _Named:
+    """What an admitted name stands for; nothing can be set on it."""
+
+    __slots__ = ("_function", "dtype")
+
+    def __init__(self, function=None, dtype=None):
+        object.__setattr__(self, "_function", function)
+        object.__setattr__(self, "dtype", dtype)
+
+    def __call__(self, *args):
+        if self._function is None:
+            raise pickle.UnpicklingError("a storage type was called")
+        return self._function(*args)
+
+    def __setattr__(self, name, value):
+        raise pickle.UnpicklingError("an attribute was set")
+
+    def __setstate__(self, state):
+        raise pickle.UnpicklingError("a state was set")
+
+
+def _rebuild_tensor(storage, offset, shape, strides, *rest):
+    del rest  # requires_grad, hooks
+    whole = (offset, *shape, *strides)
+    if not isinstance(storage, _Storage) or len(shape) != len(strides):
+        raise pickle.UnpicklingError("a tensor without a storage")
+    if not all(isinstance(n, int) and 0 <= n < 2**48 for n in whole):
+        raise pickle.UnpicklingError("a tensor of impossible shape")
+    return _Tensor(storage, offset, tuple(shape), tuple(strides))
+
+
+def _rebuild_parameter(tensor, *rest):
+    del rest
+    return tensor
+
+
+NAMES = {
+    ("collections", "OrderedDict"): _Named(lambda *args: _Dict()),
+    ("torch._utils", "_rebuild_tensor_v2"): _Named(_rebuild_tensor),
+    ("torch._utils", "_rebuild_parameter"): _Named(_rebuild_parameter),
+} | {("torch", name): _Named(dtype=dtype) for name, dtype in STORAGES.items()}
+
+
+class _Reader(pickle.Unpickler):
+    def find_class(self, module, name):
+        found = NAMES.get((module, name))
+        if found is None:
+            raise pickle.UnpicklingError(f"it names {module}.{name}, which is refused")
+        return found
+
+    def persistent_load(self, pid):
+        kind, storage, key, _, size = pid
+        if kind != "storage" or not isinstance(storage, _Named) or storage.dtype is None:
+            raise pickle.UnpicklingError("a reference to something other than a storage")
+        if not isinstance(key, str) or not key.isalnum() or not isinstance(size, int):
+            raise pickle.UnpicklingError(f"a storage named {key!r}")
+        return _Storage(storage.dtype, key, size)
+
+
+def _array(archive, name, tensor: _Tensor) -> np.ndarray:
+    """The numbers of a tensor, copied out of its storage."""
+    storage = tensor.storage
+    raw = archive.read(name)
+    if len(raw) != storage.size * storage.dtype.itemsize:
+        raise UserError(f"{name} has {len(raw)} bytes, expected {storage.size} numbers")
+    last = tensor.offset + sum(
+        (n - 1) * s for n, s in zip(tensor.shape, tensor.strides, strict=True)
+    )
+    if math.prod(tensor.shape) > 0 and last >= storage.size:
+        raise UserError(f"{name} holds {storage.size} numbers, and a tensor reaches to {last}")
+    if math.prod(tensor.shape) > storage.size:
+        raise UserError(f"{name} holds {storage.size} numbers, fewer than a tensor of it has")
+    flat = np.frombuffer(raw, storage.dtype)[tensor.offset :]
+    strides = [s * storage.dtype.itemsize for s in tensor.strides]
+    view = np.lib.stride_tricks.as_strided(flat, tensor.shape, strides, writeable=False)
+    return np.array(view)

@@ -1,0 +1,333 @@
+"""Checkpoints that do not fit, are damaged or hostile are refused; what is exported comes back."""
+
+import io
+import json
+import os
+import pickle
+import shutil
+import zipfile
+from pathlib import Path
+
+import jax
+import ml_dtypes
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from ouroboros_jax.errors import UserError
+from ouroboros_jax.models.checkpoints import export, load
+from ouroboros_jax.models.decoder_config import DecoderConfig
+from ouroboros_jax.models.hf_config import config_fields, parse_config
+from ouroboros_jax.models.hf_layout import weights
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "hf"
+MODELS = ("tiny-gpt2", "tiny-opt", "tiny-opt-350m-like")
+
+
+@pytest.fixture(params=MODELS)
+def name(request):
+    return request.param
+
+
+def copy(name, folder, *files):
+    """A checkpoint's folder with its config and the weight files named."""
+    for file in ("config.json", *files):
+        shutil.copy(FIXTURES / name / file, folder / file)
+    return folder
+
+
+def change_config(folder, **fields):
+    raw = json.loads((folder / "config.json").read_text())
+    raw = {key: value for key, value in (raw | fields).items() if value is not ...}
+    (folder / "config.json").write_text(json.dumps(raw))
+
+
+def assert_same(a, b):
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        assert (x == y).all()
+
+
+def test_what_is_exported_comes_back(name, tmp_path):
+    loaded = load(str(FIXTURES / name))
+    export(loaded.config, loaded.params, tmp_path / "out")
+    again = load(str(tmp_path / "out"))
+    assert again.config == loaded.config
+    assert_same(again.params, loaded.params)
+    assert sorted(os.listdir(tmp_path / "out")) == ["config.json", "model.safetensors"]
+
+
+def test_what_is_exported_is_named_as_the_family_does(name, tmp_path):
+    """The tensors of the class with the head, as transformers itself writes them."""
+    loaded = load(str(FIXTURES / name))
+    export(loaded.config, loaded.params, tmp_path)
+    written = load_file(tmp_path / "model.safetensors")
+    theirs = load_file(FIXTURES / name / "model.safetensors")
+    prefix = "transformer." if name == "tiny-gpt2" else ""  # that file is of the base class
+    assert set(written) == {prefix + key for key in theirs}
+    for key, array in theirs.items():
+        assert (written[prefix + key] == array.astype(np.float32)).all()
+    fields = json.loads((tmp_path / "config.json").read_text())
+    original = json.loads((FIXTURES / name / "config.json").read_text())
+    for key in set(fields) & set(original) - {"dtype", "n_inner"}:
+        assert fields[key] == original[key], key
+
+
+def test_an_untied_head(tmp_path):
+    config = DecoderConfig(32, 16, 8, 1, 2, 16, tied=False)
+    rng = np.random.default_rng(0)
+    params = {}
+    for weight in weights(config):
+        node = params
+        for part in weight.path[:-1]:
+            node = node.setdefault(part, {})
+        node[weight.path[-1]] = rng.standard_normal(weight.shape).astype(np.float32)
+    export(config, params, tmp_path)
+    assert load_file(tmp_path / "model.safetensors")["lm_head.weight"].shape == (32, 8)
+    assert_same(load(str(tmp_path)).params, params)
+    assert parse_config(config_fields(config), "gpt2") == config
+
+
+def test_shards_and_half_precision(name, tmp_path):
+    copy(name, tmp_path)
+    flat = load_file(FIXTURES / name / "model.safetensors")
+    keys = sorted(flat)
+    places = {}
+    for i, half in enumerate((keys[::2], keys[1::2])):
+        file = f"model-0000{i + 1}-of-00002.safetensors"
+        save_file({key: flat[key].astype(ml_dtypes.bfloat16) for key in half}, tmp_path / file)
+        places |= dict.fromkeys(half, file)
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    loaded = load(str(tmp_path)).params
+    for a, b in zip(
+        jax.tree.leaves(loaded), jax.tree.leaves(load(str(FIXTURES / name)).params), strict=True
+    ):
+        assert a.dtype == np.float32
+        np.testing.assert_allclose(a, b, rtol=1 / 128)
+    index.write_text(json.dumps({"weight_map": dict.fromkeys(keys, "../../elsewhere.safetensors")}))
+    with pytest.raises(UserError, match="expected a file beside it"):
+        load(str(tmp_path))
+
+
+def test_old_buffers_and_heads_are_no_parameters(tmp_path):
+    copy("tiny-gpt2", tmp_path)
+    flat = load_file(FIXTURES / "tiny-gpt2" / "model.safetensors")
+    flat["h.0.attn.bias"] = np.tril(np.ones((1, 1, 64, 64), np.uint8))
+    flat["h.1.attn.masked_bias"] = np.float32(-1e4)[None]
+    flat["lm_head.weight"] = flat["wte.weight"].copy()
+    save_file(flat, tmp_path / "model.safetensors")
+    assert_same(load(str(tmp_path)).params, load(str(FIXTURES / "tiny-gpt2")).params)
+    flat["lm_head.weight"][3, 4] += 1
+    save_file(flat, tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match="lm_head differs from the embedding"):
+        load(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda flat: flat.pop("h.1.ln_2.bias"), r"missing: h\.1\.ln_2\.bias$"),
+        (
+            lambda flat: flat.update({"h.2.ln_1.bias": flat["ln_f.bias"].copy()}),
+            r"no part of the model: h\.2\.ln_1\.bias$",
+        ),
+        (
+            lambda flat: flat.update({"wpe.weight": flat["wpe.weight"][:60].copy()}),
+            r"of another shape: wpe\.weight is \[60, 32\], expected \[64, 32\]$",
+        ),
+        (
+            lambda flat: flat.update({"h.0.mlp.c_fc.weight": flat["h.0.mlp.c_fc.weight"].T.copy()}),
+            r"h\.0\.mlp\.c_fc\.weight is \[128, 32\], expected \[32, 128\]$",
+        ),
+        (
+            lambda flat: flat.update({"transformer.wpe.weight": flat["wpe.weight"].copy()}),
+            "twice",
+        ),
+    ],
+    ids=["missing", "extra", "short", "transposed", "twice"],
+)
+def test_tensors_that_do_not_fit_are_named(tmp_path, change, sentence):
+    copy("tiny-gpt2", tmp_path)
+    flat = load_file(FIXTURES / "tiny-gpt2" / "model.safetensors")
+    change(flat)
+    save_file(flat, tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match=sentence):
+        load(str(tmp_path))
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "flax_model.msgpack", "pytorch_model.bin"])
+def test_files_that_are_cut_short(tmp_path, file):
+    copy("tiny-opt", tmp_path, file)
+    whole = (tmp_path / file).read_bytes()
+    for share in (0, 0.01, 0.5, 0.999):
+        (tmp_path / file).write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(UserError, match=r"cut short|damaged|missing|no state dict"):
+            load(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"n_embd": ...}, "n_embd is missing"),
+        ({"n_layer": ..., "n_head": ...}, "n_layer and n_head are missing"),
+        ({"vocab_size": 0}, "vocab_size is 0, expected a whole number from 1"),
+        ({"n_layer": 10**9}, "n_layer is 1000000000, expected"),
+        ({"n_head": 5}, "n_head is 5, expected a divisor of the width 32"),
+        ({"n_embd": "32"}, "n_embd is '32', expected a whole number"),
+        ({"n_positions": -64}, "n_positions is -64, expected"),
+        ({"resid_pdrop": 1.5}, "resid_pdrop is 1.5, expected a share"),
+        ({"activation_function": "swish"}, "'swish', expected gelu_new, gelu and relu"),
+        ({"eos_token_id": 128}, "the eos token is 128"),
+        ({"tie_word_embeddings": "no"}, "tie_word_embeddings is 'no', expected true or false"),
+        ({"layer_norm_epsilon": 0}, "layer_norm_epsilon is 0"),
+        ({"model_type": "llama"}, "model_type is 'llama', expected gpt2 and opt"),
+    ],
+)
+def test_absurd_configs(tmp_path, fields, sentence):
+    copy("tiny-gpt2", tmp_path, "model.safetensors")
+    change_config(tmp_path, **fields)
+    with pytest.raises(UserError, match=sentence):
+        load(str(tmp_path))
+
+
+def test_a_config_that_is_none(tmp_path):
+    for text in ("", "[1]", "{", "\xff"):
+        (tmp_path / "config.json").write_bytes(text.encode("latin-1"))
+        with pytest.raises(UserError, match=r"cannot be read|holds list"):
+            load(str(tmp_path))
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(UserError, match="is not there"):
+        load(str(tmp_path))
+    copy("tiny-gpt2", tmp_path)
+    with pytest.raises(UserError, match="has no weights: expected one of"):
+        load(str(tmp_path))
+
+
+class Hostile:
+    """A pickle that would make a file where it is told to."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def write_bin(path, program, entries=(), compression=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("archive/data.pkl", program)
+        for entry, data in entries:
+            archive.writestr(f"archive/{entry}", data)
+
+
+def pickled(build):
+    """A pickle put together by hand: `build` writes opcodes after the protocol's."""
+    out = io.BytesIO()
+    out.write(b"\x80\x02")
+    build(out.write)
+    out.write(b".")
+    return out.getvalue()
+
+
+def a_name(write, module, name):
+    write(b"c" + module.encode() + b"\n" + name.encode() + b"\n")
+
+
+def test_a_hostile_pickle_runs_nothing(tmp_path):
+    trap = tmp_path / "trap"
+    assert pickle.loads(pickle.dumps(Hostile(trap))) is None and trap.is_dir()  # it would
+    trap.rmdir()
+    copy("tiny-opt", tmp_path)
+    path = tmp_path / "pytorch_model.bin"
+    for program in (
+        pickle.dumps(Hostile(trap)),
+        pickle.dumps({"decoder.embed_tokens.weight": Hostile(trap)}),
+        pickle.dumps({"weight": Hostile(trap)}, protocol=0),
+        pickle.dumps({"weight": Hostile(trap)}, protocol=5),
+        pickled(lambda write: (a_name(write, "builtins", "eval"), write(b"0}"))),
+        pickled(lambda write: (a_name(write, "torch._utils", "os.mkdir"), write(b"0}"))),
+        pickled(lambda write: (a_name(write, "ouroboros_jax.models.torch_pickle", "io"),)),
+        pickled(lambda write: (a_name(write, "torch", "FloatStorage"), write(b")R"))),
+        pickled(  # to replace what an admitted name does
+            lambda write: (
+                a_name(write, "torch._utils", "_rebuild_tensor_v2"),
+                write(b"}U\x09_functionK\x01sb"),
+            )
+        ),
+    ):
+        write_bin(path, program)
+        with pytest.raises(UserError, match=r"refused|no state dict"):
+            load(str(tmp_path))
+        assert not trap.exists()
+
+
+def test_tensors_that_reach_beyond_their_storage(tmp_path):
+    """A state dict of one tensor, whose numbers are as told."""
+    copy("tiny-opt", tmp_path)
+    path = tmp_path / "pytorch_model.bin"
+
+    def state(size=4, offset=0, shape=(2, 2), strides=(2, 1), key="0"):
+        def build(write):
+            write(b"}X\x01\x00\x00\x00w")
+            a_name(write, "torch._utils", "_rebuild_tensor_v2")
+            write(b"((X\x07\x00\x00\x00storage")
+            a_name(write, "torch", "FloatStorage")
+            write(b"X" + len(key).to_bytes(4, "little") + key.encode())
+            write(b"X\x03\x00\x00\x00cpu" + number(size) + b"tQ" + number(offset))
+            for values in (shape, strides):
+                write(b"(" + b"".join(number(n) for n in values) + b"t")
+            write(b"\x89}tRs")
+
+        return pickled(build)
+
+    def number(n):
+        return b"J" + n.to_bytes(4, "little", signed=True)
+
+    numbers = np.arange(4, dtype="<f4").tobytes()
+    write_bin(path, state(), [("data/0", numbers)])
+    with pytest.raises(UserError, match="missing: embed_tokens"):  # it is read, and does not fit
+        load(str(tmp_path))
+    for sentence, program in {
+        "a tensor reaches to 6": state(offset=3),
+        "a tensor reaches to 103": state(strides=(102, 1)),
+        "impossible shape": state(shape=(2, -2)),
+        "has 16 bytes, expected 9 numbers": state(size=9),
+        "fewer than a tensor": state(shape=(2**15, 2**15), strides=(0, 0)),
+        "a storage named '../0'": state(key="../0"),
+    }.items():
+        write_bin(path, program, [("data/0", numbers)])
+        with pytest.raises(UserError, match=sentence):
+            load(str(tmp_path))
+    write_bin(path, state(), [("data/0", numbers)], zipfile.ZIP_DEFLATED)
+    with pytest.raises(UserError, match="compressed"):
+        load(str(tmp_path))
+    write_bin(path, state(), [("data/0", numbers), ("byteorder", b"big")])
+    with pytest.raises(UserError, match="big-endian"):
+        load(str(tmp_path))
+    write_bin(path, pickle.dumps({"w": 1}))
+    with pytest.raises(UserError, match="'w' is a int, expected tensors alone"):
+        load(str(tmp_path))
+
+
+@pytest.mark.parametrize("checkpoint", ["gpt2", "facebook/opt-125m"])
+def test_offline_with_nothing_cached(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(UserError, match=rf"{checkpoint}.*neither a folder.*HF_HOME") as caught:
+        load(checkpoint)
+    assert "\n" not in str(caught.value)
+
+
+def test_names_that_are_nothing(tmp_path):
+    (tmp_path / "file").write_text("")
+    for name, sentence in {
+        str(tmp_path / "none"): "is no folder, and no id",
+        str(tmp_path / "file"): "is a file",
+        "a/b/c": "no id of the hub",
+        "": "no id|missing|not there",
+    }.items():
+        with pytest.raises(UserError, match=sentence):
+            load(name)
+    with pytest.raises(UserError, match="expected a folder to write to"):
+        export(DecoderConfig(8, 8, 8, 1, 1, 8), {}, tmp_path / "file")

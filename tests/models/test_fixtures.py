@@ -1,0 +1,75 @@
+"""Published checkpoints beside the outputs of the code that wrote them."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ouroboros_jax.models.checkpoints import load
+from ouroboros_jax.models.decoder import Decoder, positions_of
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "hf"
+MODELS = ("tiny-gpt2", "tiny-opt", "tiny-opt-350m-like")
+FILES = ("model.safetensors", "flax_model.msgpack", "pytorch_model.bin")
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def loaded(name):
+    return load(str(FIXTURES / name))
+
+
+@pytest.fixture(scope="module")
+def reference(name):
+    with np.load(FIXTURES / name / "reference.npz") as arrays:
+        return dict(arrays)
+
+
+@pytest.fixture(scope="module")
+def apply(loaded):
+    return jax.jit(Decoder(loaded.config).apply)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_weight_files_hold_the_same_numbers(name, loaded, file):
+    other = load(str(FIXTURES / name), file)
+    assert other.config == loaded.config
+    assert jax.tree.structure(other.params) == jax.tree.structure(loaded.params)
+    for a, b in zip(jax.tree.leaves(other.params), jax.tree.leaves(loaded.params), strict=True):
+        assert a.dtype == b.dtype == np.float32 and (a == b).all()
+    assert sum(a.size for a in jax.tree.leaves(other.params)) == other.config.num_parameters
+
+
+def test_logits_and_hidden_states(loaded, reference, apply):
+    tokens = jnp.asarray(reference["input_ids"])
+    positions = jnp.broadcast_to(jnp.arange(8), tokens.shape)
+    out = apply({"params": loaded.params}, tokens, positions)
+    np.testing.assert_allclose(out.logits, reference["logits"], atol=1e-4)
+    np.testing.assert_allclose(out.logits[:, -1], reference["flax_last_logits"], atol=1e-4)
+    assert len(out.hidden) == 3
+    for i, hidden in enumerate(out.hidden):
+        np.testing.assert_allclose(hidden[:1], reference[f"hidden_{i}"], atol=1e-4)
+    log_probs = jax.nn.log_softmax(out.logits)[:, :-1]
+    nll = -jnp.take_along_axis(log_probs, tokens[:, 1:, None], -1)[..., 0]
+    np.testing.assert_allclose(nll, reference["nll_per_token"], atol=1e-4)
+
+
+def test_padded_rows(loaded, reference, apply):
+    mask = reference["attention_mask"].astype(bool)
+    tokens = jnp.asarray(reference["padded_input_ids"])
+    by_mask = reference.get("padded_logits_position_ids", reference["padded_logits_default"])
+    logits = apply({"params": loaded.params}, tokens, positions_of(mask), mask).logits
+    np.testing.assert_allclose(logits[mask], by_mask[mask], atol=1e-4)
+    np.testing.assert_allclose(logits[:, -1], reference["flax_padded_last_logits"], atol=1e-4)
+    if loaded.config.family == "gpt2":  # whose `forward` counts padding as well
+        plain = jnp.broadcast_to(jnp.arange(8), tokens.shape)
+        logits = apply({"params": loaded.params}, tokens, plain, mask).logits
+        np.testing.assert_allclose(
+            logits[mask], reference["padded_logits_default"][mask], atol=1e-4
+        )
