@@ -5,7 +5,7 @@ trains on, a *pool* holds those points, and a *chain* (`chain.py`) folds learner
 `init` and `step`. The chains axis is added once, at the edge, by `vectorize.py`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -31,6 +31,7 @@ class Settings(NamedTuple):
     regime: dict[str, jax.Array]
     sampler: dict[str, jax.Array]
     data: dict[str, jax.Array]
+    selector: Mapping[str, jax.Array] = {}
 
 
 class Pool(NamedTuple):
@@ -89,8 +90,9 @@ class Learner(NamedTuple):
     `degenerate` (bool) marks a legitimate but singular fit and becomes `status` 1.
 
     `source` is, by `prompts`: the real data's whole table; the generation-0 data set of this chain
-    (`real`), or the points that the generation before trained on anew (`previous`); of the last two
-    `num` rows, in order and again from the first where there are fewer.
+    (`real`), the points that the generation before trained on anew (`previous`), of these two `num`
+    rows, in order and again from the first where there are fewer; or `num` new real points, drawn
+    for this generation (`fresh`).
 
     `points` says how a pool holds its points: as rows; as `recipes`, drawn again from parameters
     and keys at every step where the regime keeps more than the real ones, so that memory is
@@ -113,7 +115,7 @@ class Learner(NamedTuple):
     moments: Moments | None = None
     block: int = 1  # chains that share one vmapped call on a CPU
     hosted: bool = False
-    prompts: Literal["table", "real", "previous"] = "table"
+    prompts: Literal["table", "real", "previous", "fresh"] = "table"
     points: Literal["rows", "recipes", "stream"] = "rows"
     prepare: Callable[[Key, Settings, Data], Any] | None = None
     across: Callable[[Key, Settings, Params, Data, Data], Metrics] | None = None

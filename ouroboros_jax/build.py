@@ -13,6 +13,7 @@ from ouroboros_jax.chain import make_chain
 from ouroboros_jax.data.base import RealData, check_counts
 from ouroboros_jax.program import Program, num_bytes
 from ouroboros_jax.regimes import REAL, Regime
+from ouroboros_jax.selectors import Select
 from ouroboros_jax.sweep import Group
 from ouroboros_jax.vectorize import choose_block, make_layout
 
@@ -43,6 +44,28 @@ def make_regime(point: registry.Point) -> Regime:
     return registry.load(entry)(**registry.options("regime", point)).check()
 
 
+def make_selector(point: registry.Point) -> Select | None:
+    """The selector a point names; None where every point is kept."""
+    name = point["selector.name"]
+    if name == "none":
+        return None
+    return registry.load(registry.find("selector", name))(**registry.options("selector", point))
+
+
+def _selected(learner: Learner, select: Select | None) -> Learner:
+    """The learner whose points are those that `select` keeps."""
+    if select is None:
+        return learner
+
+    def sample(key, settings, params, source, num):
+        def draw(key, num):
+            return learner.sample(key, settings, params, source, num)
+
+        return select(key, settings, draw, num)
+
+    return learner._replace(sample=sample, moments=None)
+
+
 def build(group: Group, chain_block: int | str = "auto", devices=None) -> Program:
     """The program of a group, not yet compiled.
 
@@ -51,6 +74,8 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
     """
     point = group.point
     learner, regime, real = make_learner(point), make_regime(point), make_real(point)
+    draw = learner.sample
+    learner = _selected(learner, make_selector(point))
     realisation = _realise(learner, regime)(learner, regime, real)
     backend = jax.default_backend()
     if learner.hosted and backend == "cpu":
@@ -61,6 +86,7 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
     program = Program(
         group=group,
         learner=learner,
+        draw=draw,
         real=real,
         chain=chain,
         memory=realisation.memory,

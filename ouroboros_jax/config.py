@@ -35,18 +35,21 @@ Choice = TypeVar("Choice")
 # In config files
 
 
-def new_config(*, learner: str, regime: str, data: str, **overrides: Any) -> ConfigDict:
+def new_config(
+    *, learner: str, regime: str, data: str, selector: str = "none", **overrides: Any
+) -> ConfigDict:
     """A complete config: the defaults of the named learner, regime and data, and `overrides`.
 
     Args:
-      learner, regime, data: names of the registry, or `module:function`.
+      learner, regime, data, selector: names of the registry, or `module:function`.
       **overrides: top-level fields; dotted paths by `**{"learner.components": 3}`.
 
     Raises:
       UserError: an unknown name or field, a value out of range.
     """
     names = {"learner.name": learner, "regime.name": regime, "data.name": data}
-    settings = all_settings(learner, regime, data)
+    names |= {"selector.name": selector}
+    settings = all_settings(learner, regime, data, selector)
     point = {path: setting.default for path, setting in settings.items()} | names
     return unflatten(changed(point, overrides))
 

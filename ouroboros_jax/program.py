@@ -7,6 +7,7 @@ generations in it, so nothing that decides bits depends on where a segment ends.
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ouroboros_jax import registry
-from ouroboros_jax.base import Context, Learner, Mixture, Params, Settings
+from ouroboros_jax.base import Context, Data, Learner, Mixture, Params, Settings
 from ouroboros_jax.chain import Chain, Fit, State
 from ouroboros_jax.data.base import RealData
 from ouroboros_jax.keys import chain_key, stage_key
@@ -33,6 +34,7 @@ class Program:
 
     group: Group
     learner: Learner
+    draw: Callable[..., Data]  # points of a model, before any selector
     real: RealData
     chain: Chain
     memory: Memory
@@ -372,7 +374,7 @@ class Program:
                 if self.learner.prompts != "table":
                     key, key_source = jax.random.split(key)
                     source = self.real.draw(key_source, settings, table, num)
-                return self.learner.sample(key, settings, params, source, num)
+                return self.draw(key, settings, params, source, num)
 
             self.shared["sample"] = jax.jit(sample, static_argnums=4)
         return self.shared["sample"](key, settings, params, self.table, num)

@@ -15,6 +15,7 @@ from ouroboros_jax.settings.data import DATA, FILE, data_path, find_data
 from ouroboros_jax.settings.learners import LEARNERS, find_learner
 from ouroboros_jax.settings.regimes import REGIMES, find_regime
 from ouroboros_jax.settings.run import RUN
+from ouroboros_jax.settings.selectors import SELECTORS, find_selector
 from ouroboros_jax.settings.setting import Entry, Point, Setting
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "REGIMES",
     "RUN",
     "SECTIONS",
+    "SELECTORS",
     "Entry",
     "Point",
     "Setting",
@@ -37,17 +39,22 @@ __all__ = [
     "settings_of",
     "unknown_field",
 ]
-SECTIONS = {"learner": LEARNERS, "regime": REGIMES, "data": DATA}
-_FINDERS = {"learner": find_learner, "regime": find_regime, "data": find_data}
+SECTIONS = {"learner": LEARNERS, "regime": REGIMES, "data": DATA, "selector": SELECTORS}
+_FINDERS = {
+    "learner": find_learner,
+    "regime": find_regime,
+    "data": find_data,
+    "selector": find_selector,
+}
 
 
 def known_names(section: str) -> list[str]:
-    """The names there are in section "learner", "regime" or "data"."""
+    """The names there are in section "learner", "regime", "data" or "selector"."""
     return [name for name, entry in SECTIONS[section].items() if entry is not FILE]
 
 
 def find(section: str, name: Any) -> Entry:
-    """The entry called `name` in section "learner", "regime" or "data".
+    """The entry called `name` in section "learner", "regime", "data" or "selector".
 
     Raises:
       UserError: an unknown name, with the known ones; a `module:function` that cannot be imported.
@@ -91,9 +98,11 @@ def section_settings(section: str, name: Any) -> dict[str, Setting]:
 
 
 @lru_cache(maxsize=1024)
-def all_settings(learner: str, regime: str, data: str) -> dict[str, Setting]:
+def all_settings(
+    learner: str, regime: str, data: str, selector: str = "none"
+) -> dict[str, Setting]:
     """Every field of a config of these names, by dotted path."""
-    names = {"learner": learner, "regime": regime, "data": data}
+    names = {"learner": learner, "regime": regime, "data": data, "selector": selector}
     sections = {
         f"{section}.{key}": setting
         for section, name in names.items()
@@ -101,8 +110,11 @@ def all_settings(learner: str, regime: str, data: str) -> dict[str, Setting]:
     }
     entry = find("learner", learner)
     sampler = {f"sampler.{key}": setting for key, setting in entry.sampler.items()}
-    metrics = {"metrics": RUN["metrics"]._replace(choices=entry.metrics or ())}
-    return RUN | metrics | sampler | sections
+    run = {
+        "metrics": RUN["metrics"]._replace(choices=entry.metrics or ()),
+        "num_samples": RUN["num_samples"]._replace(low=entry.fewest),
+    }
+    return RUN | run | sampler | sections
 
 
 def settings_of(point: Point) -> dict[str, Setting]:

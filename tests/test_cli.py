@@ -15,9 +15,11 @@ from ouroboros_jax import cli
 from ouroboros_jax.cli import verbs
 from ouroboros_jax.cli.command import FLAGS, VERBS, parse
 from ouroboros_jax.config import load_config, to_json
+from ouroboros_jax.config_files import packaged_configs
 from ouroboros_jax.errors import UserError
 
 ROOT = Path(__file__).parent.parent
+CONFIGS = ", ".join(packaged_configs())
 
 
 @pytest.fixture(autouse=True)
@@ -191,7 +193,7 @@ REFUSED = [
     (["--config=gmm", "--undefok=x", "--x=1"], "there is no flag --undefok"),
     (["--config"], "--config needs a value"),
     (["--config=gmm", "--workdir="], "--workdir needs a value"),
-    ([], "what is to run? --config=gaussian, gmm or a file of your own"),
+    ([], f"what is to run? --config={CONFIGS} or a file of your own"),
     (["--config=gmn"], "there is no config 'gmn'"),
     (["--config=gmm:xy"], "has no variant 'xy'"),
     (["--config=gmm", "--config.=3"], "names no setting"),

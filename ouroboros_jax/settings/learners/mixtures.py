@@ -11,7 +11,8 @@ from ouroboros_jax.settings.setting import BIAS, COUNT, Entry, Point, Setting
 def _gaussian_traces_counts(point: Point) -> bool:
     draw = point["learner.draw"]
     if draw == "auto":
-        return find_regime(point["regime.name"]).keeps_identity is False
+        keeps_identity = find_regime(point["regime.name"]).keeps_identity
+        return keeps_identity is False and point.get("selector.name", "none") == "none"
     return draw == "sufficient"
 
 

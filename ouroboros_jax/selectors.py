@@ -1,0 +1,121 @@
+"""Interventions on what a model drew, as values: which candidates become training points.
+
+A selector is `select(key, settings, draw, num) -> data`, where `draw(key, num)` are candidates of
+one model. Counts stay exact: `num` points come back whatever is kept. Data is any pytree with a
+leading axis, so every learner that draws points can be curated or pruned.
+"""
+
+import importlib
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from ouroboros_jax.base import Data, Key, Settings
+
+Draw = Callable[[Key, int], Data]
+Select = Callable[[Key, Settings, Draw, int], Data]
+Score = Callable[[Settings, Data], jax.Array]  # (settings, data) -> [N]
+
+
+def curate(*, choices: int = 2, score: Score | str = "feature", index: int = 0) -> Select:
+    """Of `choices` candidates keep one, with probability proportional to exp(strength * score).
+
+    Each point is chosen on its own among candidates that share its prompt. In the limit of many
+    points the law p becomes p' = p H, H(x) = E[K e^r(x) / (e^r(x) + sum_{j<K} e^r(X_j))], and for
+    K to infinity p' ~ p e^r; `strength` is `settings.selector`'s and traced.
+
+    References:
+      Ferbach et al., Self-Consuming Generative Models with Curated Data Provably Optimize Human
+      Preferences, 2024 (arXiv 2407.09499).
+    """
+
+    score = scorer(score, index)
+
+    def select(key, settings, draw, num):
+        key_draw, key_choose = jax.random.split(key)
+        candidates = jax.lax.map(lambda k: draw(k, num), jax.random.split(key_draw, choices))
+        rewards = jax.lax.map(lambda data: score(settings, data), candidates)  # [K, N]
+        strength = settings.selector["strength"]
+        noise = jax.random.gumbel(key_choose, rewards.shape, rewards.dtype)
+        chosen = jnp.argmax(strength * rewards + noise, 0)
+        rows = jnp.arange(num)
+        return jax.tree.map(lambda a: a[chosen, rows], candidates)
+
+    return select
+
+
+def verify(
+    *, score: Score | str = "feature", index: int = 0, max_rounds: int = 1000
+) -> Select:
+    """Keep a candidate with one probability where it is right and with another where it is wrong.
+
+    Right is a score above `threshold`. What is rejected is drawn again, until every point is kept
+    or `max_rounds` have gone by (then the last candidate stays). `keep_right`, `keep_wrong` and
+    `threshold` are `settings.selector`'s and traced.
+
+    References:
+      Feng et al., Beyond Model Collapse: Scaling Up with Synthesized Data Requires Verification,
+      2024 (arXiv 2406.07515).
+    """
+
+    score = scorer(score, index)
+
+    def attempt(key, settings, draw, num):
+        key_draw, key_keep = jax.random.split(key)
+        data = draw(key_draw, num)
+        told = settings.selector
+        is_right = score(settings, data) > told["threshold"]
+        probability = jnp.where(is_right, told["keep_right"], told["keep_wrong"])
+        return data, jax.random.uniform(key_keep, (num,), probability.dtype) < probability
+
+    def select(key, settings, draw, num):
+        def again(carry):
+            i, data, kept = carry
+            new, is_kept = attempt(jax.random.fold_in(key, i), settings, draw, num)
+
+            def choose(a, b):
+                return jnp.where(kept.reshape(-1, *(1,) * (a.ndim - 1)), a, b)
+
+            return i + 1, jax.tree.map(choose, data, new), kept | is_kept
+
+        first = (jnp.uint32(1), *attempt(jax.random.fold_in(key, 0), settings, draw, num))
+        _, data, _ = jax.lax.while_loop(
+            lambda carry: ~carry[2].all() & (carry[0] < max_rounds), again, first
+        )
+        return data
+
+    return select
+
+
+def feature(index: int = 0) -> Score:
+    """One number of a point: feature `index`, of symbols whether it is that symbol, of labelled
+    data whether the label is that class."""
+
+    def score(settings, data):
+        values = data["label"] if isinstance(data, dict) and "label" in data else data
+        values = jax.tree.leaves(values)[0]
+        if jnp.issubdtype(values.dtype, jnp.integer):
+            is_it = values == index
+            return is_it.reshape(len(is_it), -1).mean(1, dtype=jnp.result_type(float))
+        return values.reshape(len(values), -1)[:, index]
+
+    return score
+
+
+def closeness(settings: Settings, data: Data) -> jax.Array:
+    """Minus the squared length of a point: the centre is rewarded."""
+    leaves = [a.astype(jnp.result_type(float)) for a in jax.tree.leaves(data)]
+    return -sum(jnp.square(a).reshape(len(a), -1).sum(1) for a in leaves)
+
+
+def scorer(score: Score | str, index: int) -> Score:
+    """A score by name: `feature`, `closeness`, or a user's own `module:function`."""
+    if not isinstance(score, str):
+        return score
+    if score == "feature":
+        return feature(index)
+    if score == "closeness":
+        return closeness
+    module, _, function = score.partition(":")
+    return getattr(importlib.import_module(module), function)

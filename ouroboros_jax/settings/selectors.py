@@ -1,0 +1,85 @@
+"""The selectors: which of a model's points become training points, by name."""
+
+from typing import Any
+
+from ouroboros_jax.errors import UserError
+from ouroboros_jax.settings.names import look_up, own_entry
+from ouroboros_jax.settings.setting import Entry, Point, Setting
+
+SCORES = ("feature", "closeness")
+_SCORE = Setting(
+    "feature",
+    "what scores a point: one of its features (of symbols and labels: whether it is that one), its "
+    "closeness to 0, or your own 'module:function' of (settings, data)",
+    kinds=(str,),
+)
+_INDEX = Setting(0, "the feature, symbol or class that `score='feature'` means", low=0)
+
+
+def _share(default: float, text: str) -> Setting:
+    return Setting(default, text, traced=True, low=0.0, high=1.0)
+
+
+def _check(point: Point) -> None:
+    score = point["selector.score"]
+    if score not in SCORES and ":" not in score:
+        raise UserError(
+            f"selector.score={score!r} is unknown: expected {', '.join(SCORES)} or your own "
+            "'module:function'"
+        )
+    if ":" in score:
+        own_entry("selector", score)  # whose error says what is not there
+    if point.get("learner.draw") == "sufficient":
+        raise UserError(
+            f"learner.draw='sufficient' draws no points that selector.name="
+            f"{point['selector.name']!r} could choose from: use learner.draw='auto' or 'samples'"
+        )
+
+
+def _check_verify(point: Point) -> None:
+    _check(point)
+    right, wrong = point["selector.keep_right"], point["selector.keep_wrong"]
+    if not right and not wrong:
+        raise UserError(
+            "selector.keep_right=0.0 and selector.keep_wrong=0.0 keep no point at all: expected "
+            "one of them above 0"
+        )
+
+
+SELECTORS = {
+    "none": Entry("ouroboros_jax.settings.selectors:none", "every point that is drawn", {}),
+    "curate": Entry(
+        "ouroboros_jax.selectors:curate",
+        "one of `choices` candidates, the likelier the better its score",
+        {
+            "choices": Setting(2, "candidates of which one is kept, K", low=2),
+            "score": _SCORE,
+            "index": _INDEX,
+            "strength": Setting(1.0, "factor of the score in exp(strength * score)", traced=True),
+        },
+        check=_check,
+    ),
+    "verify": Entry(
+        "ouroboros_jax.selectors:verify",
+        "candidates whose score is above a threshold with one probability, others with another",
+        {
+            "score": _SCORE,
+            "index": _INDEX,
+            "threshold": Setting(0.0, "a score above it is right", traced=True),
+            "keep_right": _share(1.0, "probability to keep a right point"),
+            "keep_wrong": _share(0.5, "probability to keep a wrong point"),
+            "max_rounds": Setting(1000, "most times that rejected points are drawn again", low=1),
+        },
+        check=_check_verify,
+    ),
+}
+
+
+def none() -> None:
+    """No selector."""
+
+
+def find_selector(name: Any) -> Entry:
+    """The selector of that name, or a user's own."""
+    return look_up("selector", SELECTORS, name)
+

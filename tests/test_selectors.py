@@ -1,0 +1,112 @@
+"""Selectors against enumeration: curation's update, rejection's law, and whole runs."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import ouroboros_jax as oj
+from ouroboros_jax import selectors
+from ouroboros_jax.base import Settings
+from ouroboros_jax.config import apply, new_config
+from ouroboros_jax.errors import UserError
+
+N = 200_000
+LAW = np.array([0.5, 0.3, 0.2])
+REWARD = np.array([0.0, 1.0, 2.0])
+
+
+def told(**values):
+    selector = {name: jnp.float32(value) for name, value in values.items()}
+    return Settings(None, None, None, {}, {}, {}, {}, selector)
+
+
+def draw(key, num):
+    return jax.random.choice(key, 3, (num,), p=jnp.asarray(LAW))
+
+
+def reward(settings, data):
+    return jnp.asarray(REWARD, jnp.float32)[data]
+
+
+def frequencies(select, settings):
+    chosen = jax.jit(lambda key: select(key, settings, draw, N))(jax.random.key(0))
+    return np.bincount(np.asarray(chosen), minlength=3) / N
+
+
+def z_scores(measured, expected):
+    return (measured - expected) / np.sqrt(expected * (1 - expected) / N)
+
+
+@pytest.mark.parametrize("choices", [2, 3])
+@pytest.mark.parametrize("strength", [0.0, 1.5])
+def test_curation_follows_its_update(choices, strength):
+    """p' by enumerating every K candidates and the softmax choice among them."""
+    expected = np.zeros(3)
+    for candidates in itertools.product(range(3), repeat=choices):
+        weights = np.exp(strength * REWARD[list(candidates)])
+        for candidate, share in zip(candidates, weights / weights.sum(), strict=True):
+            expected[candidate] += share * np.prod(LAW[list(candidates)])
+    select = selectors.curate(score=reward, choices=choices)
+    z = z_scores(frequencies(select, told(strength=strength)), expected)
+    assert np.abs(z).max() < 4.5
+    if not strength:
+        np.testing.assert_allclose(expected, LAW)
+
+
+@pytest.mark.parametrize(("right", "wrong"), [(1.0, 0.5), (0.9, 0.0), (0.3, 0.3)])
+def test_verification_keeps_by_its_probabilities(right, wrong):
+    """The law of what is kept: p times the probability to keep, over its sum."""
+    keep = np.where(REWARD > 0.5, right, wrong)
+    select = selectors.verify(score=reward)
+    settings = told(threshold=0.5, keep_right=right, keep_wrong=wrong)
+    z = z_scores(frequencies(select, settings), np.maximum(LAW * keep / (LAW @ keep), 1e-12))
+    assert np.abs(z).max() < 4.5
+
+
+def test_a_feature_of_points_symbols_and_labelled_data():
+    score = selectors.feature(1)
+    np.testing.assert_array_equal(score(None, jnp.array([[1.0, 2.0], [3.0, 4.0]])), [2, 4])
+    np.testing.assert_array_equal(score(None, jnp.array([0, 1, 2])), [0, 1, 0])
+    labelled = {"image": jnp.zeros((3, 2, 2)), "label": jnp.array([1, 1, 0])}
+    np.testing.assert_array_equal(score(None, labelled), [1, 1, 0])
+    np.testing.assert_array_equal(selectors.closeness(None, jnp.array([[3.0, 4.0]])), [-25])
+
+
+SMALL = {"chains": 8, "generations": 4, "num_samples": 50, "learner.draw": "auto"}
+
+
+def run_of(**overrides):
+    config = new_config(learner="gaussian", regime="replace", data="normal", **SMALL)
+    return oj.run(apply(config, overrides), progress=False)
+
+
+def test_curated_chains_climb_and_strengths_share_a_program():
+    sweep = {"selector.strength": [0.0, 3.0]}
+    run = run_of(**{"selector.name": "curate", "sweep": sweep})
+    assert len(run.groups) == 1
+    mean = run.metrics["mean"].squeeze("feature").groupby("selector.strength").mean("chain")
+    assert abs(float(mean[0, -1])) < 0.5 < 1 < float(mean[1, -1])
+    assert run.summary["headline"]
+    assert run.sample(4, 0, 10).shape == (10, 1)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"selector.name": "curat"}, "did you mean 'curate'"),
+        ({"selector.name": "curate", "learner.draw": "sufficient"}, "use learner.draw='auto'"),
+        ({"selector.name": "curate", "selector.score": "beauty"}, "expected feature, closeness"),
+        ({"selector.name": "verify", "selector.keep_right": 2}, r"in \[0, 1\]"),
+        (
+            {"selector.name": "verify", "selector.keep_right": 0, "selector.keep_wrong": 0},
+            "keep no point",
+        ),
+        ({"selector.strength": 1}, "not a setting of the selector 'none'"),
+    ],
+)
+def test_bad_selectors_are_refused(overrides, words):
+    with pytest.raises(UserError, match=words):
+        run_of(**overrides)
