@@ -5,6 +5,7 @@
   evolution     the model itself at chosen generations
   tails         first against last generation; percentiles
   collapse      mean against typical path, survival beside its bound
+  heat_death    trajectories on the simplex, phase diagrams, urns
   samples       what the number of samples does
   comparison    paired differences
   cells         what is drawn: the sweep's cells, their settings and laws
@@ -27,6 +28,7 @@ from ouroboros_jax.figures.collapse import survival, typical_path
 from ouroboros_jax.figures.comparison import compare_figure
 from ouroboros_jax.figures.evolution import evolution_panels
 from ouroboros_jax.figures.fits import components, errors, fitted_gaussian, is_gaussian_1d, moments
+from ouroboros_jax.figures.heat_death import heat_death_figures
 from ouroboros_jax.figures.samples import has_sizes, sample_sizes, sigma_against_n
 from ouroboros_jax.figures.style import save
 from ouroboros_jax.figures.tails import first_and_last
@@ -90,6 +92,7 @@ def figures_of(run: Any) -> dict[str, Callable[[], Figure]]:
     sizes = is_gaussian and has_sizes(run)
     estimator = run.cells[0].point.get("learner.estimator", "mle")
     add("sigma_against_n", sizes, lambda: sigma_against_n(estimator=estimator))
+    chosen |= heat_death_figures(run)
     return chosen
 
 

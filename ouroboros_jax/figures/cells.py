@@ -106,7 +106,7 @@ class Study:
         index = index.reshape(-1)
         groups = [_plain(v) for v in self.metrics["group"].values] if self._has_groups else [""]
         names = list(dict.fromkeys(groups))
-        cells = []
+        cells, written = [], {}
         together = np.argsort(index, kind="stable")
         parted = np.split(together, np.cumsum(np.bincount(index, minlength=len(places)))[:-1])
         for place, chains in zip(places, parted, strict=True):
@@ -115,7 +115,10 @@ class Study:
             group = min(group, len(self.run.points) - 1)
             point = dict(self.run.points[group])
             for path, column in coords.items():
-                point[path] = self._setting(path, column[first])
+                key = path, column[first]
+                if key not in written:  # a grid has many cells of few values
+                    written[key] = self._setting(*key)
+                point[path] = written[key]
             cells.append(Cell(tuple(int(x) for x in place), chains, point, group))
         return tuple(factors), tuple(cells)
 
