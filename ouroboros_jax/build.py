@@ -11,11 +11,14 @@ from ouroboros_jax import pools, recipes, registry
 from ouroboros_jax.base import Learner
 from ouroboros_jax.chain import make_chain
 from ouroboros_jax.data.base import RealData, check_counts
+from ouroboros_jax.eras import Earlier, Era, earlier_of
 from ouroboros_jax.program import Program, num_bytes
 from ouroboros_jax.regimes import REAL, Regime
 from ouroboros_jax.selectors import Select
 from ouroboros_jax.sweep import Group
 from ouroboros_jax.vectorize import choose_block, make_layout
+
+KEPT_FLOATS = 1 << 20  # numbers of one chain that may lie empty to save a compilation
 
 
 def make_real(point: registry.Point) -> RealData:
@@ -23,7 +26,7 @@ def make_real(point: registry.Point) -> RealData:
     entry = registry.find("data", point["data.name"])
     options = registry.options("data", point)
     factory = registry.load(entry)
-    if entry is registry.FILE:
+    if entry in registry.BY_PATH:
         return factory(registry.data_path(point), **options)
     return factory(**options)
 
@@ -73,16 +76,18 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
       UserError: where the real data cannot serve the counts asked for.
     """
     point = group.point
-    learner, regime, real = make_learner(point), make_regime(point), make_real(point)
-    draw = learner.sample
-    learner = _selected(learner, make_selector(point))
-    realisation = _realise(learner, regime)(learner, regime, real)
+    real, draw = make_real(point), make_learner(point).sample
+    learner, regime = _make_drawing(point)
+    earlier = earlier_of(group, learner, regime, _make_drawing)
+    realisation = _realise(learner, regime, real, earlier)
     backend = jax.default_backend()
     if learner.hosted and backend == "cpu":
         devices = (devices or jax.local_devices())[:1]  # whose operations use all cores
     chain = make_chain(learner, regime, real, realisation, start=point["learner.start"])
+    eras = _eras(learner, regime, real, realisation, earlier)
     num_data = int(group.counts(np.arange(1))["num_data"].max())
     check_counts(real, num_data=num_data)
+    kept_first, kept_growth = _kept_sizes(learner, regime, num_data * real.num_features)
     program = Program(
         group=group,
         learner=learner,
@@ -91,9 +96,12 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
         chain=chain,
         memory=realisation.memory,
         layout=make_layout(group.num_chains, 1, devices),
-        kept_growth=_kept_growth(learner, regime),
+        kept_first=kept_first,
+        kept_growth=kept_growth,
         keeps_models=regime.kept == "all" and recipes.wants_recipes(learner, regime),
         num_test=point["data.num_test"] or 0,
+        eras=eras,
+        reach=max(each.regime.lags for each in (Earlier(learner, regime, 0), *earlier)),
         shared={},
         cache={},
     )
@@ -108,10 +116,40 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
     return dataclasses.replace(program, layout=layout, cache={})
 
 
-def _realise(learner: Learner, regime: Regime):
+def _make_drawing(point: registry.Point) -> tuple[Learner, Regime]:
+    """A point's learner, whose points are those its selector keeps, and its regime."""
+    return _selected(make_learner(point), make_selector(point)), make_regime(point)
+
+
+def _realise(
+    learner: Learner, regime: Regime, real: RealData, earlier: list[Earlier]
+) -> pools.Realisation:
     if learner.moments:
-        return pools.statistics
-    return recipes.recipes if recipes.wants_recipes(learner, regime) else pools.rows
+        return pools.statistics(learner, regime, real)
+    if recipes.wants_recipes(learner, regime):
+        return recipes.recipes(learner, regime, real, earlier)
+    keeps_last = any(pools.reads_last(each.learner, each.regime) for each in earlier)
+    return pools.rows(learner, regime, real, keeps_last=keeps_last)
+
+
+def _eras(
+    learner: Learner,
+    regime: Regime,
+    real: RealData,
+    own: pools.Realisation,
+    earlier: list[Earlier],
+) -> tuple[Era, ...]:
+    """The chains that draw again what earlier generations drew, into the memory of `regime`."""
+    eras = []
+    keeps_last = any(pools.reads_last(*each[:2]) for each in ((learner, regime), *earlier))
+    for each in earlier:
+        realisation = own  # recipes know by themselves who drew
+        if learner.moments:
+            realisation = pools.statistics(each.learner, each.regime, real)
+        elif not recipes.wants_recipes(learner, regime):
+            realisation = pools.rows(each.learner, each.regime, real, keeps_last=keeps_last)
+        eras.append(Era(make_chain(each.learner, each.regime, real, realisation), each.last))
+    return tuple(eras)
 
 
 def _point_floats(program: Program) -> int:
@@ -140,8 +178,14 @@ def _most_real(program: Program, regime: Regime) -> int:
     return int(jax.jit(jax.vmap(most))(jax.tree.map(jnp.asarray, settings)).max())
 
 
-def _kept_growth(learner: Learner, regime: Regime) -> int:
-    """Empty slots cost a fit its time, and a subsample next to nothing: compiling costs it more."""
+def _kept_sizes(learner: Learner, regime: Regime, floats: int) -> tuple[int, int]:
+    """Data sets, of `floats` numbers each, that a memory of all has room for at first, and by what
+    it grows.
+
+    Empty slots cost a fit its time, and a subsample next to nothing: compiling costs it more.
+    """
     if regime.kept != "all" or learner.moments is not None:
-        return 0
-    return 16 if regime.subsample else 2
+        return 0, 0
+    if not regime.subsample:
+        return 8, 2
+    return (128, 16) if 128 * floats <= KEPT_FLOATS else (8, 16)

@@ -3,6 +3,7 @@
 import contextlib
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,20 @@ import jax
 from ml_collections import ConfigDict
 
 from ouroboros_jax import rundir
+from ouroboros_jax.ahead import one_ahead
 from ouroboros_jax.build import build
 from ouroboros_jax.config import flatten, identity, to_json
 from ouroboros_jax.errors import UserError
+from ouroboros_jax.inheritance import inherit
+from ouroboros_jax.lineage import Origin, groups_of, origin_in
 from ouroboros_jax.loop import is_complete, run_group
+from ouroboros_jax.program import Program
 from ouroboros_jax.report import Report, duration
 from ouroboros_jax.results import Run, open_run, store_paths
 from ouroboros_jax.store import DiskStore, MemoryStore
-from ouroboros_jax.sweep import Group, expand
+from ouroboros_jax.sweep import Group
 
+NO_BLOCKS: Mapping[str, int] = {}
 
 def run(
     config: ConfigDict,
@@ -43,14 +49,38 @@ def run(
     Raises:
       UserError: for a config or data that cannot be run, a workdir that is another run's.
     """
+    origin = _stored_origin(config, workdir)
+    return launch(config, workdir, origin=origin, name=name, progress=progress, figures=figures)
+
+
+def launch(
+    config: ConfigDict,
+    workdir: str | Path | None = None,
+    *,
+    origin: Origin | None = None,
+    source: Run | None = None,
+    blocks: Mapping[str, int] = NO_BLOCKS,
+    name: str | None = None,
+    progress: bool = True,
+    figures: bool = True,
+) -> Run:
+    """`run`, of a fork too: of one `origin` says where its first generations come from.
+
+    Args:
+      config, workdir, name, progress, figures: as `run` takes them.
+      origin: of a fork.
+      source: whose those are; by default the run in the folder that `origin` names, if needed.
+      blocks: the width of the blocks of chains, by group, where it is known.
+    """
     start = time.monotonic()
     point = flatten(config)
-    groups = expand(config)
+    groups = groups_of(config, origin)
     with jax.enable_x64(point["x64"]):
-        first = build(groups[0], point["chain_block"])
-        manifest = _manifest(config, first.real, groups)
+        first = build(groups[0], blocks.get(groups[0].name, point["chain_block"]))
+        manifest = _manifest(config, first.real, groups, origin) | {"chain_blocks": dict(blocks)}
+        told = (name, progress, figures, start, source)
         if workdir is None:
-            return _run(config, groups, manifest, None, name, progress, figures, start)
+            return _run(config, groups, manifest, None, *told)
         workdir = Path(workdir)
         rundir.check_workdir(workdir)
         if (workdir / rundir.MANIFEST).exists():
@@ -60,12 +90,21 @@ def run(
         try:
             if (workdir / rundir.MANIFEST).exists():
                 manifest = _resumed(workdir, manifest)
-            return _run(config, groups, manifest, workdir, name, progress, figures, start)
+            return _run(config, groups, manifest, workdir, *told)
         finally:
             lock.release()
 
 
-def _run(config, groups, manifest, workdir, name, progress, figures, start) -> Run:
+def _stored_origin(config: ConfigDict, workdir: str | Path | None) -> Origin | None:
+    """Where the fork in `workdir` comes from, if it is one of this config."""
+    if workdir is None or not (Path(workdir) / rundir.MANIFEST).exists():
+        return None
+    manifest = rundir.read_manifest(Path(workdir))
+    same = manifest["identity"]["config"] == identity(config)
+    return origin_in(manifest) if same else None
+
+
+def _run(config, groups, manifest, workdir, name, progress, figures, start, source) -> Run:
     point = flatten(config)
     generations = point["generations"]
     with Report(len(groups) * (generations + 1), quiet=not progress) as report:
@@ -86,8 +125,14 @@ def _run(config, groups, manifest, workdir, name, progress, figures, start) -> R
             stores = [MemoryStore() for _ in groups]
         result = Run(config, manifest, stores, workdir)
         try:
-            for group, store in zip(groups, stores, strict=True):
-                _run_group(group, store, point, manifest, report, workdir)
+            makers = [
+                None if is_complete(store, generations) else _maker(group, point, manifest)
+                for group, store in zip(groups, stores, strict=True)
+            ]
+            programs = one_ahead(makers, x64=point["x64"])
+            with contextlib.closing(programs):
+                for group, store, program in zip(groups, stores, programs, strict=True):
+                    _run_group(group, program, store, point, manifest, report, workdir, source)
         except BaseException as error:
             manifest["status"] = "interrupted"
             manifest["reason"] = type(error).__name__
@@ -107,17 +152,21 @@ def _run(config, groups, manifest, workdir, name, progress, figures, start) -> R
     return result
 
 
-def _run_group(group, store, point, manifest, report, workdir) -> None:
-    blocks = manifest["chain_blocks"]
-    program = None
-    if not is_complete(store, point["generations"]):
-        program = build(group, blocks.get(group.name, point["chain_block"]))
-        blocks[group.name] = program.layout.block
-        _save(workdir, manifest)
+def _maker(group: Group, point: dict[str, Any], manifest) -> Callable[[], Program]:
+    """Builds a group's program, in blocks as wide as when it was begun."""
+    block = manifest["chain_blocks"].get(group.name, point["chain_block"])
+    return lambda: build(group, block)
+
+
+def _run_group(group, program, store, point, manifest, report, workdir, source) -> None:
     report.group(group.name, _label(group, point))
     if program is None:
         report.step("running", point["generations"])
         return
+    manifest["chain_blocks"][group.name] = program.layout.block
+    _save(workdir, manifest)
+    if origin := origin_in(manifest):
+        inherit(group, store, origin, source)
     run_group(
         program,
         store,
@@ -136,7 +185,7 @@ def _label(group: Group, point: dict[str, Any]) -> str:
     return ", ".join([*fixed, chains])
 
 
-def _manifest(config, real, groups) -> dict[str, Any]:
+def _manifest(config, real, groups, origin: Origin | None) -> dict[str, Any]:
     versions = rundir.package_versions()
     return {
         "status": "new",
@@ -145,7 +194,9 @@ def _manifest(config, real, groups) -> dict[str, Any]:
             "config": identity(config),
             "data_sha256": real.sha256,
             "versions": {name: versions[name] for name in rundir.DECIDE_BITS},
+            **({"fork": origin.identity()} if origin else {}),
         },
+        **({"fork": origin.to_json()} if origin else {}),
         "chain_blocks": {},
         "versions": versions,
         "devices": [device.device_kind for device in jax.local_devices()],
@@ -168,6 +219,8 @@ def _resumed(workdir: Path, new: dict[str, Any]) -> dict[str, Any]:
     differences = rundir.differing(old["identity"]["config"], new["identity"]["config"])
     if old["identity"]["data_sha256"] != new["identity"]["data_sha256"]:
         differences.append("the data's sha256")
+    forks = [manifest["identity"].get("fork", {}) for manifest in (old, new)]
+    differences += [f"fork {line}" for line in rundir.differing(*forks)]
     if differences:
         shown = "; ".join(differences[:5])
         more = f" and {len(differences) - 5} more" if len(differences) > 5 else ""
@@ -231,8 +284,16 @@ def first_line(config, groups, manifest, workdir, name: str | None = None) -> st
         f"{f' in {len(groups)} groups' if len(groups) > 1 else ''}, "
         f"{point['generations']} generations, data {manifest['data']['name']}, "
         f"{len(devices)} {devices[0]} device{'s' * (len(devices) != 1)}, "
+        f"{_forked_from(manifest)}"
         f"workdir {workdir if workdir else '(in memory)'}"
     )
+
+
+def _forked_from(manifest: Mapping[str, Any]) -> str:
+    if "fork" not in manifest:
+        return ""
+    source, generation = (manifest["fork"][name] for name in ("workdir", "generation"))
+    return f"forked from {source or 'a run in memory'} after generation {generation}, "
 
 
 def _last_line(result: Run, workdir, drawn: list[Path], done: str) -> str:

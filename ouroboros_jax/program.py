@@ -18,6 +18,7 @@ from ouroboros_jax import registry
 from ouroboros_jax.base import Context, Data, Learner, Mixture, Params, Settings
 from ouroboros_jax.chain import Chain, Fit, State
 from ouroboros_jax.data.base import RealData
+from ouroboros_jax.eras import Era
 from ouroboros_jax.keys import chain_key, stage_key
 from ouroboros_jax.memory import Capacity, Memory
 from ouroboros_jax.metrics.mixture import truth_of
@@ -39,17 +40,20 @@ class Program:
     chain: Chain
     memory: Memory
     layout: Layout
-    kept_growth: int  # by what a memory of all points so far grows at a time; 0: there is none
+    kept_first: int  # data sets that a memory of all points has room for at first; 0: there is none
+    kept_growth: int  # by what it grows at a time
     keeps_models: bool  # whether that memory holds a model for each data set, and not its points
     num_test: int  # points held out of a law's, for each chain
     shared: dict[str, Any]  # what programs of other layouts may use as well
     cache: dict[Any, Any]  # compiled functions
+    eras: tuple[Era, ...] = ()  # of a fork: who drew what its regime remembers, before it did
+    reach: int = 1  # how many models back any of them draws from
 
     @property
     def draws_memory_again(self) -> bool:
         """Whether what chains remember is left out of a stored state, and drawn again from the
         parameters: points of closed-form learners, and models, which are on disk already."""
-        return self.keeps_models or bool(self.kept_growth and not self.learner.hosted)
+        return self.keeps_models or bool(self.kept_first and not self.learner.hosted)
 
     # Settings and sizes, on the host
 
@@ -69,10 +73,9 @@ class Program:
         return Settings(counts["num_samples"], counts["num_real"], counts["num_data"], **sections)
 
     def _dtype(self, path: str):
-        point = self.group.point
-        names = [point[f"{section}.name"] for section in registry.SECTIONS]
-        is_int = registry.all_settings(*names)[path].types == (int,)
-        return np.int32 if is_int else jnp.result_type(float)
+        tables = [registry.settings_of(point) for point in self.group.points]
+        setting = next(table[path] for table in tables if path in table)
+        return np.int32 if setting.types == (int,) else jnp.result_type(float)
 
     def capacity(self, generation: int) -> Capacity:
         """Static sizes at a generation; far apart, so that few programs serve a run."""
@@ -87,11 +90,21 @@ class Program:
             drawn = int(counts["num_samples"][:, 1:].sum(1).max(initial=0))
         kept = 0
         if self.keeps_models:
-            kept = _grown(generation + 1, 8, self.kept_growth)
-        elif self.kept_growth:  # in steps that no later generation changes
+            kept = _grown(generation + 1, self.kept_first, self.kept_growth)
+        elif self.kept_first:  # in steps that no later generation changes
             first = int(self.group.counts(np.arange(1, 2))["num_samples"].max())
-            kept = _grown(real + drawn + new, 8 * max(real, first), self.kept_growth)
+            size = self.kept_first * max(real, first)
+            kept = _grown(real + drawn + new, size, self.kept_growth)
         return Capacity(real, new, kept)
+
+    def era(self, generation: int) -> int:
+        """Which era drew a generation's points; the number of eras where it is the chain's own."""
+        return sum(generation > era.last for era in self.eras)
+
+    def within_era(self, generation: int, most: int) -> int:
+        """How many generations from `generation` on are of one era, up to `most`."""
+        ends = [era.last + 1 for era in self.eras if era.last >= generation]
+        return min(most, ends[0] - generation) if ends else most
 
     def stretch(self, generation: int, most: int) -> int:
         """How many generations from `generation` on share its capacity, up to `most`."""
@@ -301,17 +314,19 @@ class Program:
 
         return over_block(one, self.layout.block)(args["key"], args["settings"], state)
 
-    def _replay(self, capacity, state, args, shared):
+    def _replay(self, capacity, era, state, args, shared):
         """The memory after `shared["num"]` more generations whose parameters are known.
 
-        `args["models"][lag - 1]` are the parameters that each of those generations drew from.
+        `args["models"][lag - 1]` are the parameters that each of those generations, all of one
+        era, drew from.
         """
+        chain = [*(era.chain for era in self.eras), self.chain][era]
 
         def body(i, state):
             def one(key, settings, state, models):
-                state = state._replace(params=models[0], past=models[1:])
+                here = state._replace(params=models[0], past=models[1:])
                 settings = _at(settings, i)
-                _, memory = self.chain.train(key, settings, state, shared["table"], capacity)
+                _, memory = chain.train(key, settings, here, shared["table"], capacity)
                 return state._replace(generation=state.generation + 1, memory=memory)
 
             models = jax.tree.map(lambda a: a[:, i], args["models"])
