@@ -1,0 +1,14 @@
+"""Text from a decoder: greedy, sampled, by beams; compiled whole, in fixed shapes.
+
+generate   prompts to continuations, batch by batch
+stepping   a prompt's keys, and one step of many beams after it
+sampling   one token after another, drawn or the likeliest
+beams      beam search as transformers defines it
+choice     what is made of logits: penalties, restrictions, a draw
+plan       the settings of all this
+"""
+
+from ouroboros_jax.decoding.generate import continue_rows, generate
+from ouroboros_jax.decoding.plan import Generated, Knobs, Plan
+
+__all__ = ["Generated", "Knobs", "Plan", "continue_rows", "generate"]

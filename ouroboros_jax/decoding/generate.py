@@ -1,0 +1,105 @@
+"""Prompts to continuations: one batch, or as many rows as a data set has."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ouroboros_jax.decoding.beams import beam_search
+from ouroboros_jax.decoding.plan import METHODS, Generated, Knobs, Plan
+from ouroboros_jax.decoding.sampling import sample_tokens
+from ouroboros_jax.models.decoder import Decoder
+
+
+@partial(jax.jit, static_argnames=("model", "plan"))
+def generate(
+    model: Decoder,
+    params: Any,
+    prompts: jax.Array,
+    plan: Plan,
+    *,
+    key: jax.Array | None = None,
+    mask: jax.Array | None = None,
+    knobs: Knobs = Knobs(),  # noqa: B008, never changed
+) -> Generated:
+    """Continuations of one batch of prompts, all its rows at once.
+
+    Args:
+      model: the decoder.
+      params: its parameters.
+      prompts: int [B, P], padded on the left.
+      plan: how to decode.
+      key: of the draws, where `plan.method` is "sample".
+      mask: bool [B, P], False at padding; None where there is none.
+      knobs: the settings that may be traced.
+
+    Returns:
+      Tokens int32 [B, N], `plan.pad` after the end, and scores [B].
+
+    Raises:
+      ValueError: where the prompts and what follows are more than the model has positions.
+    """
+    check_plan(model, prompts.shape[1], plan)
+    uniforms = None
+    if plan.method == "sample":
+        uniforms = jax.random.uniform(key, (prompts.shape[0], plan.max_new_tokens, 2))
+    mask = jnp.ones(prompts.shape, bool) if mask is None else mask
+    return _one_batch(model, params, prompts, mask, uniforms, knobs, plan)
+
+
+@partial(jax.jit, static_argnames=("model", "plan", "batch_size"))
+def continue_rows(
+    key: jax.Array,
+    model: Decoder,
+    params: Any,
+    prompts: jax.Array,
+    knobs: Knobs,
+    plan: Plan,
+    batch_size: int,
+) -> jax.Array:
+    """Continuations int32 [M, N] of as many prompts [M, P] as there are, batch after batch.
+
+    A row's draws depend on the key and its place alone, not on the batches.
+    """
+    check_plan(model, prompts.shape[1], plan)
+    num = prompts.shape[0]
+    batch_size = min(batch_size, num)
+    num_batches = -(-num // batch_size)
+    place = jnp.minimum(jnp.arange(num_batches * batch_size), num - 1)
+    uniforms = None
+    if plan.method == "sample":
+        uniforms = jax.random.uniform(key, (num, plan.max_new_tokens, 2))[place]
+        uniforms = uniforms.reshape(num_batches, batch_size, *uniforms.shape[1:])
+    batches = prompts[place].reshape(num_batches, batch_size, -1)
+
+    def one(batch):
+        tokens, draws = batch
+        mask = jnp.ones(tokens.shape, bool)
+        return _one_batch(model, params, tokens, mask, draws, knobs, plan).tokens
+
+    tokens = jax.lax.map(one, (batches, uniforms))
+    return tokens.reshape(-1, plan.max_new_tokens)[:num]
+
+
+def check_plan(model: Decoder, prompt_length: int, plan: Plan) -> None:
+    """Refuse what the model cannot do.
+
+    Raises:
+      ValueError: in one sentence.
+    """
+    if plan.method not in METHODS:
+        raise ValueError(f"method is {plan.method!r}, expected one of {', '.join(METHODS)}")
+    length = prompt_length + plan.max_new_tokens
+    if length > model.config.num_positions:
+        raise ValueError(
+            f"prompts of {prompt_length} tokens and {plan.max_new_tokens} new ones are more than "
+            f"the {model.config.num_positions} positions of the model"
+        )
+
+
+def _one_batch(model, params, prompts, mask, uniforms, knobs, plan) -> Generated:
+    knobs = Knobs(*(jnp.asarray(knob, jnp.float32) for knob in knobs))
+    if plan.method == "beam":
+        return beam_search(model, params, prompts, mask, knobs, plan)
+    return sample_tokens(model, params, prompts, mask, uniforms, knobs, plan)

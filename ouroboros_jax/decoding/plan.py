@@ -1,0 +1,40 @@
+"""How text is decoded: what decides shapes, and what may be traced."""
+
+from typing import Literal, NamedTuple
+
+import jax
+
+METHODS = ("sample", "greedy", "beam")
+
+
+class Plan(NamedTuple):
+    """Static settings."""
+
+    max_new_tokens: int  # N
+    min_new_tokens: int = 0  # no end of text before
+    method: Literal["sample", "greedy", "beam"] = "sample"
+    num_beams: int = 1  # W; 1 unless `method` is "beam"
+    eos: int | None = None  # the token that ends a text; None: nothing does
+    pad: int = 0  # what follows the end
+
+    @property
+    def can_end(self) -> bool:
+        """Whether a row may be over before it has all its tokens."""
+        return self.eos is not None and self.min_new_tokens < self.max_new_tokens
+
+
+class Knobs(NamedTuple):
+    """Settings of one chain that may be traced; the defaults are neutral."""
+
+    temperature: jax.Array | float = 1.0  # above 0
+    top_k: jax.Array | int = 0  # 0: all tokens
+    top_p: jax.Array | float = 1.0
+    repetition_penalty: jax.Array | float = 1.0
+    length_penalty: jax.Array | float = 1.0  # beams: scores are divided by length^this
+
+
+class Generated(NamedTuple):
+    """Continuations, and of beams their scores."""
+
+    tokens: jax.Array  # int32 [B, N]
+    scores: jax.Array  # float32 [B]; of beams the mean log-probability, else its sum

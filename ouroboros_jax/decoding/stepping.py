@@ -1,0 +1,69 @@
+"""A prompt's keys, computed once and shared by its beams, and one step of all beams after it."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ouroboros_jax.models.decoder import MASKED, Decoder, Keys, Past, positions_of
+
+
+class Prefix(NamedTuple):
+    """What every step needs of a prompt."""
+
+    keys: tuple[Keys, ...]  # a block each, [B, H, P, D / H]
+    bias: jax.Array  # [B, 1, 1, P], 0 or MASKED at padding
+    length: jax.Array  # int32 [B], real tokens
+
+
+def prefill(
+    model: Decoder, params: Any, prompts: jax.Array, mask: jax.Array
+) -> tuple[Prefix, jax.Array]:
+    """A prompt's keys and the logits [B, V] of the token after it.
+
+    Args:
+      model: the decoder.
+      params: its parameters.
+      prompts: int [B, P], padded on the left.
+      mask: bool [B, P], False at padding.
+    """
+    out = model.apply({"params": params}, prompts, positions_of(mask), mask, last_only=True)
+    bias = jnp.where(mask, 0.0, MASKED)[:, None, None]
+    return Prefix(out.keys, bias, mask.sum(-1, dtype=jnp.int32)), out.logits[:, 0]
+
+
+def empty_slots(prefix: Prefix, num: int) -> tuple[Keys, ...]:
+    """Room for the keys of `num` tokens a row."""
+
+    def room(a):
+        return jnp.zeros((*a.shape[:2], num, a.shape[3]), a.dtype)
+
+    return jax.tree.map(room, prefix.keys)
+
+
+def step(
+    model: Decoder,
+    params: Any,
+    prefix: Prefix,
+    slots: tuple[Keys, ...],
+    tokens: jax.Array,
+    t: jax.Array,
+    visible: jax.Array,
+) -> tuple[tuple[Keys, ...], jax.Array]:
+    """The slots with the keys of step `t`'s tokens, and the logits [B, W, V] of the next.
+
+    Args:
+      model: the decoder.
+      params: its parameters.
+      prefix: of the prompt.
+      slots: keys of the steps before, at places 0 to t W.
+      tokens: int32 [B, W], one a beam.
+      t: int32 [], tokens generated before these.
+      visible: bool [B, W, N W], which slots are a beam's own history, these tokens included.
+    """
+    num_beams = tokens.shape[1]
+    positions = jnp.broadcast_to((prefix.length + t)[:, None], tokens.shape)
+    slots_bias = jnp.where(visible, 0.0, MASKED)[:, None]
+    past = Past(prefix.keys, slots, t * num_beams, prefix.bias, slots_bias)
+    out = model.apply({"params": params}, tokens, positions, None, past)
+    return out.keys, out.logits

@@ -1,0 +1,112 @@
+"""Decoding beside transformers' own sequences and scores, from all three kinds of weight file."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ouroboros_jax.decoding import Knobs, Plan, generate
+from ouroboros_jax.decoding.stepping import empty_slots, prefill, step
+from ouroboros_jax.models.checkpoints import load
+from ouroboros_jax.models.decoder import Decoder
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "hf"
+MODELS = ("tiny-gpt2", "tiny-opt", "tiny-opt-350m-like")
+NEW, PROMPT = 16, 8
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def case(request):
+    """A model, its reference outputs, and its decoding compiled once for each plan."""
+    loaded = load(str(FIXTURES / request.param))
+    with np.load(FIXTURES / request.param / "reference.npz") as arrays:
+        reference = dict(arrays)
+    model = Decoder(loaded.config)
+    config = loaded.config
+    pad = config.eos if config.pad is None else config.pad
+
+    def decode(method, penalty, prompts, mask, min_new=NEW, num_beams=1):
+        plan = Plan(NEW, min_new, method, num_beams, config.eos, pad)
+        knobs = Knobs(repetition_penalty=penalty)
+        return generate(model, loaded.params, prompts, plan, mask=mask, knobs=knobs)
+
+    return decode, reference
+
+
+def prompts_of(reference, tag):
+    if tag:
+        return reference["padded_input_ids"], reference["attention_mask"].astype(bool)
+    return reference["input_ids"], np.ones((3, PROMPT), bool)
+
+
+@pytest.mark.parametrize("tag", ["", "padded_"])
+@pytest.mark.parametrize(("suffix", "penalty"), [("", 1.0), ("_rep3", 3.0)])
+def test_greedy(case, tag, suffix, penalty):
+    decode, reference = case
+    prompts, mask = prompts_of(reference, tag)
+    found = decode("greedy", penalty, prompts, mask)
+    expected = reference[f"{tag}greedy{suffix}"]
+    np.testing.assert_array_equal(expected[:, :PROMPT], prompts)
+    np.testing.assert_array_equal(found.tokens, expected[:, PROMPT:])
+
+
+@pytest.mark.parametrize("tag", ["", "padded_"])
+@pytest.mark.parametrize(("suffix", "penalty"), [("", 1.0), ("_rep3", 3.0)])
+def test_beams(case, tag, suffix, penalty):
+    decode, reference = case
+    found = decode("beam", penalty, *prompts_of(reference, tag), num_beams=5)
+    np.testing.assert_array_equal(found.tokens, reference[f"{tag}beam5{suffix}"][:, PROMPT:])
+    scores = reference[f"{tag}beam5{suffix}_scores"]
+    np.testing.assert_allclose(found.scores, scores, atol=1e-4)
+
+
+@pytest.mark.parametrize("case", ["tiny-gpt2", "tiny-opt"], indirect=True)
+def test_beams_that_may_end(case):
+    decode, reference = case
+    prompts, mask = prompts_of(reference, "padded_")
+    found = decode("beam", 3.0, prompts, mask, min_new=0, num_beams=5)
+    expected = reference["padded_beam5_rep3_eos_allowed"][:, PROMPT:]
+    np.testing.assert_array_equal(found.tokens, expected)
+    scores = reference["padded_beam5_rep3_eos_allowed_scores"]
+    np.testing.assert_allclose(found.scores, scores, atol=1e-4)
+
+
+@pytest.mark.parametrize("case", ["tiny-opt"], indirect=True)
+def test_a_row_alone_equals_the_row_in_a_batch(case):
+    decode, reference = case
+    prompts, mask = prompts_of(reference, "padded_")
+    together = decode("beam", 3.0, prompts, mask, num_beams=5)
+    for i in range(3):
+        alone = decode("beam", 3.0, prompts[i : i + 1], mask[i : i + 1], num_beams=5)
+        np.testing.assert_array_equal(alone.tokens[0], together.tokens[i])
+        np.testing.assert_allclose(alone.scores[0], together.scores[i], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_cache_and_no_cache(name):
+    """Logits of a continuation, step by step from the cache and all at once without."""
+    loaded = load(str(FIXTURES / name))
+    model = Decoder(loaded.config)
+    tokens = jnp.asarray(np.random.default_rng(0).integers(3, 120, (3, 20)))
+
+    @jax.jit
+    def both(params, tokens):
+        positions = jnp.broadcast_to(jnp.arange(20), tokens.shape)
+        whole = model.apply({"params": params}, tokens, positions).logits
+        prefix, logits = prefill(model, params, tokens[:, :8], jnp.ones((3, 8), bool))
+
+        def one(slots, t):
+            visible = jnp.broadcast_to(jnp.arange(12) <= t, (3, 1, 12))
+            token = tokens[:, 8 + t, None]
+            slots, logits = step(model, params, prefix, slots, token, t, visible)
+            return slots, logits[:, 0]
+
+        _, found = jax.lax.scan(one, empty_slots(prefix, 12), jnp.arange(12))
+        return whole[:, 7:], jnp.concatenate([logits[None], found]).swapaxes(0, 1)
+
+    whole, stepped = both(loaded.params, tokens)
+    np.testing.assert_allclose(stepped, whole, atol=1e-5)
