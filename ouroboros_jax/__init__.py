@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ouroboros_jax.config import load_config as load_config
     from ouroboros_jax.experiment import run as run
+    from ouroboros_jax.forks import fork as fork
     from ouroboros_jax.results import open_run as open_run
     from ouroboros_jax.schedule import geometric as geometric
     from ouroboros_jax.schedule import linear as linear
@@ -22,12 +23,13 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "run": "experiment",
+    "fork": "forks",
     "open_run": "results",
     "load_config": "config",
     "linear": "schedule",
     "geometric": "schedule",
 }
-__all__ = ["__version__", "geometric", "linear", "load_config", "open_run", "run"]
+__all__ = ["__version__", "fork", "geometric", "linear", "load_config", "open_run", "run"]
 
 
 def __getattr__(name: str) -> Any:

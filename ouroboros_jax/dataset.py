@@ -79,6 +79,30 @@ def assemble(
     return xr.Dataset(variables, coords, {key: _storable(v) for key, v in attrs.items()})
 
 
+def joined(segments: Sequence[Part]) -> Part:
+    """Consecutive segments of a group as one; NaN where one lacks what others have, as a fork's
+    source may."""
+    known = {name: [part.get(name) for part in segments] for name in segments[0] | segments[-1]}
+    return {name: _joined(arrays, segments) for name, arrays in known.items()}
+
+
+def _joined(arrays: Sequence[np.ndarray | None], segments: Sequence[Part]) -> np.ndarray:
+    shapes = {a.shape[1:] if a is not None else None for a in arrays}
+    if len(shapes) == 1:
+        return np.concatenate(arrays)
+    shapes.discard(None)
+    shape = tuple(max(sizes) for sizes in zip(*shapes, strict=True))
+    dtypes = {a.dtype for a in arrays if a is not None}
+    dtype = np.result_type(np.float32, *dtypes)
+    padded = []
+    for a, part in zip(arrays, segments, strict=True):
+        room = np.full((len(part["status"]), *shape), np.nan, dtype)
+        if a is not None:
+            room[tuple(slice(n) for n in a.shape)] = a
+        padded.append(room)
+    return np.concatenate(padded)
+
+
 def write(dataset: "xr.Dataset", path: Path) -> None:
     """Replace a NetCDF4 file by the dataset, whole or not at all."""
     path = Path(path)

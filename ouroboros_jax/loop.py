@@ -179,7 +179,7 @@ def restore(
 
     What is newer than the newest state, or damaged, is dropped. Where the state itself is damaged
     or left out its memory, it is drawn again from the stored parameters; where those are thinned,
-    the group begins again. `note` is told which.
+    the group begins again: a fork's after what it has from its source. `note` is told which.
     """
     last, saved = store.last(), store.load_state()
     whole = store.whole() if last >= 0 else -1
@@ -199,8 +199,9 @@ def restore(
             progress = _load(program, store, generation, saved["state"])
     if progress is None:
         note("beginning again: the parameters that its points could be drawn from are not all kept")
-        store.truncate(-1, keep_state=False)
-        return Progress(program)
+        forked = program.group.forked
+        store.truncate(forked, keep_state=False)
+        return rebuild(program, store, forked) if forked >= 0 else Progress(program)
     if saved is not None and "fit" in saved:
         step = int(saved["step"])
         progress.resume(_in_order(saved["fit"]), step, saved.get("curves", {}))
@@ -239,14 +240,13 @@ def rebuild(program: Program, store: Store, generation: int) -> Progress:
     def params(g):
         return like(program.state_shapes.params, store.params(max(g, 0)))
 
-    num_lags = 1 + len(program.state_shapes.past)
     progress = Progress.known(program, params(0))
     if jax.tree.leaves(program.state_shapes.memory):
         while progress.generation < generation:
             most = min(program.segment_length, generation - progress.generation)
-            num = progress.stretch(most)
+            num = program.within_era(progress.generation + 1, progress.stretch(most))
             models = []
-            for lag in range(1, num_lags + 1):
+            for lag in range(1, program.reach + 1):
                 known = [params(progress.generation + 1 + i - lag) for i in range(num)]
                 models.append(jax.tree.map(lambda *arrays: np.stack(arrays), *known))
             progress.replay(tuple(models), num)
@@ -258,7 +258,9 @@ def rebuild(program: Program, store: Store, generation: int) -> Progress:
     state = progress.state._replace(
         generation=split(np.full(program.group.num_chains, generation, np.int32)),
         params=split(params(generation)),
-        past=tuple(split(params(generation - lag)) for lag in range(1, num_lags)),
+        past=tuple(
+            split(params(generation - 1 - lag)) for lag in range(len(program.state_shapes.past))
+        ),
         frozen=split(frozen),
     )
     capacity = progress.capacity if progress.generation else program.capacity(generation)

@@ -93,10 +93,21 @@ def _shuffled(key, points: Rows) -> Rows:
     return jax.tree.map(lambda a: a[order], points)
 
 
-def rows(learner: Learner, regime: Regime, real: RealData) -> Realisation:
-    """Pools of points, for any learner."""
+def reads_last(learner: Learner, regime: Regime) -> bool:
+    """Whether a generation needs the points of the one before again."""
+    return PREVIOUS in regime.sources or learner.prompts == "previous"
+
+
+def rows(
+    learner: Learner, regime: Regime, real: RealData, *, keeps_last: bool = False
+) -> Realisation:
+    """Pools of points, for any learner.
+
+    `keeps_last` remembers the newest points even if nothing here reads them again: the memory is
+    then of one kind with that of a regime that does.
+    """
     num_groups = len(regime.sources) if regime.weights else 1
-    reads_last = PREVIOUS in regime.sources or learner.prompts == "previous"
+    is_read = reads_last(learner, regime)
     memory = rows_memories(regime.window)[regime.kept]
 
     def first(key, settings, table, capacity):
@@ -109,7 +120,7 @@ def rows(learner: Learner, regime: Regime, real: RealData) -> Realisation:
     def read_again(key, settings, table, generation, capacity, memory):
         """The points of the generation before, and those that `learner.sample` goes by."""
         last, source = None, table
-        if reads_last:
+        if is_read:
             last = memory.last
             if PREVIOUS in regime.sources:  # what is taken over and what prompts: two parts of it
                 last = _shuffled(stage_key(key, "select", generation, 1), last)
@@ -119,6 +130,10 @@ def rows(learner: Learner, regime: Regime, real: RealData) -> Realisation:
         elif learner.prompts == "real":
             points = first(key, settings, table, capacity)
             source = _repeated(points.data, settings.num_data, capacity.new)
+        elif learner.prompts == "fresh":
+            # Not the points that a regime draws as real ones, whose key has no source.
+            key_new = stage_key(key, "real", generation, 1)
+            source = real.draw(key_new, settings, table, capacity.new)
         return last, source
 
     def draw(key, settings, models, table, generation, capacity, memory):
@@ -168,7 +183,7 @@ def rows(learner: Learner, regime: Regime, real: RealData) -> Realisation:
         # Points of the real data set: unlike a pool's, none of their slots is empty.
         return first(key, settings, table, capacity).data
 
-    memory = with_last(memory) if reads_last else memory
+    memory = with_last(memory) if is_read or keeps_last else memory
     return Realisation(first, draw, pool, memory, begin)
 
 

@@ -164,7 +164,7 @@ class Progress:
 
         Args:
           models: of each lag the parameters those generations drew from, host arrays [num, C, ...].
-          num: at most `stretch(...)` and the program's segment length.
+          num: at most `stretch(...)` and the program's segment length, all of one era.
         """
         program, start = self.program, self.generation + 1
         self._make_room(start + num - 1)
@@ -178,6 +178,7 @@ class Progress:
         self.state = program.call(
             "_replay",
             self.capacity,
+            program.era(start),
             state=self.state,
             settings=program.settings(start, length),
             models=program.layout.split(jax.tree.map(lay_out, models)),

@@ -6,6 +6,7 @@ remembers grows by a model a generation and not by a data set. Learners whose `p
 draw other points at every step: each batch is new.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -14,8 +15,8 @@ import jax.numpy as jnp
 from ouroboros_jax.base import Learner, Params, Pool, Settings
 from ouroboros_jax.data.base import RealData
 from ouroboros_jax.memory import pad, recipe_memories
-from ouroboros_jax.pools import Realisation, rows
-from ouroboros_jax.regimes import PREVIOUS, Regime
+from ouroboros_jax.pools import Realisation, reads_last, rows
+from ouroboros_jax.regimes import Regime
 
 
 class Recipe(NamedTuple):
@@ -33,11 +34,27 @@ class Recipes(NamedTuple):
     there: jax.Array  # bool [M]
 
 
-def recipes(learner: Learner, regime: Regime, real: RealData) -> Realisation:
-    """Pools that are drawn again at every step, for learners that are hosted."""
-    if learner.prompts == "previous" or PREVIOUS in regime.sources or regime.weights is not None:
+def recipes(
+    learner: Learner,
+    regime: Regime,
+    real: RealData,
+    earlier: Sequence[tuple[Learner, Regime, int]] = (),
+) -> Realisation:
+    """Pools that are drawn again at every step, for learners that are hosted.
+
+    `earlier` are the learner and regime of earlier generations, where they were others, each up to
+    its last generation: what was drawn then is drawn again as it was.
+    """
+    makers = [(maker, drawn_by) for maker, drawn_by, _ in earlier] + [(learner, regime)]
+    if any(reads_last(*maker) for maker in makers) or regime.weights is not None:
         raise ValueError("Recipes need data sets that can be drawn without the one before.")
-    as_rows = rows(learner, regime._replace(subsample=False, kept="nothing"), real)
+    draws = [
+        rows(maker, drawn_by._replace(subsample=False, kept="nothing"), real)
+        for maker, drawn_by in makers
+    ]
+    lasts = [last for _, _, last in earlier]
+    num_models = max(drawn_by.lags for _, drawn_by in makers)
+    as_rows = draws[-1]
     whole = rows(learner, regime, real)
     is_stream = learner.points == "stream"
 
@@ -47,11 +64,12 @@ def recipes(learner: Learner, regime: Regime, real: RealData) -> Realisation:
 
         shapes = jax.eval_shape(params, key)
         empty = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
-        return Recipe((empty,) * regime.lags, settings, jnp.int32(0))
+        return Recipe((empty,) * num_models, settings, jnp.int32(0))
 
     def draw(key, settings, models, table, generation, capacity, memory):
         del key, table, capacity, memory
-        return Recipe(tuple(models[: regime.lags]), settings, jnp.asarray(generation, jnp.int32))
+        models = (*models, *models[-1:] * num_models)[:num_models]  # those beyond are never read
+        return Recipe(models, settings, jnp.asarray(generation, jnp.int32))
 
     def pool(key, settings, union, generation, capacity):
         del key, settings, generation, capacity
@@ -66,15 +84,15 @@ def recipes(learner: Learner, regime: Regime, real: RealData) -> Realisation:
         def real_set():
             return pad(as_rows.first(key, recipe.settings, table, capacity), num)
 
-        def drawn():
-            return pad(
-                as_rows.draw(
-                    *(key, recipe.settings, recipe.models, table, recipe.generation, capacity, ())
-                ),
-                num,
-            )
+        def drawn(by: Realisation):
+            made = recipe.models, table, recipe.generation, capacity, ()
+            return pad(by.draw(key, recipe.settings, *made), num)
 
-        return jax.lax.cond(recipe.generation == 0, real_set, drawn)
+        if not lasts:
+            return jax.lax.cond(recipe.generation == 0, real_set, lambda: drawn(as_rows))
+        era = (recipe.generation > jnp.array([0, *lasts])).sum()
+        branches = [real_set, *(lambda by=by: drawn(by) for by in draws)]
+        return jax.lax.switch(era, branches)
 
     def open_pool(key, settings, pool: Recipes, table, generation, step, capacity) -> Pool:
         key_step = jax.random.fold_in(key, step + 1) if is_stream else key

@@ -12,6 +12,7 @@ import numpy as np
 from ouroboros_jax import rundir
 from ouroboros_jax.config import flatten, from_json
 from ouroboros_jax.errors import UserError, listed
+from ouroboros_jax.lineage import groups_of, origin_in
 from ouroboros_jax.sweep import Group, expand
 
 if TYPE_CHECKING:
@@ -37,10 +38,10 @@ class Run:
         self.config = config
         self.manifest = manifest
         self.workdir: Path | None = workdir
-        self.groups: list[Group] = expand(config)
+        self.groups: list[Group] = groups_of(config, origin_in(manifest))
         self.points = [group.point for group in self.groups]
         self.stores = stores
-        self._programs: dict[int, Program] = {}
+        self._programs: dict[tuple[int, int], Program] = {}
 
     def __repr__(self) -> str:
         point = self.points[0]
@@ -78,7 +79,7 @@ class Run:
     def assemble(self) -> "xarray.Dataset":
         """`metrics`, put together from the stored segments."""
         from ouroboros_jax.across import across
-        from ouroboros_jax.dataset import assemble
+        from ouroboros_jax.dataset import assemble, joined
 
         parts = []
         for number, (group, store) in enumerate(zip(self.groups, self.stores, strict=True)):
@@ -86,7 +87,7 @@ class Run:
             if not segments:
                 parts.append({"status": np.zeros((0, group.num_chains), np.int8)})
                 continue
-            parts.append({k: np.concatenate([s[k] for s in segments]) for k in segments[0]})
+            parts.append(joined(segments))
             if self.manifest["status"] == "finished":
                 parts[-1] |= across(self, number)
         point = flatten(self.config)
@@ -133,12 +134,10 @@ class Run:
             raise UserError(f"num_samples={num_samples}: expected at least 1")
         params = self.params(generation, chain)
         with self.precision():
-            program = self.program(number)
+            program = self.program(number, _whole(generation) + 1)
             from ouroboros_jax.checkpoint import like
 
-            settings = jax.tree.map(
-                lambda a: a[place, 0], program.settings(_whole(generation) + 1, 1)
-            )
+            settings = jax.tree.map(lambda a: a[place, 0], program.settings(generation + 1, 1))
             typed = like(program.state_shapes.params, params)
             points = program.sample(jax.random.key(seed), settings, typed, num_samples)
             return jax.tree.map(np.asarray, points)
@@ -153,9 +152,8 @@ class Run:
         with self.precision():
             from ouroboros_jax.training_set import training_set
 
-            return training_set(
-                self.program(number), self.stores[number], _whole(generation), place
-            )
+            program = self.program(number, _whole(generation))
+            return training_set(program, self.stores[number], generation, place)
 
     def evaluate(self, data: str, name: str | None = None) -> "xarray.Dataset":
         """Mean log likelihood of other data under every stored generation; see `evaluate.py`."""
@@ -196,13 +194,19 @@ class Run:
             place -= group.num_chains
         raise AssertionError
 
-    def program(self, number: int) -> "Program":
-        """The compiled functions of group `number`, built when first asked for."""
+    def program(self, number: int, generation: int | None = None) -> "Program":
+        """The compiled functions of group `number`, built when first asked for.
+
+        Of a fork those of its own generations; of an earlier `generation`, its source's.
+        """
         from ouroboros_jax.build import build
 
-        if number not in self._programs:
-            block = self.manifest["chain_blocks"].get(self.groups[number].name, "auto")
-            program = build(self.groups[number], block)
+        group = self.groups[number]
+        group = group if generation is None else group.at(generation)
+        key = number, len(group.before)
+        if key not in self._programs:
+            block = self.manifest["chain_blocks"].get(group.name, "auto")
+            program = build(group, block)
             recorded = self.manifest["data"]["sha256"]
             if len(self.groups) == 1 and program.real.sha256 != recorded:
                 raise UserError(
@@ -210,8 +214,8 @@ class Run:
                     f"was trained on: its sha256 begins with {program.real.sha256[:8]}, and the "
                     f"run's with {recorded[:8]}"
                 )
-            self._programs[number] = program
-        return self._programs[number]
+            self._programs[key] = program
+        return self._programs[key]
 
     @contextmanager
     def precision(self) -> Iterator[None]:

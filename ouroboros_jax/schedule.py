@@ -105,6 +105,26 @@ class Golden(Schedule):
         return np.divide(2 * real, root + real, out=np.zeros_like(real), where=real > 0)
 
 
+@dataclass(frozen=True)
+class Switched(Schedule):
+    """`before` up to generation `last`, `after` from the next on; both count from generation 0."""
+
+    before: Schedule
+    after: Schedule
+    last: int
+
+    def __str__(self):
+        return f"{_shown(self.before)} to generation {self.last}, then {_shown(self.after)}"
+
+    def at(self, generations: np.ndarray) -> np.ndarray:
+        is_before = np.asarray(generations) <= self.last
+        return np.where(is_before, self.before.at(generations), self.after.at(generations))
+
+
+def _shown(schedule: Schedule) -> str:
+    return str(canonical(schedule))
+
+
 KINDS = {"linear": Linear, "geometric": Geometric}
 
 

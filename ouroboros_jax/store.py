@@ -76,9 +76,9 @@ class MemoryStore:
         """The newest generation; -1 where there is none."""
         return self._segments[-1].last if self._segments else -1
 
-    def whole(self) -> int:
+    def whole(self, last: int | None = None) -> int:
         """The newest generation; nothing in memory is damaged."""
-        return self.last()
+        return self.last() if last is None else min(last, self.last())
 
     def truncate(self, generation: int, *, keep_state: bool) -> None:
         """Drop what is newer than `generation`, and the state unless it is to be kept."""
@@ -90,6 +90,10 @@ class MemoryStore:
         """First generation and metrics of every segment, in order."""
         for segment in self._segments:
             yield segment.first, segment.metrics
+
+    def kept(self) -> list[int]:
+        """The generations whose parameters are kept."""
+        return [int(g) for segment in self._segments for g in segment.kept]
 
     def params(self, generation: int) -> Any:
         """Parameters of one generation, [C, ...].
@@ -166,10 +170,28 @@ class DiskStore:
             yield first, metrics
             first = step + 1
 
-    def whole(self) -> int:
-        """The newest generation up to which everything can be read; -1 where nothing can."""
+    def kept(self) -> list[int]:
+        """The generations whose parameters are kept.
+
+        Raises:
+          Damaged: naming the generations that cannot be read.
+        """
+        first, found = 0, []
+        for step in self._generations.steps() if self._generations else []:
+            mask = self._load(first, step, MEASURED)["kept"]
+            found += (first + np.flatnonzero(mask)).tolist()
+            first = step + 1
+        return found
+
+    def whole(self, last: int | None = None) -> int:
+        """The newest generation up to which everything can be read; -1 where nothing can.
+
+        With `last` no segment beyond that generation is looked at.
+        """
         first = 0
         for step in self._generations.steps():
+            if last is not None and first > last:
+                break
             try:
                 if self._load(first, step, MEASURED)["kept"].any():
                     self._load(first, step, PARAMS)

@@ -143,7 +143,8 @@ def _laws(groups: Sequence[Group], cells: Cells, reached: Sequence[int]) -> list
         key = (i, generation, *(int(column.index[chain]) for column in group.columns.values()))
         if key not in cache:
             point = point_of(group, chain)
-            cache[key] = laws(point, np.array([generation])) if generation >= 0 else {}
+            knows = generation >= 0 and not group.is_mixed
+            cache[key] = laws(point, np.array([generation])) if knows else {}
         found.append(cache[key])
     return found
 

@@ -20,6 +20,7 @@ from ouroboros_jax.schedule import (
     Constant,
     Golden,
     Schedule,
+    Switched,
     count_share,
     parse,
     round_half_up,
@@ -53,6 +54,13 @@ class Column(NamedTuple):
         return table[self.index]
 
 
+class Before(NamedTuple):
+    """The static settings that a fork's generations up to `last` were made under."""
+
+    point: Point
+    last: int
+
+
 class Group(NamedTuple):
     """Chains that one compiled program runs, point-major, then by replicate."""
 
@@ -62,10 +70,41 @@ class Group(NamedTuple):
     replicates: np.ndarray  # int32 [C]
     columns: dict[str, Column]  # every traced setting by path, counts included
     coords: dict[str, list[Any]]  # every swept setting but the seed by path, one value a chain
+    before: tuple[Before, ...] = ()  # of a fork: static settings that were others, in order
+    forked: int = -1  # of a fork: the last generation that is its source's
 
     @property
     def num_chains(self) -> int:
         return len(self.seeds)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether generations were made under several settings, as no law supposes."""
+        values = (value for column in self.columns.values() for value in column.values)
+        return bool(self.before) or any(isinstance(value, Switched) for value in values)
+
+    def at(self, generation: int) -> "Group":
+        """The group as generation `generation` was run."""
+        for number, before in enumerate(self.before):
+            if generation <= before.last:
+                return self._replace(point=before.point, before=self.before[:number])
+        return self
+
+    @property
+    def points(self) -> list[Point]:
+        """Static settings: the group's own, and those of a fork's earlier generations."""
+        return [self.point, *(before.point for before in self.before)]
+
+    def _shares_real(self, generations: np.ndarray) -> np.ndarray:
+        """bool [1, L], whether a generation's regime has a share of fresh real points."""
+        has = [
+            "real_fraction" in find("regime", point["regime.name"]).settings
+            for point in self.points
+        ]
+        shares = np.full((1, len(generations)), has[0])
+        for before, had in reversed(list(zip(self.before, has[1:], strict=True))):
+            shares = np.where(generations <= before.last, had, shares)
+        return shares
 
     def counts(self, generations: np.ndarray) -> dict[str, np.ndarray]:
         """Numbers of points, int32, each [C, L], or [C, 1] where no chain's changes.
@@ -83,10 +122,13 @@ class Group(NamedTuple):
 
         num_samples = whole("num_samples")
         num_real = np.zeros_like(num_samples[:, :1])
-        if "real_fraction" in find("regime", self.point["regime.name"]).settings:
+        shares = self._shares_real(generations)
+        if shares.any():
             column = self.columns["regime.real_fraction"]
             fraction = column.at(first if column.is_constant else generations)
             num_real = count_share(fraction, num_samples)
+            if not shares.all():
+                num_real = np.where(shares, num_real, 0)
         counts = {
             "num_samples": num_samples,
             "num_real": num_real,

@@ -65,6 +65,12 @@ class Study:
         reached = (self.metrics["status"].values >= 0).all(0).nonzero()[0]
         return int(self.generations[reached[-1]]) if reached.size else -1
 
+    @property
+    def forked(self) -> int | None:
+        """Of a fork the last generation that is its source's."""
+        last = self.run.groups[0].forked
+        return last if last >= 0 else None
+
     @cached_property
     def sweep(self) -> dict[str, Any]:
         return dict(self.run.config.get("sweep", {}) or {})
@@ -174,7 +180,8 @@ class Study:
     def laws(self, cell: int) -> dict[str, Law]:
         """The laws that hold in a cell, by metric."""
         if cell not in self._laws:
-            found = dict(laws(self.cells[cell].point, self.generations))
+            is_mixed = self.run.groups[self.cells[cell].group].is_mixed
+            found = {} if is_mixed else dict(laws(self.cells[cell].point, self.generations))
             if (law := found.get("variance")) is not None:
                 found["variance_ratio"] = _scaled(law, 1 / self.original(cell))
             self._laws[cell] = found
@@ -258,8 +265,12 @@ class Study:
             parts.append(describe_regime(point, swept))
         if "num_samples" not in swept:
             parts.append(f"n = {text(point.get('num_samples'))}")
+        if self.forked is not None:
+            parts.append(f"forked after generation {self.forked}")
         if "data.name" not in swept and point.get("data.name"):
-            parts.append(f"{str(point['data.name']).rpartition('/')[2]} data")
+            used = self.run.manifest["data"]  # which may be another than was asked for
+            name = used["name"] if "note" in used else point["data.name"]
+            parts.append(f"{str(name).rpartition('/')[2]} data")
         counts = sorted({len(c.chains) for c in cells})
         many = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
         each = " each" if len(cells) > 1 else ""

@@ -186,6 +186,8 @@ def draw_panel(ax, run, series, factor, palette, name, is_log, levels) -> None:
             overlay.draw_law(ax, run.generations, s.law, s.values, colour, dark, is_log=is_log)
     if is_log:
         log_axis(ax)
+    if run.forked is not None:
+        ax.axvline(run.forked, color=QUIET, linewidth=0.9, linestyle=(0, (1, 2)), zorder=0.6)
     if name.reference is not None:
         ax.axhline(name.reference, color=TRUTH, linewidth=0.9, zorder=0.5)
 
