@@ -129,6 +129,10 @@ def changed(point: Point, overrides: Mapping[str, Any]) -> Point:
         name = overrides.get(path, point[path])
         if name != point[path]:
             point = _renamed(point, section, name)
+    kind = find("learner", point["learner.name"]).kind
+    if instead := find("data", point["data.name"]).instead.get(kind):
+        point = _renamed(point, "data", instead)
+        overrides = {**overrides, "data.name": instead}
     settings = settings_of(point)
     for path, value in overrides.items():
         if path not in settings:

@@ -109,6 +109,8 @@ def _run(config, groups, manifest, workdir, name, progress, figures, start, sour
     generations = point["generations"]
     with Report(len(groups) * (generations + 1), quiet=not progress) as report:
         report.say(first_line(config, groups, manifest, workdir, name))
+        if note := manifest["data"].get("note"):
+            report.say(f"NOTE: {note}")
         if workdir and manifest["status"] == "finished":
             before = open_run(workdir)
             if all(is_complete(store, generations) for store in before.stores):
@@ -201,7 +203,8 @@ def _manifest(config, real, groups, origin: Origin | None) -> dict[str, Any]:
         "versions": versions,
         "devices": [device.device_kind for device in jax.local_devices()],
         "backend": jax.default_backend(),
-        "data": {"name": real.name, "origin": real.origin, "sha256": real.sha256},
+        "data": {"name": real.name, "origin": real.origin, "sha256": real.sha256}
+        | ({"note": real.note} if real.note else {}),
         "seed": config.seed,
         "groups": [{"name": g.name, "chains": g.num_chains} for g in groups],
         "command": sys.argv,

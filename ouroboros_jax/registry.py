@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from ouroboros_jax.errors import UserError, nearest
-from ouroboros_jax.settings.data import DATA, FILE, data_path, find_data
+from ouroboros_jax.settings.data import BY_PATH, DATA, FILE, data_path, find_data
 from ouroboros_jax.settings.learners import LEARNERS, find_learner
 from ouroboros_jax.settings.regimes import REGIMES, find_regime
 from ouroboros_jax.settings.run import RUN
@@ -19,6 +19,7 @@ from ouroboros_jax.settings.selectors import SELECTORS, find_selector
 from ouroboros_jax.settings.setting import Entry, Point, Setting
 
 __all__ = [
+    "BY_PATH",
     "DATA",
     "FILE",
     "LEARNERS",
@@ -50,7 +51,7 @@ _FINDERS = {
 
 def known_names(section: str) -> list[str]:
     """The names there are in section "learner", "regime", "data" or "selector"."""
-    return [name for name, entry in SECTIONS[section].items() if entry is not FILE]
+    return [name for name, entry in SECTIONS[section].items() if entry not in BY_PATH]
 
 
 def find(section: str, name: Any) -> Entry:

@@ -24,6 +24,7 @@ from ouroboros_jax.settings.names import own_entry
 from ouroboros_jax.settings.values import check_value
 
 NAMED = [(section, name) for section, table in SECTIONS.items() for name in table]
+PATHS = {"file": "table.csv", "image_file": "images.npz"}
 LIGHT = ["registry", "config", "config_files", "checks", "schedule", "sweep", "cli", "errors"]
 
 
@@ -36,6 +37,7 @@ def test_the_tables():
     assert set(DATA) == {
         *("normal", "mixture", "blobs", "iris", "wine", "digits", "file"),
         "outcomes",
+        *("mnist", "fashion_mnist", "kmnist", "image_digits", "image_file"),
     }
 
 
@@ -47,7 +49,7 @@ def test_settings_agree_with_the_factory(section, name):
     arguments = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
     arguments.pop("metrics", None)
     point = {f"{section}.{key}": s.default for key, s in entry.settings.items()}
-    point[f"{section}.name"] = "table.csv" if name == "file" else name
+    point[f"{section}.name"] = PATHS.get(name, name)
     given = options(section, point)
     assert set(given) == set(arguments)
     for key, default in arguments.items():
@@ -62,7 +64,7 @@ def _flat(value):
 
 @pytest.mark.parametrize(("section", "name"), NAMED)
 def test_defaults_are_in_range_and_help_is_there(section, name):
-    name = "table.csv" if name == "file" else name
+    name = PATHS.get(name, name)
     names = {"learner": "gaussian", "regime": "replace", "data": "normal"} | {section: name}
     for path, setting in all_settings(**names).items():
         checked = check_value(path, setting, setting.default)

@@ -40,6 +40,8 @@ class RealData(NamedTuple):
     shape: Any  # of one point; a pytree of tuples where a point is a pytree
     dtype: Any = "float"  # likewise; "float" is the run's own, float32 or float64
     initial: Any = None  # a RealData: generation 0's, where later real points are another law's
+    note: str = ""  # what a user must be told about this data
+    repeats: bool = False  # whether more rows may be asked for than there are, see `subset`
 
     @property
     def num_rows(self) -> int | None:
@@ -162,7 +164,7 @@ def check_counts(real: RealData, *, num_data: int, num_real: int = 0) -> None:
     """
     if num_data < 2:
         raise UserError(f"data.num_samples is {num_data}, expected at least 2 real points")
-    if real.num_rows is None:
+    if real.num_rows is None or real.repeats:
         return
     held = len(jax.tree.leaves(real.test)[0]) if real.test is not None else 0
     has = f"{real.name} has {real.num_rows} rows to train on"

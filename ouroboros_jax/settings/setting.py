@@ -62,7 +62,8 @@ class Entry(NamedTuple):
     `num_samples` is a program of its own. `keeps_identity` marks a regime whose points must stay
     the same points (None: unknown, as for a user's own). `apart` are static settings that the
     factory does not take, because the chain or the run reads them. `rows` are those of a table.
-    `kind` is the kind of data a learner is fitted to, or a data set holds (None: unknown). Of a
+    `kind` is the kind of data a learner is fitted to, or a data set holds (None: unknown), and
+    `instead`, of a data set, the name it stands for to learners of another kind. Of a
     learner, `sampler` are the settings of the section of that name, their defaults being neutral
     (traced ones arrive as `Settings.sampler`, static ones as the factory's keyword arguments), and
     `metrics` the names that `config.metrics` may choose from (None: any) and `fewest` the points
@@ -81,3 +82,4 @@ class Entry(NamedTuple):
     sampler: dict[str, Setting] = {}  # noqa: RUF012, never changed
     metrics: tuple[str, ...] | None = None
     fewest: int = 2
+    instead: dict[str, str] = {}  # noqa: RUF012, never changed

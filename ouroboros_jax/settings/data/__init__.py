@@ -4,13 +4,17 @@ from typing import Any
 
 from ouroboros_jax.settings.data import outcomes, points
 from ouroboros_jax.settings.data.common import data_settings
+from ouroboros_jax.settings.data.images import IMAGE_FILE, IMAGES, is_image_path
 from ouroboros_jax.settings.data.points import FILE, FILES, data_path
 from ouroboros_jax.settings.names import look_up
 from ouroboros_jax.settings.setting import Entry
 
-__all__ = ["DATA", "FILE", "data_path", "find_data"]
+__all__ = ["BY_PATH", "DATA", "FILE", "data_path", "find_data"]
 DATA = points.DATA | outcomes.DATA
-_NAMED = {name: entry for name, entry in DATA.items() if entry is not FILE}
+DATA |= IMAGES
+DATA["digits"] = DATA["digits"]._replace(instead={"images": "image_digits"})
+BY_PATH = (FILE, IMAGE_FILE)  # named by a path
+_NAMED = {name: entry for name, entry in DATA.items() if entry not in BY_PATH}
 _EVERY = data_settings()
 
 
@@ -18,5 +22,7 @@ def find_data(name: Any) -> Entry:
     """The data of that name, in a file, or a user's own, which has `data_settings` as well."""
     if isinstance(name, str) and name.endswith(FILES):
         return FILE
-    file = ", a path to a .npy or .csv file,"
+    if isinstance(name, str) and is_image_path(name):
+        return IMAGE_FILE
+    file = ", a path to a .npy or .csv file, or to images (.npz, a folder of IDX files),"
     return look_up("data", _NAMED, name, every=_EVERY, also=file)
