@@ -3,14 +3,18 @@
 import os
 
 from ouroboros_jax.errors import UserError, nearest
-from ouroboros_jax.settings.data.common import FINITE, data_settings
+from ouroboros_jax.settings.data.common import data_settings
 from ouroboros_jax.settings.setting import Entry, Point, Setting
 
 ENDING = ".npz"
 _IMAGES = {
-    "num_test": FINITE["num_test"]._replace(
-        help="held-out images that metrics are taken of; None: the data set's own test set, or a "
-        "fifth where it has none"
+    "num_test": Setting(
+        None,
+        "held-out images that metrics are taken of; None: the data set's own test set, or a fifth "
+        "where it has none",
+        low=0,
+        optional=True,
+        kinds=(int,),
     ),
     "dtype": Setting(
         "float32",
