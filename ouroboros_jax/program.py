@@ -183,7 +183,10 @@ class Program:
         """Held-out rows of finite real data, or None."""
         if self.real.test is None or not jax.tree.leaves(self.real.test)[0].shape[0]:
             return None
-        return jax.tree.map(lambda a: jnp.asarray(a, jnp.result_type(float)), self.real.test)
+        return jax.tree.map(
+            lambda a: jnp.asarray(a, jnp.result_type(float) if a.dtype.kind == "f" else a.dtype),
+            self.real.test,
+        )
 
     # One chain
 

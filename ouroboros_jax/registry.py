@@ -72,7 +72,8 @@ def load(entry: Entry) -> Callable[..., Any]:
 def options(section: str, point: Point) -> Point:
     """The static settings that the section's factory takes as keyword arguments.
 
-    `learner.draw="auto"` becomes what it stands for: "sufficient" or "samples".
+    `learner.draw="auto"` becomes what it stands for: "sufficient" or "samples"; and
+    `data.tokenizer="auto"` the learner's checkpoint, if it has one.
     """
     entry = find(section, point[f"{section}.name"])
     chosen = {
@@ -85,6 +86,8 @@ def options(section: str, point: Point) -> Point:
         chosen |= {key: point[f"sampler.{key}"] for key in static}
     if section == "learner" and chosen.get("draw") == "auto":
         chosen["draw"] = "sufficient" if entry.counts_traced(point) else "samples"
+    if section == "data" and chosen.get("tokenizer") == "auto" and point.get("learner.checkpoint"):
+        chosen["tokenizer"] = point["learner.checkpoint"]
     return chosen
 
 

@@ -24,7 +24,7 @@ from ouroboros_jax.settings.names import own_entry
 from ouroboros_jax.settings.values import check_value
 
 NAMED = [(section, name) for section, table in SECTIONS.items() for name in table]
-PATHS = {"file": "table.csv", "image_file": "images.npz"}
+PATHS = {"file": "table.csv", "image_file": "images.npz", "text_file": "text.txt"}
 LIGHT = ["registry", "config", "config_files", "checks", "schedule", "sweep", "cli", "errors"]
 
 
@@ -38,6 +38,7 @@ def test_the_tables():
         *("normal", "mixture", "blobs", "iris", "wine", "digits", "file"),
         "outcomes",
         *("mnist", "fashion_mnist", "kmnist", "image_digits", "image_file"),
+        *("wikitext2", "text", "pydoc", "text_file"),
     }
 
 

@@ -101,3 +101,18 @@ def _unreachable(checkpoint: str, error: Exception) -> str:
         f"be downloaded ({reason}): run once with a network, point HF_HOME at a cache that has "
         "it, or give a folder with config.json and weights"
     )
+
+
+def fetch_dataset_file(repository: str, name: str) -> Path:
+    """A file of one of the hub's data sets, from the cache or the network.
+
+    Raises:
+      Exception: of many kinds, where it cannot be had.
+    """
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(repository, name, repo_type="dataset", local_files_only=True))
+    except Exception:  # it is not in the cache
+        _check_network()
+        return Path(hf_hub_download(repository, name, repo_type="dataset"))

@@ -6,14 +6,15 @@ from ouroboros_jax.settings.data import outcomes, points
 from ouroboros_jax.settings.data.common import data_settings
 from ouroboros_jax.settings.data.images import IMAGE_FILE, IMAGES, is_image_path
 from ouroboros_jax.settings.data.points import FILE, FILES, data_path
+from ouroboros_jax.settings.data.text import TEXT_FILE, TEXTS, is_text_path
 from ouroboros_jax.settings.names import look_up
 from ouroboros_jax.settings.setting import Entry
 
 __all__ = ["BY_PATH", "DATA", "FILE", "data_path", "find_data"]
 DATA = points.DATA | outcomes.DATA
-DATA |= IMAGES
+DATA |= IMAGES | TEXTS
 DATA["digits"] = DATA["digits"]._replace(instead={"images": "image_digits"})
-BY_PATH = (FILE, IMAGE_FILE)  # named by a path
+BY_PATH = (FILE, IMAGE_FILE, TEXT_FILE)  # named by a path
 _NAMED = {name: entry for name, entry in DATA.items() if entry not in BY_PATH}
 _EVERY = data_settings()
 
@@ -24,5 +25,7 @@ def find_data(name: Any) -> Entry:
         return FILE
     if isinstance(name, str) and is_image_path(name):
         return IMAGE_FILE
-    file = ", a path to a .npy or .csv file, or to images (.npz, a folder of IDX files),"
+    if isinstance(name, str) and is_text_path(name):
+        return TEXT_FILE
+    file = ", a path to a .npy or .csv file, or to images (.npz, a folder of IDX files) or text,"
     return look_up("data", _NAMED, name, every=_EVERY, also=file)

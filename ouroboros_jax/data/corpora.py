@@ -1,0 +1,162 @@
+"""Text to train on, in three parts: WikiText-2, files of the user's own, Python's reference text.
+
+A corpus is read line by line, each with its end; blank lines stay, as empty ones.
+"""
+
+import gzip
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ouroboros_jax.data.base import SPLIT_SEED
+from ouroboros_jax.errors import UserError, nearest
+
+SPLITS = ("train", "valid", "test")
+WIKI_KINDS = ("raw", "tokens")  # the text as it was, or with <unk> for rare words
+WIKI_FOLDERS = ("", "wikitext-2-raw", "wikitext-2", "wikitext-2-raw-v1", "wikitext-2-v1")
+HUB = "Salesforce/wikitext", "wikitext-2-raw-v1"
+TEXT_ENDINGS = (".txt", ".md", ".rst", ".raw", ".tokens", ".gz")
+PIECES = 100  # that one file is parted into, to be shuffled
+
+
+class Corpus(NamedTuple):
+    """Lines of text; train, validation and test share no document."""
+
+    train: tuple[str, ...]
+    valid: tuple[str, ...]
+    test: tuple[str, ...]
+    origin: str
+
+
+class NotAtHand(Exception):
+    """A corpus can be neither found nor downloaded; says why."""
+
+
+def wikitext2(folder: Path | None) -> Corpus:
+    """WikiText-2 from `wiki.<split>.<raw or tokens>[.gz]` files, or the hub's parquet files.
+
+    Files in `folder` are taken before the network, raw before tokenised ones.
+
+    References:
+      Merity et al., Pointer Sentinel Mixture Models, 2016 (arXiv 1609.07843).
+
+    Raises:
+      NotAtHand: where there are neither.
+    """
+    for kind in WIKI_KINDS:
+        for place in WIKI_FOLDERS if folder else ():
+            found = [_wiki_file(folder / place, split, kind) for split in SPLITS]
+            if all(found):
+                parts = (_wiki_lines(path) for path in found)
+                return Corpus(*parts, f"{found[0].parent.resolve()} ({kind})")
+    return _from_hub(folder)
+
+
+def _wiki_file(folder: Path, split: str, kind: str) -> Path | None:
+    for ending in ("", ".gz"):
+        path = folder / f"wiki.{split}.{kind}{ending}"
+        if path.is_file():
+            return path
+    return None
+
+
+def _wiki_lines(path: Path) -> tuple[str, ...]:
+    """Lines as the hub's data set has them: a blank one is empty."""
+    return tuple(line if line.strip() else "" for line in _lines(path))
+
+
+def _from_hub(folder: Path | None) -> Corpus:
+    where = f"no wiki.{{train,valid,test}}.raw or .tokens files in {folder}" if folder else (
+        "data.dir is not set"
+    )  # fmt: skip
+    try:
+        import pyarrow.parquet as parquet
+    except ImportError:
+        raise NotAtHand(f"{where}, and the hub's parquet files need pyarrow") from None
+    from ouroboros_jax.models.hub import fetch_dataset_file
+
+    parts = []
+    for split in ("train", "validation", "test"):
+        name = f"{HUB[1]}/{split}-00000-of-00001.parquet"
+        try:
+            path = fetch_dataset_file(HUB[0], name)
+        except Exception as error:  # of many kinds: the network's, the hub's, the disk's
+            reason = " ".join(str(error).split())[:120]
+            raise NotAtHand(f"{where}, and {HUB[0]} cannot be downloaded ({reason})") from None
+        parts.append(tuple(parquet.read_table(path, columns=["text"])["text"].to_pylist()))
+    return Corpus(*parts, f"{HUB[0]}, {HUB[1]}")
+
+
+def pydoc(test_fraction: float = 0.1) -> Corpus:
+    """The language reference that every Python carries for its `help`; it differs by version."""
+    import platform
+    from pydoc_data.topics import topics
+
+    documents = [tuple(topics[name].splitlines(True)) for name in sorted(topics)]
+    origin = f"pydoc_data.topics of Python {platform.python_version()}"
+    return _parted(documents, test_fraction, origin)
+
+
+def text_file(path: str, test_fraction: float = 0.1) -> Corpus:
+    """A text file, or all text files of a folder, as UTF-8.
+
+    Raises:
+      UserError: in one sentence, where there is no text.
+    """
+    where = Path(path).expanduser()
+    if not where.exists():
+        beside = where.parent.iterdir() if where.parent.is_dir() else []
+        names = [str(p) for p in beside if p.is_dir() or p.suffix in TEXT_ENDINGS]
+        raise UserError(f"{path} is not there{nearest(str(where), names)}")
+    files = [where]
+    if where.is_dir():
+        files = sorted(p for p in where.rglob("*") if p.is_file() and p.suffix in TEXT_ENDINGS)
+        if not files:
+            raise UserError(f"{path} has no text: expected files ending in {_or(TEXT_ENDINGS)}")
+    documents = [_lines(file) for file in files]
+    if not any(line.strip() for lines in documents for line in lines):
+        raise UserError(f"{path} is empty: expected text")
+    if len(documents) == 1:
+        documents = _pieces(documents[0])
+    return _parted(documents, test_fraction, str(where.resolve()))
+
+
+def _lines(path: Path) -> tuple[str, ...]:
+    try:
+        raw = path.read_bytes()
+        text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8")
+    except UnicodeDecodeError as error:
+        at = f"byte {error.start} is no part of it"
+        raise UserError(f"{path} is not text in UTF-8: {at}") from None
+    except (OSError, EOFError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from None
+    return tuple(text.splitlines(True))
+
+
+def _pieces(lines: tuple[str, ...]) -> list[tuple[str, ...]]:
+    edges = np.linspace(0, len(lines), min(PIECES, len(lines)) + 1).astype(int)
+    return [lines[a:b] for a, b in itertools.pairwise(edges)]
+
+
+def _parted(documents: list[tuple[str, ...]], test_fraction: float, origin: str) -> Corpus:
+    """Whole documents by one fixed shuffle: a share to test, as much to validate, the rest."""
+    if len(documents) < 3:
+        raise UserError(f"{origin} has {len(documents)} documents or lines, expected at least 3")
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(documents))
+    sizes = np.array([sum(map(len, documents[i])) for i in order])
+    end = np.cumsum(sizes) / max(sizes.sum(), 1)
+    part = np.where(end <= 1 - 2 * test_fraction, 0, np.where(end <= 1 - test_fraction, 1, 2))
+    part[0], part[-2:] = 0, np.maximum(part[-2:], (1, 2))
+
+    def joined(which: int) -> Iterator[str]:
+        for place in np.flatnonzero(part == which):
+            yield from documents[order[place]]
+
+    return Corpus(*(tuple(joined(which)) for which in range(3)), origin)
+
+
+def _or(words: tuple[str, ...]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"

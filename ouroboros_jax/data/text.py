@@ -1,0 +1,183 @@
+"""Text as blocks of tokens: WikiText-2, the user's own, Python's reference text.
+
+A point is a block of `block` tokens, in the narrowest integers that hold the vocabulary. As in the
+code of Shumailov et al., lines are tokenised one by one, put together, cut into blocks, and what is
+left over at the end is dropped.
+"""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ouroboros_jax.data import corpora
+from ouroboros_jax.data.base import RealData, hash_rows, subset
+from ouroboros_jax.data.corpora import Corpus, NotAtHand
+from ouroboros_jax.data.tokenizer import Tokenizer, make_tokenizer
+from ouroboros_jax.errors import UserError
+
+LEAST = 2  # blocks without which nothing can be trained
+
+
+class Text(NamedTuple):
+    """What the blocks of a corpus mean, and blocks to choose the best epoch by."""
+
+    tokenizer: Tokenizer
+    validation: np.ndarray  # [N, T]
+
+
+def wikitext2(
+    *,
+    dir: str | None = None,
+    tokenizer: str = "auto",
+    vocab_size: int = 0,
+    block: int = 64,
+    max_words: int = 0,
+    num_test: int | None = None,
+    fallback: str = "",
+) -> RealData:
+    """WikiText-2 (Merity et al., 2016), raw where it can be had.
+
+    Raises:
+      UserError: where it cannot be had, and `fallback` is empty; the ways to get it.
+    """
+    folder = Path(dir).expanduser() if dir else None
+    options = (tokenizer, vocab_size, block, max_words, num_test)
+    try:
+        return _real("wikitext2", ("wikitext2", folder), *options)
+    except NotAtHand as error:
+        why = str(error)
+    ways = (
+        "run where there is a network and pyarrow, set data.dir to a folder with "
+        "wiki.train.raw, wiki.valid.raw and wiki.test.raw (or .tokens, gzipped or not), or set "
+        "data.name to a text file or a folder of them"
+    )
+    if not fallback:
+        raise UserError(
+            f"data.name='wikitext2' is not at hand ({why}): {ways}; data.fallback='pydoc' goes on "
+            "with Python's reference text"
+        )
+    note = f"wikitext2 IS NOT AT HAND ({why}): going on with Python's reference text. To have it, "
+    real = _real("pydoc", ("pydoc",), *options)
+    return real._replace(
+        name="pydoc in place of wikitext2", origin=f"{real.origin}, since {why}", note=note + ways
+    )
+
+
+def pydoc(
+    *,
+    tokenizer: str = "auto",
+    vocab_size: int = 0,
+    block: int = 64,
+    max_words: int = 0,
+    num_test: int | None = None,
+) -> RealData:
+    """The reference text that Python ships, about half a million characters."""
+    return _real("pydoc", ("pydoc",), tokenizer, vocab_size, block, max_words, num_test)
+
+
+def text_file(
+    path: str,
+    *,
+    tokenizer: str = "auto",
+    vocab_size: int = 0,
+    block: int = 64,
+    max_words: int = 0,
+    num_test: int | None = None,
+) -> RealData:
+    """A text file, or a folder of them.
+
+    Raises:
+      UserError: in one sentence, where there is no such text.
+    """
+    return _real(path, ("text_file", path), tokenizer, vocab_size, block, max_words, num_test)
+
+
+def text(
+    *,
+    dir: str | None = None,
+    tokenizer: str = "auto",
+    vocab_size: int = 0,
+    block: int = 64,
+    max_words: int = 0,
+    num_test: int | None = None,
+) -> RealData:
+    """All text files of the folder `dir`."""
+    if dir is None:
+        raise UserError("data.name='text' is the text of a folder: set data.dir to it")
+    return text_file(
+        dir,
+        tokenizer=tokenizer,
+        vocab_size=vocab_size,
+        block=block,
+        max_words=max_words,
+        num_test=num_test,
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def _read(source: str, *where) -> Corpus:
+    readers: dict[str, Callable[..., Corpus]] = {
+        "wikitext2": corpora.wikitext2,
+        "pydoc": corpora.pydoc,
+        "text_file": corpora.text_file,
+    }
+    return readers[source](*where)
+
+
+@functools.lru_cache(maxsize=4)
+def _real(name, source, tokenizer, vocab_size, block, max_words, num_test) -> RealData:
+    """A corpus tokenised and cut; `source` says how it is read."""
+    corpus = _read(*source)
+    if max_words:
+        corpus = corpus._replace(train=first_words(corpus.train, max_words))
+    kind = "bpe" if tokenizer == "auto" else tokenizer
+    chosen = make_tokenizer(kind, vocab_size, corpus.train)
+    train, valid, test = (
+        blocks(chosen.encode(lines), block, chosen.dtype)
+        for lines in (corpus.train, corpus.valid, corpus.test)
+    )
+    if len(train) < LEAST:
+        raise UserError(
+            f"{name} has {len(train)} blocks of data.block={block} tokens to train on, expected "
+            f"at least {LEAST}"
+        )
+    if num_test is not None and num_test > len(test):
+        raise UserError(
+            f"data.num_test={num_test} is more than the {len(test)} blocks that {name} has to "
+            "test on"
+        )
+    return RealData(
+        draw=subset,
+        truth=None,
+        table=train,
+        test=test[:num_test],
+        name=name,
+        origin=corpus.origin,
+        sha256=hash_rows(train, valid, test),
+        shape=(block,),
+        dtype=chosen.dtype,
+        text=Text(chosen, valid),
+    )
+
+
+def blocks(lines: list[list[int]], block: int, dtype) -> np.ndarray:
+    """Tokens of lines put together and cut into blocks `[N, block]`; the rest is dropped."""
+    flat = np.fromiter((token for line in lines for token in line), dtype)
+    num = len(flat) // block
+    return flat[: num * block].reshape(num, block)
+
+
+def first_words(lines: tuple[str, ...], num: int) -> tuple[str, ...]:
+    """The lines that the first `num` words are in, the last cut after them."""
+    kept, left = [], num
+    for line in lines:
+        words = line.split()
+        if len(words) >= left:
+            kept.append(" ".join(words[:left]) + "\n")
+            break
+        kept.append(line)
+        left -= len(words)
+    return tuple(kept)

@@ -1,0 +1,203 @@
+"""Text to tokens and back: byte-level BPE, bytes, words, or a checkpoint's own tokenizer."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ouroboros_jax.errors import UserError
+
+END = "<|endoftext|>"
+NUM_BYTES = 256
+BPE_SIZE = 2048
+WORDS = re.compile(r"\W+")
+FILES = ("tokenizer.json", "tokenizer_config.json")
+PROBE = "A text."  # which every tokenizer that is there has tokens for
+MANY = 1000  # lines handed to a tokenizer at once
+
+
+class Tokenizer(NamedTuple):
+    """What a token's number means, and which ones begin and end a text.
+
+    `encode` gives the tokens of each line, `decode` the text of tokens, and `save(folder)` writes
+    files that transformers reads, or for words a plain list.
+    """
+
+    name: str
+    size: int  # V
+    encode: Callable[[Sequence[str]], list[list[int]]]
+    decode: Callable[[Sequence[int]], str]
+    save: Callable[[Path], None]
+    bos: int | None = None  # before the first token of a text
+    eos: int | None = None
+    pad: int | None = None
+    checkpoint: str | None = None  # whose it is
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The narrowest integers that hold every token."""
+        return np.dtype(np.min_scalar_type(self.size - 1))
+
+
+def make_tokenizer(kind: str, size: int, lines: Sequence[str]) -> Tokenizer:
+    """A tokenizer of one's own, made from text, or a checkpoint's.
+
+    Args:
+      kind: `bpe` (trained on `lines`), `bytes`, `words` (those of `lines`), or a checkpoint's
+        folder or hub id.
+      size: tokens of a `bpe`, and most of `words`; 0: 2,048 of a `bpe`, and all words.
+      lines: the training text.
+
+    Raises:
+      UserError: for a checkpoint without a usable tokenizer, text without words.
+    """
+    make = {"bpe": _bpe, "bytes": _bytes, "words": _words}
+    return make[kind](size, lines) if kind in make else _of_checkpoint(kind)
+
+
+def _bytes(size: int, lines: Sequence[str]) -> Tokenizer:
+    """The 256 bytes, and the end of text: a BPE without merges."""
+    del size, lines
+    from tokenizers import Tokenizer as Inner
+    from tokenizers import models
+
+    inner = Inner(models.BPE({char: i for i, char in enumerate(_alphabet())}, []))
+    inner.add_special_tokens([END])
+    return _byte_level("bytes", inner, NUM_BYTES + 1)
+
+
+def _bpe(size: int, lines: Sequence[str]) -> Tokenizer:
+    """Byte-level BPE as GPT-2's, trained on text: the end of text, the bytes, and merges."""
+    from tokenizers import Tokenizer as Inner
+    from tokenizers import models, pre_tokenizers, trainers
+
+    size = size or BPE_SIZE
+    if size <= NUM_BYTES:
+        raise UserError(f"data.vocab_size is {size}, expected at least {NUM_BYTES + 1} for a bpe")
+    inner = Inner(models.BPE())
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=[END],
+        initial_alphabet=_alphabet(),
+        show_progress=False,
+    )
+    inner.train_from_iterator(lines, trainer, len(lines))
+    return _byte_level("bpe", inner, size)
+
+
+def _alphabet() -> list[str]:
+    from tokenizers import pre_tokenizers
+
+    return sorted(pre_tokenizers.ByteLevel.alphabet())
+
+
+def _byte_level(name: str, inner, size: int) -> Tokenizer:
+    from tokenizers import decoders, pre_tokenizers
+
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.decoder = decoders.ByteLevel()
+    end = inner.token_to_id(END)
+
+    def encode(lines: Sequence[str]) -> list[list[int]]:
+        return [found.ids for found in inner.encode_batch(list(lines))]
+
+    def decode(ids: Sequence[int]) -> str:
+        return inner.decode([int(i) for i in ids], skip_special_tokens=False)
+
+    def save(folder: Path) -> None:
+        inner.save(str(folder / FILES[0]))
+        about = {"tokenizer_class": "PreTrainedTokenizerFast"}
+        about |= dict.fromkeys(("bos_token", "eos_token", "unk_token", "pad_token"), END)
+        (folder / FILES[1]).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+    return Tokenizer(name, size, encode, decode, save, end, end, end)
+
+
+def split_words(line: str) -> list[str]:
+    """Lower-cased words; whatever is no word character parts them.
+
+    References:
+      Suresh et al., 2024 (arXiv 2412.17646): so they prepare WikiText-2.
+    """
+    return WORDS.sub(" ", line.lower()).split()
+
+
+def _words(size: int, lines: Sequence[str]) -> Tokenizer:
+    """The words of a text, the most frequent first; words beyond them are left out."""
+    counts = Counter(word for line in lines for word in split_words(line))
+    if not counts:
+        raise UserError("the training text has no words")
+    ordered = sorted(counts, key=lambda word: (-counts[word], word))[: size or None]
+    place = {word: i for i, word in enumerate(ordered)}
+
+    def encode(lines: Sequence[str]) -> list[list[int]]:
+        return [[place[word] for word in split_words(line) if word in place] for line in lines]
+
+    def decode(ids: Sequence[int]) -> str:
+        return " ".join(ordered[int(i)] for i in ids)
+
+    def save(folder: Path) -> None:
+        (folder / "words.txt").write_text("\n".join(ordered) + "\n", encoding="utf-8")
+
+    return Tokenizer("words", len(ordered), encode, decode, save)
+
+
+def _of_checkpoint(checkpoint: str) -> Tokenizer:
+    from ouroboros_jax.models.hf_config import CONFIG, read_config
+    from ouroboros_jax.models.hub import find_folder
+
+    folder = find_folder(checkpoint)
+    config = read_config(folder / CONFIG)
+    inner = _load(folder, checkpoint)
+    is_empty = not inner(PROBE, add_special_tokens=False)["input_ids"]
+    if is_empty or len(inner) > config.vocab_size:
+        raise UserError(
+            f"the tokenizer of {checkpoint!r} has {len(inner)} tokens and its model "
+            f"{config.vocab_size}: its folder lacks tokenizer.json, or vocab.json and merges.txt"
+        )
+    # A bare OPT vocabulary takes another token for the beginning of a text than its model does.
+    begins = [config.bos] if config.family == "opt" and config.bos is not None else []
+
+    def encode(lines: Sequence[str]) -> list[list[int]]:
+        ids: list[list[int]] = []
+        for at in range(0, len(lines), MANY):
+            batch = inner(list(lines[at : at + MANY]), add_special_tokens=False, verbose=False)
+            ids += [begins + list(line) for line in batch["input_ids"]]
+        return ids
+
+    def decode(ids: Sequence[int]) -> str:
+        return inner.decode([int(i) for i in ids])
+
+    def save(folder: Path) -> None:
+        inner.save_pretrained(folder)
+
+    pad = config.eos if config.pad is None else config.pad
+    return Tokenizer(
+        *(checkpoint, config.vocab_size, encode, decode, save, config.bos, config.eos, pad),
+        checkpoint=checkpoint,
+    )
+
+
+def _load(folder: Path, checkpoint: str):
+    """The checkpoint's tokenizer, quietly."""
+    import logging
+    import os
+
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that there is no torch
+    from transformers import AutoTokenizer
+
+    logger = logging.getLogger("transformers")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # of many kinds: a missing, a damaged or an unknown tokenizer
+        reason = " ".join(str(error).split())[:150]
+        raise UserError(f"{checkpoint!r} has no tokenizer that can be read: {reason}") from None
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,89 @@
+"""Data sets of text: WikiText-2, files of the user's own, Python's reference text."""
+
+import os
+
+from ouroboros_jax.errors import UserError, nearest
+from ouroboros_jax.settings.data.common import NUM_TEST, data_settings
+from ouroboros_jax.settings.setting import Entry, Point, Setting
+
+ENDINGS = (".txt", ".md", ".rst", ".raw", ".tokens", ".txt.gz", ".raw.gz", ".tokens.gz")
+_TEXT = {
+    "tokenizer": Setting(
+        "auto",
+        "bpe (trained on the text), bytes, words (lower-cased), or a checkpoint's: a folder or "
+        "hub id; auto is that of learner.checkpoint, or else bpe",
+    ),
+    "vocab_size": Setting(0, "tokens of a bpe, or most words; 0: 2048, or all words", low=0),
+    "block": Setting(64, "tokens in a point, T", low=1),
+    "max_words": Setting(0, "train on the first so many words; 0: all", low=0),
+    "num_test": NUM_TEST._replace(
+        default=None,
+        help="blocks of the test text that metrics are taken of; None: all",
+        optional=True,
+        kinds=(int,),
+    ),
+}
+_FALLBACK = Setting(
+    "",
+    "what to go on with, saying so, where the data can be neither found nor downloaded; '': "
+    "an error",
+    choices=("", "pydoc"),
+)
+
+
+def is_text_path(name: str) -> bool:
+    """Whether a data set's name is a path to a text file."""
+    return name.endswith(ENDINGS)
+
+
+def _check_file(point: Point) -> None:
+    path = os.path.expanduser(point["data.name"])
+    path = os.path.join(point["data.dir"], path) if point["data.dir"] else path
+    if not os.path.isfile(path):
+        folder = os.path.dirname(path) or "."
+        there = os.listdir(folder) if os.path.isdir(folder) else []
+        near = nearest(os.path.basename(path), [file for file in there if file.endswith(ENDINGS)])
+        raise UserError(f"data.name={path!r} is not there: expected a text file{near}")
+
+
+def _check_folder(point: Point) -> None:
+    if not point["data.dir"] or not os.path.isdir(os.path.expanduser(point["data.dir"])):
+        raise UserError(
+            f"data.name='text' is the text of a folder: expected it as data.dir, which is "
+            f"{point['data.dir']!r}"
+        )
+
+
+TEXT_FILE = Entry(
+    "ouroboros_jax.data.text:text_file",
+    "text of your own: a path to a file in UTF-8, gzipped or not",
+    data_settings(**_TEXT),
+    check=_check_file,
+    apart=("num_samples", "dir"),
+    kind="tokens",
+)
+TEXTS = {
+    "wikitext2": Entry(
+        "ouroboros_jax.data.text:wikitext2",
+        "WikiText-2, two million words of Wikipedia, from data.dir or the Hugging Face hub",
+        data_settings(**_TEXT, fallback=_FALLBACK),
+        apart=("num_samples",),
+        kind="tokens",
+    ),
+    "text": Entry(
+        "ouroboros_jax.data.text:text",
+        "all text files of the folder data.dir",
+        data_settings(**_TEXT),
+        check=_check_folder,
+        apart=("num_samples",),
+        kind="tokens",
+    ),
+    "pydoc": Entry(
+        "ouroboros_jax.data.text:pydoc",
+        "the reference text that Python ships; needs no download",
+        data_settings(**_TEXT),
+        apart=("num_samples", "dir"),
+        kind="tokens",
+    ),
+    "text_file": TEXT_FILE,
+}
