@@ -10,6 +10,7 @@ from absl import flags
 
 from ouroboros_jax.errors import UserError, listed, nearest
 from ouroboros_jax.settings.values import parse_text
+from ouroboros_jax.settings.verify import SIZES
 
 
 class Flag(NamedTuple):
@@ -32,6 +33,8 @@ FLAGS = {
         "--config.<setting>=<value> changes a setting",
     ),
     "workdir": Flag(str, None, "the run's directory; by default runs/<config name>-<timestamp>"),
+    "from": Flag(str, None, "a run's directory: continue one of its generations in a run of its own"),
+    "from_generation": Flag(int, None, "with --from: the last generation that is that run's"),
     "dry_run": Flag(bool, False, "print shapes, compilations, disk and memory, and run nothing"),
     "time": Flag(bool, False, "with --dry_run: time one segment and estimate the whole"),
     "devices": Flag(int, None, "number of CPU devices; by default one a core"),
@@ -42,12 +45,13 @@ FLAGS = {
     "out": Flag(str, None, "where to write"),
     "name": Flag(str, "evaluation", "name of the evaluation"),
     "data": Flag(str, None, "data to score on: iris, wine, digits, or a .npy or .csv file"),
+    "size": Flag(str, "quick", f"how thorough: {', '.join(SIZES)}"),
     "help": Flag(bool, False, "print this and exit; with --config, every setting too"),
 }
 VERBS = {
     "run": Verb(
         "run a config, or resume what was cut off (no verb means run)",
-        ("config", "workdir", "dry_run", "time", "devices"),
+        ("config", "workdir", "from", "from_generation", "dry_run", "time", "devices"),
     ),
     "sample": Verb(
         "draw from a stored generation into a .npz, .npy or .csv file",
@@ -64,6 +68,10 @@ VERBS = {
         "write a stored generation in its family's own layout",
         ("workdir", "generation", "chain", "out", "devices"),
         ("workdir", "generation", "out"),
+    ),
+    "verify": Verb(
+        "hold the code against the laws it should follow; exit status 1 if one fails",
+        ("size", "devices"),
     ),
 }
 
@@ -130,11 +138,25 @@ def parse(argv: Sequence[str]) -> Command:
         for name in VERBS[verb].needs:
             if chosen[name] is None:
                 raise UserError(f"{verb} needs --{name}: {FLAGS[name].help}")
+        _check_fork(chosen)
         if chosen["time"] and not chosen["dry_run"]:
             raise UserError(
                 "--time goes with --dry_run: it times one segment and runs nothing more"
             )
     return Command(verb, chosen, overrides)
+
+
+def _check_fork(chosen: dict[str, Any]) -> None:
+    """Refuse flags that do not go with those of a fork."""
+    for one, other in (("from", "from_generation"), ("from_generation", "from")):
+        if chosen[one] is not None and chosen[other] is None:
+            raise UserError(f"--{one} goes with --{other}: {FLAGS[other].help}")
+    for name in ("config", "dry_run"):
+        if chosen["from"] is not None and chosen[name]:
+            raise UserError(
+                f"--from takes no --{name}: a fork has the config of {chosen['from']}, which "
+                "--config.<setting>=<value> changes"
+            )
 
 
 def _config_flags(argv: Sequence[str]) -> tuple[list[str], dict[str, Any]]:

@@ -1,5 +1,6 @@
 """What each verb does, and what they share: the backend, workdirs, stored runs."""
 
+import json
 import os
 import re
 import shlex
@@ -15,6 +16,7 @@ from ouroboros_jax.config import apply, from_json, load_config
 from ouroboros_jax.config_files import find_config, packaged_configs
 from ouroboros_jax.errors import UserError, listed, nearest
 from ouroboros_jax.registry import RUN
+from ouroboros_jax.settings.verify import SIZES
 from ouroboros_jax.sweep import expand
 
 OUT_SUFFIXES = (".npz", ".npy", ".csv")
@@ -25,7 +27,12 @@ def run(command: Command) -> int:
     workdir = command.flags["workdir"]
     if workdir is not None:
         check_workdir(Path(workdir))
-    config, label = _config_of(command)
+    source, generation = command.flags["from"], command.flags["from_generation"]
+    if source is not None:
+        config, label = _fork_of(command)
+    else:
+        config, label = _config_of(command)
+        _check_no_fork(command)
     groups = expand(config)  # every sentence about the config, before jax is imported
     del groups
     if command.flags["dry_run"]:
@@ -39,6 +46,11 @@ def run(command: Command) -> int:
     print(f"workdir {workdir}", flush=True)
     try:
         start_backend(command.flags["devices"])
+        if source is not None:
+            from ouroboros_jax import forks
+
+            forks.fork(source, generation, command.overrides, workdir, name=label)
+            return 0
         from ouroboros_jax import experiment
 
         experiment.run(config, workdir=workdir, name=label, progress=True)
@@ -51,7 +63,8 @@ def run(command: Command) -> int:
 def _interrupted(workdir: Path, command: Command) -> str:
     """How far an interrupted run came, and the command that goes on with it."""
     if not _stored_config(workdir).is_file():
-        given = [f"--config={command.flags['config']}"] if command.flags["config"] else []
+        names = ("config", "from", "from_generation")
+        given = [f"--{n}={command.flags[n]}" for n in names if command.flags[n] is not None]
         given += [f"--config.{path}={value}" for path, value in command.overrides.items()]
         again = shlex.join([*given, f"--workdir={workdir}"])
         return (
@@ -155,12 +168,24 @@ def export(command: Command) -> int:
     return 0
 
 
+def verify(command: Command) -> int:
+    """Print a table of laws beside what the code did."""
+    size = command.flags["size"]
+    if size not in SIZES:
+        raise UserError(f"--size={size} is unknown: expected {listed(SIZES)}{nearest(size, SIZES)}")
+    start_backend(command.flags["devices"])
+    from ouroboros_jax.verify.report import print_table
+
+    return print_table(size)
+
+
 RUNNERS = {
     "run": run,
     "sample": sample,
     "evaluate": evaluate,
     "figures": figures,
     "export": export,
+    "verify": verify,
 }
 
 
@@ -233,6 +258,34 @@ def _config_of(command: Command) -> tuple[ConfigDict, str]:
     return apply(config, command.overrides), Path(workdir).name
 
 
+def _fork_of(command: Command) -> tuple[ConfigDict, str]:
+    """The config of the fork that a command asks for, and the name it goes by."""
+    from ouroboros_jax.lineage import forked_config
+
+    source, generation = Path(command.flags["from"]), command.flags["from_generation"]
+    _check_is_run(source, "--from")
+    try:
+        config = from_json(_stored_config(source).read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{_stored_config(source)} cannot be read as a config: {error}") from None
+    config = forked_config(config, command.overrides, generation)
+    return config, f"{source.resolve().name}-from-{generation}"
+
+
+def _check_no_fork(command: Command) -> None:
+    """Refuse to take a fork for the run of its config."""
+    name, workdir = command.flags["config"], command.flags["workdir"]
+    manifest = Path(workdir) / "run.json" if name is not None and workdir is not None else None
+    if manifest is None or not manifest.is_file():
+        return
+    told = json.loads(manifest.read_text()).get("fork")
+    if told is not None:
+        raise UserError(
+            f"workdir {workdir} holds a fork of {told['workdir'] or 'a run in memory'} after "
+            f"generation {told['generation']}: --workdir alone resumes it"
+        )
+
+
 def _stored_config(workdir: Path) -> Path:
     return workdir / "config.json"
 
@@ -240,15 +293,20 @@ def _stored_config(workdir: Path) -> Path:
 def _open_run(command: Command) -> Any:
     """The run in a workdir; that it holds one is checked before jax is imported."""
     workdir = Path(command.flags["workdir"])
-    if not _stored_config(workdir).is_file():
-        what = "is not there" if not workdir.exists() else "holds no run (no config.json)"
-        beside = workdir.parent.glob("*/config.json") if workdir.parent.is_dir() else []
-        near = nearest(workdir, [path.parent for path in beside])
-        raise UserError(f"--workdir={workdir} {what}{near}")
+    _check_is_run(workdir, "--workdir")
     start_backend(command.flags["devices"])
     from ouroboros_jax.results import open_run
 
     return open_run(str(workdir))
+
+
+def _check_is_run(path: Path, flag: str) -> None:
+    """Refuse a folder that holds no run, naming one beside it that is called alike."""
+    if not _stored_config(path).is_file():
+        what = "is not there" if not path.exists() else "holds no run (no config.json)"
+        beside = path.parent.glob("*/config.json") if path.parent.is_dir() else []
+        near = nearest(path, [other.parent for other in beside])
+        raise UserError(f"{flag}={path} {what}{near}")
 
 
 def _arrays(data: Any) -> dict[str, Any]:
