@@ -186,7 +186,7 @@ def test_errors_from_the_run_exit_2(calls, capsys, monkeypatch):
 
 SAMPLE = ["sample", "--workdir=runs/gmm", "--generation=1", "--out=a.npz"]
 REFUSED = [
-    (["rum"], "expected run, sample, evaluate, figures and export; did you mean 'run'?"),
+    (["rum"], "expected run, sample, evaluate, figures, export and verify; did you mean 'run'?"),
     (["run", "now"], "'now' is one word too many after run"),
     (["--confg=gmm"], "there is no flag --confg; did you mean '--config'?"),
     (["--flagfile=x"], "there is no flag --flagfile"),
