@@ -61,11 +61,12 @@ def sharpened(generation, start, temperature):
     """
     start, temperature = _checked(start, temperature)
     generation = np.asarray(generation, np.float64)[..., None]
-    with np.errstate(divide="ignore", over="ignore"):
+    relative = start / start.max()
+    is_between = (relative > 0) & (relative < 1)  # the ends stay where they are, whatever the power
+    with np.errstate(over="ignore"):
         power = np.exp(-generation * np.log(temperature))
-        log_p = np.log(start / start.max())  # the largest at 0, so that an infinite power is no NaN
-        log_p = np.where(log_p == 0, 0.0, power * np.where(log_p == 0, -1.0, log_p))
-    log_p = np.where(start > 0, log_p, -np.inf)
+        log_p = power * np.log(np.where(is_between, relative, 0.5))
+    log_p = np.where(is_between, log_p, np.where(relative > 0, 0.0, -np.inf))
     return np.exp(log_p - logsumexp(log_p, -1, keepdims=True))
 
 
