@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ouroboros_jax.config import load_config as load_config
     from ouroboros_jax.experiment import run as run
     from ouroboros_jax.forks import fork as fork
+    from ouroboros_jax.paired import difference as difference
     from ouroboros_jax.results import open_run as open_run
     from ouroboros_jax.schedule import geometric as geometric
     from ouroboros_jax.schedule import linear as linear
@@ -24,12 +25,22 @@ __version__ = "0.1.0"
 _HOMES = {
     "run": "experiment",
     "fork": "forks",
+    "difference": "paired",
     "open_run": "results",
     "load_config": "config",
     "linear": "schedule",
     "geometric": "schedule",
 }
-__all__ = ["__version__", "fork", "geometric", "linear", "load_config", "open_run", "run"]
+__all__ = [
+    "__version__",
+    "difference",
+    "fork",
+    "geometric",
+    "linear",
+    "load_config",
+    "open_run",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

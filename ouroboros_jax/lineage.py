@@ -260,22 +260,19 @@ def _is_inherited(path: str) -> bool:
 
 
 def check_chains(groups: Sequence[Group], sources: Sequence[Group]) -> None:
-    """Refuse a fork whose seeds or replicates are not its source's.
+    """Refuse a fork that leaves out chains of its source.
 
     Raises:
-      UserError: saying how many chains differ.
+      UserError: naming one.
     """
 
     def chains(groups):
         columns = [(g.seeds.tolist(), g.replicates.tolist()) for g in groups]
         return {pair for column in columns for pair in zip(*column, strict=True)}
 
-    new, old = chains(groups), chains(sources)
-    if new != old:
-        (seed, replicate), what = (
-            (min(new - old), "is not the source's") if new - old else (min(old - new), "is missing")
-        )
+    if missing := chains(sources) - chains(groups):
+        seed, replicate = min(missing)
         raise UserError(
-            f"the chain of seed={seed}, replicate={replicate} {what}: a fork goes on with all "
+            f"the chain of seed={seed}, replicate={replicate} is missing: a fork goes on with all "
             "chains of its source, so give the sweep its list of seeds"
         )

@@ -23,7 +23,11 @@ def _identity(group: Group, devices) -> str:
     columns = [(path, repr(c.values), c.index.tobytes()) for path, c in group.columns.items()]
     chains = group.seeds.tobytes(), group.replicates.tobytes()
     data = make_real(group.point).sha256
-    return repr((point, columns, chains, data, jax.config.jax_enable_x64, devices))
+    eras = [
+        (before.last, {k: v for k, v in before.point.items() if k not in NO_BITS})
+        for before in group.before
+    ]
+    return repr((point, columns, chains, data, jax.config.jax_enable_x64, devices, eras))
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +55,7 @@ def compiled_once():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ouroboros_jax.experiment.build", shared_build)
+        patch.setattr("ouroboros_jax.forks.build", shared_build)
         patch.setattr("ouroboros_jax.build.build", shared_build)  # `Run` looks it up there
         patch.setattr(Program, "only", shared_only)
         yield programs

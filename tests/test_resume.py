@@ -138,6 +138,15 @@ def test_interrupted_and_resumed(case, generation, undisturbed, tmp_path):
     assert_same(go(case, tmp_path / "run"), undisturbed(case))
 
 
+@pytest.mark.parametrize(
+    "case", ["points-subsample", "statistics-accumulate", "statistics-kept-window", "mixtures"]
+)
+def test_a_fork_without_changes_is_its_source(case, undisturbed):
+    """What is remembered is drawn again, as for a state that was lost."""
+    source = undisturbed(case)
+    assert_same(oj.fork(source, 7, progress=False), source)
+
+
 def test_interrupted_inside_a_device_call(undisturbed, tmp_path):
     """Ctrl-C while results are awaited: state and segments still agree."""
     from ouroboros_jax.vectorize import Layout
