@@ -1,0 +1,146 @@
+"""Poisson loops: survival and variance of a rate that is fitted to its own counts.
+
+A generation of n counts is one number, their total S: the fitted rate is S / n and the next total
+is Poisson of it, so S is a branching process and Pr(S = 0) is exact in every regime whose points
+are redrawn. The same survival is the limit of a rare symbol's in a categorical loop.
+
+References:
+  Suresh, Thangaraj and Khandavally, Rate of Model Collapse in Recursive Training, 2024
+  (arXiv 2412.17646), Theorem 2: survival under `replace`.
+Sizes that vary, real points and variances are derived here.
+"""
+
+import numpy as np
+
+from ouroboros_jax.theory.clock import _all_generations, _generations, _values
+
+
+def survival_rate(generation) -> np.ndarray:
+    """g_k at k = generation + 1: g_1 = 1 and g_{k+1} = 1 - exp(-g_k).
+
+    Of n points of rate lambda, Pr(rate != 0) = 1 - exp(-n lambda g_k). Suresh et al., Theorem 2.
+    """
+    generation = _generations(generation)
+    rates = [1.0]
+    for _ in range(int(np.max(generation, initial=0))):
+        rates.append(-np.expm1(-rates[-1]))
+    return np.array(rates)[generation]
+
+
+def survival_rate_bounds(generation) -> tuple[np.ndarray, np.ndarray]:
+    """1/k and 3/k, between which g_k lies. Suresh et al."""
+    k = _generations(generation) + 1.0
+    return 1 / k, 3 / k
+
+
+def survival_rate_limit(generation) -> np.ndarray:
+    """g_k for many generations: 1 / (k/2 + ln(k)/6 + 0.399). Derived here, the constant fitted."""
+    k = _generations(generation) + 1.0
+    return 1 / (k / 2 + np.log(k) / 6 + 0.399)
+
+
+def survival(generation, num_samples, rate, *, num_real=None, real_share=0.0) -> np.ndarray:
+    """Pr(fitted rate != 0) where each generation sees new points alone, exactly.
+
+    With shares a of real points, the total of generation g given the one before is
+    Poisson(a n_g lambda + (1 - a) n_g S / n_{g-1}), so that backwards from y = 1 - exp(-infinity)
+
+      E exp(-y S_g) = exp(-(1 - e^{-y}) (a n_g lambda + (1 - a) n_g S_{g-1} / n_{g-1})).
+
+    Without real points and of equal sizes this is 1 - exp(-n lambda g_k).
+
+    Args:
+      generation: ints, 0 being the fit to real data.
+      num_samples: points of each generation, a number or a schedule.
+      rate: lambda of the truth.
+      num_real: points of generation 0; None: `num_samples` at generation 0.
+      real_share: share of a generation's points that are real, after rounding to whole points.
+    """
+    generation = _generations(generation)
+    every = _all_generations(generation)
+    sizes = _values(num_samples, every)
+    sizes[0] = sizes[0] if num_real is None else num_real
+    share = np.broadcast_to(_values(real_share, every), sizes.shape)
+    found = np.empty(len(every))
+    for g in every:
+        y, real = 1.0, 0.0  # y stands for 1 - exp(-y)
+        for t in range(g, 0, -1):
+            real += y * share[t] * sizes[t] * rate
+            y = -np.expm1(-y * (1 - share[t]) * sizes[t] / sizes[t - 1])
+        found[g] = -np.expm1(-real - y * sizes[0] * rate)
+    return found[generation]
+
+
+def kept_survival(generation, num_real, rate, fresh=0) -> np.ndarray:
+    """Pr(fitted rate != 0) where the real points are kept for ever: 1 - exp(-lambda N_g).
+
+    N_g counts the real points so far; what models draw adds nothing to a total of zero.
+
+    Args:
+      generation: ints, 0 being the fit to real data.
+      num_real: real points of generation 0.
+      rate: lambda of the truth.
+      fresh: real points that each later generation adds, a number or `[G + 1]`, entry 0 ignored.
+    """
+    generation = _generations(generation)
+    added = np.array(np.broadcast_to(fresh, int(np.max(generation, initial=0)) + 1), np.float64)
+    added[0] = 0
+    return -np.expm1(-rate * (num_real + np.cumsum(added)))[generation]
+
+
+def redrawn_error(counts, weights=None) -> np.ndarray:
+    """Var(rate) / lambda of every generation, `[G + 1]`, where all points are redrawn.
+
+    The recursion of `recursion.py` with the variance of what is drawn constant: a Poisson count
+    varies as much as its mean, and the mean is a martingale. (g + 1)/n under `replace`.
+
+    Args:
+      counts: `[G + 1, G + 1]`, points by source, as `recursion.covariance_recursion` reads them.
+      weights: total weights of the sources, the same shape; None: counts / total.
+    """
+    counts = np.tril(np.asarray(counts, np.float64))
+    w = counts / counts.sum(1, keepdims=True) if weights is None else np.tril(weights)
+    size = len(counts) + 1
+    c = np.zeros((size, size))
+    for t in range(1, size):
+        s = np.flatnonzero(w[t - 1, :t])
+        ws = w[t - 1, s]
+        c[t, :t] = c[:t, t] = ws @ c[s, :t]
+        c[t, t] = ws @ c[t, s] + (ws**2 / counts[t - 1, s]).sum()
+    return np.diagonal(c)[1:]
+
+
+def kept_error(sizes, fresh=0) -> np.ndarray:
+    """Var(rate) / lambda of every generation, `[G + 1]`, where all points are kept.
+
+    A generation of m model points and r real ones changes the pooled rate of N points to
+    ((N + m) rate + noise + r real) / N', so that Var' = ((N + m)^2 Var + m + r) / N'^2. Of equal
+    sizes without real points: sum_j 1/(n j^2), j up to generation + 1.
+
+    Args:
+      sizes: points that each generation adds, `[G + 1]`, entry 0 the real data set.
+      fresh: how many of them are real, a number or `[G + 1]`, entry 0 ignored.
+    """
+    sizes = np.asarray(sizes, np.float64)
+    real = np.broadcast_to(np.asarray(fresh, np.float64), sizes.shape)
+    total, error = sizes[0], 1 / sizes[0]
+    errors = [error]
+    for n, r in zip(sizes[1:], real[1:], strict=True):
+        error = ((total + n - r) ** 2 * error + n) / (total + n) ** 2
+        total += n
+        errors.append(error)
+    return np.array(errors)
+
+
+def fixed_real_error(sizes) -> np.ndarray:
+    """Var(rate) / lambda, `[G + 1]`, of the same N = sizes[0] real points and n new ones.
+
+    With D the squared distance from the real sample's rate and al = n/(N + n):
+    D' = al^2 (D + 1/n) from 0, Var = 1/N + D.
+    """
+    sizes = np.asarray(sizes, np.float64)
+    distance, errors = 0.0, [1 / sizes[0]]
+    for n in sizes[1:]:
+        distance = (n / (sizes[0] + n)) ** 2 * (distance + 1 / n)
+        errors.append(1 / sizes[0] + distance)
+    return np.array(errors)
