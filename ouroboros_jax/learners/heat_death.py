@@ -144,7 +144,7 @@ def heat_death(*, dynamics: str = "map", metrics=None) -> Learner:
 
     def fit_step(key, settings, fit, pool):
         del key
-        parts, (share, _) = by_origin(pool)
+        parts, (share, rest) = by_origin(pool)
         pooled = parts.sum(0)
         if not is_ode:
             return fit._replace(params=Outcomes(pooled)), {}
@@ -158,7 +158,7 @@ def heat_death(*, dynamics: str = "map", metrics=None) -> Learner:
         fine = runge_kutta(field, runge_kutta(field, p, step / 2), step / 2)
         error = jnp.abs(fine - coarse).max() / 15
         # All points are real in generation 0 alone, whose data set is the start.
-        is_start = share == 1
+        is_start = rest == 0
         return Fit(Outcomes(jnp.where(is_start, pooled, fine)), jnp.where(is_start, 0, error)), {}
 
     def fit_end(fit):
