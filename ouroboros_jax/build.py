@@ -38,6 +38,8 @@ def make_learner(point: registry.Point) -> Learner:
     factory = registry.load(entry)
     if "metrics" in inspect.signature(factory).parameters:
         options["metrics"] = point["metrics"] or None
+    if "text" in inspect.signature(factory).parameters:
+        options["text"] = make_real(point).text
     return factory(**options)
 
 

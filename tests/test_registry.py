@@ -29,7 +29,7 @@ LIGHT = ["registry", "config", "config_files", "checks", "schedule", "sweep", "c
 
 
 def test_the_tables():
-    assert set(LEARNERS) == {"gaussian", "gmm", "heat_death"}
+    assert set(LEARNERS) == {"gaussian", "gmm", "heat_death", "lm", "ngram"}
     assert set(REGIMES) == {
         *("replace", "accumulate", "accumulate_subsample", "window", "fresh", "fixed_real"),
         *("accumulate_fresh", "weighted"),
@@ -51,6 +51,7 @@ def test_settings_agree_with_the_factory(section, name):
     arguments.pop("metrics", None)
     point = {f"{section}.{key}": s.default for key, s in entry.settings.items()}
     point[f"{section}.name"] = PATHS.get(name, name)
+    point |= {f"sampler.{key}": s.default for key, s in entry.sampler.items()}
     given = options(section, point)
     assert set(given) == set(arguments)
     for key, default in arguments.items():

@@ -35,6 +35,7 @@ def wikitext2(
     vocab_size: int = 0,
     block: int = 64,
     max_words: int = 0,
+    num_blocks: int = 0,
     num_test: int | None = None,
     fallback: str = "",
 ) -> RealData:
@@ -44,7 +45,7 @@ def wikitext2(
       UserError: where it cannot be had, and `fallback` is empty; the ways to get it.
     """
     folder = Path(dir).expanduser() if dir else None
-    options = (tokenizer, vocab_size, block, max_words, num_test)
+    options = (tokenizer, vocab_size, block, max_words, num_blocks, num_test)
     try:
         return _real("wikitext2", ("wikitext2", folder), *options)
     except NotAtHand as error:
@@ -72,10 +73,12 @@ def pydoc(
     vocab_size: int = 0,
     block: int = 64,
     max_words: int = 0,
+    num_blocks: int = 0,
     num_test: int | None = None,
 ) -> RealData:
     """The reference text that Python ships, about half a million characters."""
-    return _real("pydoc", ("pydoc",), tokenizer, vocab_size, block, max_words, num_test)
+    options = (tokenizer, vocab_size, block, max_words, num_blocks, num_test)
+    return _real("pydoc", ("pydoc",), *options)
 
 
 def text_file(
@@ -85,6 +88,7 @@ def text_file(
     vocab_size: int = 0,
     block: int = 64,
     max_words: int = 0,
+    num_blocks: int = 0,
     num_test: int | None = None,
 ) -> RealData:
     """A text file, or a folder of them.
@@ -92,7 +96,8 @@ def text_file(
     Raises:
       UserError: in one sentence, where there is no such text.
     """
-    return _real(path, ("text_file", path), tokenizer, vocab_size, block, max_words, num_test)
+    options = (tokenizer, vocab_size, block, max_words, num_blocks, num_test)
+    return _real(path, ("text_file", path), *options)
 
 
 def text(
@@ -102,6 +107,7 @@ def text(
     vocab_size: int = 0,
     block: int = 64,
     max_words: int = 0,
+    num_blocks: int = 0,
     num_test: int | None = None,
 ) -> RealData:
     """All text files of the folder `dir`."""
@@ -113,6 +119,7 @@ def text(
         vocab_size=vocab_size,
         block=block,
         max_words=max_words,
+        num_blocks=num_blocks,
         num_test=num_test,
     )
 
@@ -128,7 +135,7 @@ def _read(source: str, *where) -> Corpus:
 
 
 @functools.lru_cache(maxsize=4)
-def _real(name, source, tokenizer, vocab_size, block, max_words, num_test) -> RealData:
+def _real(name, source, tokenizer, vocab_size, block, max_words, num_blocks, num_test) -> RealData:
     """A corpus tokenised and cut; `source` says how it is read."""
     corpus = _read(*source)
     if max_words:
@@ -139,10 +146,11 @@ def _real(name, source, tokenizer, vocab_size, block, max_words, num_test) -> Re
         blocks(chosen.encode(lines), block, chosen.dtype)
         for lines in (corpus.train, corpus.valid, corpus.test)
     )
-    if len(train) < LEAST:
+    train = train[: num_blocks or None]
+    if len(train) < max(LEAST, num_blocks):
         raise UserError(
             f"{name} has {len(train)} blocks of data.block={block} tokens to train on, expected "
-            f"at least {LEAST}"
+            f"at least {max(LEAST, num_blocks)}"
         )
     if num_test is not None and num_test > len(test):
         raise UserError(

@@ -199,7 +199,7 @@ def test_a_checkpoint_without_a_tokenizer(tmp_path):
 def test_auto_is_the_learners_checkpoint():
     point = {f"data.{key}": None for key in ("dir", "num_test", "num_samples")}
     point |= {"data.name": "pydoc", "data.tokenizer": "auto", "data.vocab_size": 0}
-    point |= {"data.block": 64, "data.max_words": 0}
+    point |= {"data.block": 64, "data.max_words": 0, "data.num_blocks": 0}
     assert options("data", point)["tokenizer"] == "auto"
     assert options("data", point | {"learner.checkpoint": ""})["tokenizer"] == "auto"
     assert options("data", point | {"learner.checkpoint": "gpt2"})["tokenizer"] == "gpt2"

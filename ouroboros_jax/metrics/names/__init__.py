@@ -4,7 +4,7 @@ No jax. Learners and the setting `metrics` take their names from here, `metrics.
 `units` and `dims`, axes their labels and scales.
 """
 
-from ouroboros_jax.metrics.names import heat_death, mixtures
+from ouroboros_jax.metrics.names import heat_death, mixtures, text
 from ouroboros_jax.metrics.names.name import SCALES, Name
 
 __all__ = ["DERIVED", "NAMES", "ONCE", "SCALES", "Name", "name_of"]
@@ -12,6 +12,7 @@ NAMES: dict[str, Name] = {
     "status": Name("status of the fit: 0 ok, 1 degenerate, 2 frozen", "1", (), "status"),
     **mixtures.NAMES,
     **heat_death.NAMES,
+    **text.NAMES,
 }
 ONCE: dict[str, Name] = {  # once a run: the dims follow (chain,)
     "time_to_collapse": Name(

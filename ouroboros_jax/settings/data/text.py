@@ -15,6 +15,7 @@ _TEXT = {
     ),
     "vocab_size": Setting(0, "tokens of a bpe, or most words; 0: 2048, or all words", low=0),
     "block": Setting(64, "tokens in a point, T", low=1),
+    "num_blocks": Setting(0, "train on the first so many blocks; 0: all", low=0),
     "max_words": Setting(0, "train on the first so many words; 0: all", low=0),
     "num_test": NUM_TEST._replace(
         default=None,

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from ouroboros_jax.settings.learners import heat_death, mixtures
+from ouroboros_jax.settings.learners import heat_death, language, mixtures
 from ouroboros_jax.settings.learners.start import START
 from ouroboros_jax.settings.names import look_up
 from ouroboros_jax.settings.setting import Entry
 
-LEARNERS = mixtures.LEARNERS | heat_death.LEARNERS
+LEARNERS = mixtures.LEARNERS | heat_death.LEARNERS | language.LEARNERS
 
 
 def find_learner(name: Any) -> Entry:

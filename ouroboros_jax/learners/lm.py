@@ -1,0 +1,251 @@
+"""Language models: a GPT-2 or OPT decoder, from scratch or from a published checkpoint.
+
+Serves Shumailov et al. (arXiv 2305.17493, Nature 2024), who fine-tune OPT-125m on WikiText-2, let
+it continue every block of its training text, and fine-tune it on that, again and again; and
+Gerstgrasser et al. (arXiv 2404.01413), who train small models from scratch.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ouroboros_jax.base import Learner
+from ouroboros_jax.data.text import Text
+from ouroboros_jax.decoding import Knobs, Plan, continue_rows
+from ouroboros_jax.errors import UserError
+from ouroboros_jax.learners import lm_measure
+from ouroboros_jax.learners.lm_loss import mean_loss
+from ouroboros_jax.learners.lm_training import Recipe, Training, begin, train_epoch
+from ouroboros_jax.models.checkpoints import load
+from ouroboros_jax.models.decoder import Decoder
+from ouroboros_jax.models.decoder_config import DecoderConfig
+
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+PROMPTS = {"previous": "previous", "original": "real", "none": "table"}
+
+
+class Fit(NamedTuple):
+    """A fit half-way: the model being trained, and the best so far by validation loss."""
+
+    training: Training
+    best: Any  # parameters; () where the last are kept
+    best_loss: jax.Array
+    best_epoch: jax.Array
+
+
+def lm(
+    text: Text,
+    *,
+    checkpoint: str = "",
+    family: str = "gpt2",
+    num_layers: int = 4,
+    num_heads: int = 4,
+    width: int = 128,
+    ffn_width: int = 0,
+    dropout: float | None = None,
+    dtype: str = "float32",
+    remat: bool = False,
+    epochs: int = 5,
+    batch_size: int = 16,
+    optimizer: str = "adamw",
+    schedule: str = "constant",
+    keep: str = "best",
+    num_validation: int = 128,
+    num_scored: int = 128,
+    method: str = "sample",
+    num_beams: int = 5,
+    min_new_tokens: int | None = None,
+    prompts: str = "previous",
+    rows: int = 64,
+    metrics=None,
+) -> Learner:
+    """A decoder trained on blocks of tokens, whose new blocks continue old ones.
+
+    Args:
+      text: the tokenizer, and blocks to choose the best epoch by.
+      checkpoint: a folder or hub id; empty: from scratch, with the five settings after it.
+      family: `gpt2` (norms before, GELU) or `opt` (ReLU, offset positions).
+      num_layers: blocks of the model.
+      num_heads: attention heads.
+      width: D.
+      ffn_width: of the two-layer network; 0: 4 D.
+      dropout: None: the checkpoint's own, or none from scratch.
+      dtype: of the computation.
+      remat: compute blocks again in the backward pass, to save memory.
+      epochs: of each generation's fit.
+      batch_size: rows of a training step.
+      optimizer: `adamw`, `adam` or `sgd`.
+      schedule: of the learning rate.
+      keep: the parameters of the `best` epoch by validation loss, or of the `last`.
+      num_validation: blocks of real text that loss is taken of.
+      num_scored: texts written to be measured.
+      method: `sample`, `greedy` or `beam`.
+      num_beams: of `beam`.
+      min_new_tokens: no end of text before; None: none at all.
+      prompts: what is continued: blocks of the `previous` data set or the `original`, or `none`.
+      rows: rows decoded or scored at a time.
+      metrics: names of the metrics to record; None for all.
+    """
+    block = text.validation.shape[1]
+    tokenizer = text.tokenizer
+    config, initial = _model(
+        text, checkpoint, family, num_layers, num_heads, width, ffn_width, dropout,
+        1 if prompts == "none" else block,
+    )  # fmt: skip
+    model = Decoder(config, DTYPES[dtype], remat)
+    bos = _begin_token(text) if prompts == "none" else None
+    recipe = Recipe(batch_size, epochs, optimizer, schedule, bos, _has_dropout(config))
+    validation = text.validation[:num_validation]
+    num_new = block if min_new_tokens is None else min(min_new_tokens, block)
+    pad = tokenizer.pad or 0
+    plan = Plan(*(block, num_new, method, num_beams if method == "beam" else 1, tokenizer.eos, pad))
+
+    def init(key, settings, data):
+        del settings, data
+        if initial is not None:
+            return _constant(initial)
+        tokens = jnp.zeros((1, 2), jnp.int32)
+        return model.init(key, tokens, tokens)["params"]
+
+    def knobs(settings) -> Knobs:
+        return Knobs(*(jnp.asarray(settings.sampler[name], jnp.float32) for name in Knobs._fields))
+
+    def traced(settings) -> dict[str, jax.Array]:
+        return {name: jnp.asarray(a, jnp.float32) for name, a in settings.learner.items()}
+
+    def fit_begin(key, settings, params, pool):
+        del key, pool
+        best = params if keep == "best" else ()
+        return Fit(
+            begin(params, traced(settings), recipe), best, jnp.float32(jnp.inf), jnp.int32(0)
+        )
+
+    def fit_step(key, settings, fit, pool):
+        training, info = train_epoch(key, model, fit.training, pool, traced(settings), recipe)
+        loss = mean_loss(model, training.params, jnp.asarray(validation), bos, rows)
+        info["validation_loss"] = loss
+        is_best = (loss < fit.best_loss) | (keep != "best")
+        best = jax.tree.map(
+            lambda old, new: jnp.where(is_best, new, old),
+            fit.best,
+            training.params if keep == "best" else (),
+        )
+        best_loss = jnp.where(is_best, loss, fit.best_loss)
+        best_epoch = jnp.where(is_best, training.epoch, fit.best_epoch)
+        return Fit(training, best, best_loss, best_epoch), info
+
+    def fit_end(fit):
+        params = fit.best if keep == "best" else fit.training.params
+        return params, {"best_validation_loss": fit.best_loss, "best_epoch": fit.best_epoch}
+
+    def write(key, settings, params, source):
+        if bos is not None:
+            source = jnp.full((source.shape[0], 1), bos, jnp.int32)
+        return continue_rows(
+            key, model, params, source.astype(jnp.int32), knobs(settings), plan, rows
+        )
+
+    def sample(key, settings, params, source, num):
+        source = source[jnp.arange(num) % source.shape[0]]
+        return write(key, settings, params, source).astype(tokenizer.dtype)
+
+    told = lm_measure.Scored(model, tokenizer.size, rows, bos, num_scored, write)
+
+    def measure(settings, params, context):
+        found = lm_measure.measure(told, settings, params, context)
+        return {name: a for name, a in found.items() if metrics is None or name in metrics}
+
+    def prepare(key, settings, table):
+        del settings
+        return lm_measure.Prepared(key, table if num_scored else jnp.zeros((0, block), jnp.int32))
+
+    return Learner(
+        init,
+        fit_begin,
+        fit_step,
+        fit_end,
+        sample,
+        measure,
+        num_steps=epochs,
+        hosted=True,
+        prompts=PROMPTS[prompts],
+        prepare=prepare,
+    )
+
+
+def _begin_token(text: Text) -> int:
+    for token in (text.tokenizer.bos, text.tokenizer.eos):
+        if token is not None:
+            return token
+    raise UserError(
+        f"sampler.prompts='none' begins with the token of a text's beginning, and "
+        f"data.tokenizer={text.tokenizer.name!r} has none"
+    )
+
+
+def _has_dropout(config: DecoderConfig) -> bool:
+    return max(config.embed_dropout, config.dropout, config.attention_dropout) > 0
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(checkpoint: str):
+    return load(checkpoint)
+
+
+def _model(
+    text, checkpoint, family, num_layers, num_heads, width, ffn_width, dropout, prompt
+) -> tuple[DecoderConfig, Any]:
+    """The model, and a checkpoint's parameters or None."""
+    block, tokenizer = text.validation.shape[1], text.tokenizer
+    initial = None
+    if checkpoint:
+        found = _loaded(checkpoint)
+        config, initial = found.config, found.params
+        if tokenizer.size != config.vocab_size:
+            raise UserError(
+                f"data.tokenizer={tokenizer.name!r} has {tokenizer.size} tokens and "
+                f"learner.checkpoint={checkpoint!r} {config.vocab_size}: leave data.tokenizer at "
+                "'auto'"
+            )
+        if prompt + block > config.num_positions:
+            raise UserError(
+                f"prompts of {prompt} tokens and data.block={block} new ones are more than the "
+                f"{config.num_positions} positions of learner.checkpoint={checkpoint!r}"
+            )
+    else:
+        is_opt = family == "opt"
+        config = DecoderConfig(
+            *(tokenizer.size, prompt + block, width, num_layers, num_heads),
+            ffn_width=ffn_width or 4 * width,
+            family=family,
+            activation="relu" if is_opt else "gelu_new",
+            position_offset=2 if is_opt else 0,
+            embed_dropout=0.0,
+            dropout=0.0,
+            attention_dropout=0.0,
+            bos=tokenizer.bos,
+            eos=tokenizer.eos,
+            pad=tokenizer.pad,
+        )
+    if dropout is not None:
+        rates = dict.fromkeys(("embed_dropout", "dropout", "attention_dropout"), dropout)
+        if config.family == "opt":
+            rates = {"dropout": dropout}
+        config = _replace(config, rates)
+    return config, initial
+
+
+def _replace(config: DecoderConfig, fields: dict[str, Any]) -> DecoderConfig:
+    import dataclasses
+
+    return dataclasses.replace(config, **fields)
+
+
+def _constant(params: Any) -> Any:
+    """Host arrays inside a compiled function, handed over when it runs: as constants of the program
+    half a gigabyte would be compiled with it."""
+    shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), params)
+    return jax.pure_callback(lambda: jax.tree.map(np.asarray, params), shapes)

@@ -1,0 +1,60 @@
+"""What a language model says of blocks of tokens: log-likelihoods, batch by batch."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ouroboros_jax.decoding.stepping import Decoder
+
+
+def token_losses(
+    model: Decoder,
+    params: Any,
+    tokens: jax.Array,
+    bos: int | None = None,
+    *,
+    key: jax.Array | None = None,
+) -> jax.Array:
+    """-log p of every token given those before it in its row.
+
+    Args:
+      model: the decoder.
+      params: its parameters.
+      tokens: int [B, T].
+      bos: a token put before each row; None: a row's first token is given, not predicted.
+      key: of dropout; None for none.
+
+    Returns:
+      float32 [B, T] with a `bos`, else [B, T - 1]; in nats.
+    """
+    tokens = tokens.astype(jnp.int32)
+    before, after = tokens[:, :-1], tokens[:, 1:]
+    if bos is not None:
+        before = jnp.concatenate([jnp.full_like(tokens[:, :1], bos), before], 1)
+        after = tokens
+    positions = jnp.broadcast_to(jnp.arange(before.shape[1]), before.shape)
+    rngs = {} if key is None else {"dropout": key}
+    out = model.apply({"params": params}, before, positions, deterministic=key is None, rngs=rngs)
+    picked = jnp.take_along_axis(out.logits, after[..., None], -1)[..., 0]
+    return jax.nn.logsumexp(out.logits, -1) - picked
+
+
+def mean_loss(
+    model: Decoder, params: Any, blocks: jax.Array, bos: int | None, batch_size: int
+) -> jax.Array:
+    """Mean loss a token of `blocks` [N, T], in nats."""
+    return over_batches(
+        lambda rows: token_losses(model, params, rows, bos).mean(-1), blocks, batch_size
+    ).mean()
+
+
+def over_batches(function, rows: Any, batch_size: int) -> jax.Array:
+    """`function` of batches of rows, leaves [N, ...] to [batch, ...], put together, [N, ...]."""
+    num = jax.tree.leaves(rows)[0].shape[0]
+    batch_size = min(batch_size, num)
+    num_batches = -(-num // batch_size)
+    place = jnp.minimum(jnp.arange(num_batches * batch_size), num - 1)
+    batches = jax.tree.map(lambda a: a[place].reshape(num_batches, batch_size, *a.shape[1:]), rows)
+    found = jax.lax.map(function, batches)
+    return found.reshape(-1, *found.shape[2:])[:num]

@@ -1,0 +1,141 @@
+"""One epoch of training a language model: batches, the optimiser as torch has it, schedules."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from ouroboros_jax.base import Pool
+from ouroboros_jax.learners.lm_loss import token_losses
+from ouroboros_jax.models.decoder import Decoder
+
+FINAL_RATE = 1e-6  # of the cosine schedules, as in the code of Shumailov et al.
+
+
+class Recipe(NamedTuple):
+    """The static settings of training."""
+
+    batch_size: int
+    num_epochs: int
+    optimizer: str
+    schedule: str
+    bos: int | None  # see `token_losses`
+    has_dropout: bool
+
+
+class Training(NamedTuple):
+    """A model being trained."""
+
+    params: Any
+    moments: Any  # the optimiser's
+    step: jax.Array  # int32 [], batches so far
+    epoch: jax.Array  # int32 []
+
+
+def _adamw(settings) -> optax.GradientTransformation:
+    """torch's AdamW but for the rate: moments .9 and .999, decay of every parameter."""
+    return optax.chain(
+        optax.scale_by_adam(eps=1e-8), optax.add_decayed_weights(settings["weight_decay"])
+    )
+
+
+def _sgd(settings) -> optax.GradientTransformation:
+    return optax.chain(optax.add_decayed_weights(settings["weight_decay"]), optax.trace(0.9))
+
+
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
+    "adamw": _adamw,
+    "adam": lambda settings: optax.scale_by_adam(eps=1e-8),
+    "sgd": _sgd,
+}
+
+
+def _linear(progress, settings, epochs):
+    warmup = settings["warmup"]
+    rising = progress / jnp.maximum(warmup, 1e-9)
+    falling = (1 - progress) / jnp.maximum(1 - warmup, 1e-9)
+    return jnp.where(progress < warmup, rising, falling) * settings["learning_rate"]
+
+
+def _cosine(progress, settings, epochs):
+    rate = settings["learning_rate"]
+    lowest = jnp.minimum(FINAL_RATE, rate)
+    return lowest + (rate - lowest) * (1 + jnp.cos(jnp.pi * progress)) / 2
+
+
+SCHEDULES: dict[str, Callable[..., jax.Array]] = {  # of the share of all batches that are done
+    "constant": lambda progress, settings, epochs: settings["learning_rate"],
+    "linear": _linear,
+    "cosine": _cosine,
+    # As torch's CosineAnnealingLR stepped once an epoch.
+    "cosine_epochs": lambda progress, settings, epochs: _cosine(
+        jnp.floor(progress * epochs + 1e-4) / epochs, settings, epochs
+    ),
+}
+
+
+def begin(params: Any, settings: dict[str, jax.Array], recipe: Recipe) -> Training:
+    """Training from `params`, its optimiser new."""
+    moments = OPTIMIZERS[recipe.optimizer](settings).init(params)
+    return Training(params, moments, jnp.int32(0), jnp.int32(0))
+
+
+def train_epoch(
+    key: jax.Array,
+    model: Decoder,
+    state: Training,
+    pool: Pool,
+    settings: dict[str, jax.Array],
+    recipe: Recipe,
+) -> tuple[Training, dict[str, jax.Array]]:
+    """One pass over the pool's rows in random order, each counting by its weight.
+
+    Rows of weight 0 come last and batches of them alone are skipped. The rate of a step follows
+    from the share of all epochs' batches before it.
+
+    Returns:
+      The state, and means over the epoch's batches: `training_loss`, `gradient_norm`, `learning_rate`.
+    """
+    key_order, key_dropout = jax.random.split(key)
+    num, size = pool.weights.shape[0], recipe.batch_size
+    num_batches = -(-num // size)
+    scores = jax.random.uniform(key_order, (num,), jnp.float32)
+    order = jnp.argsort(jnp.where(pool.weights > 0, scores, 2))
+    order = jnp.pad(order, (0, num_batches * size - num)).reshape(num_batches, size)
+    is_real = (jnp.arange(num_batches * size) < num).reshape(num_batches, size)
+    there = -(-(pool.weights > 0).sum() // size)  # batches that hold a row
+    update = OPTIMIZERS[recipe.optimizer](settings).update
+
+    def learn(state, i):
+        rows = order[i]
+        weights = jnp.where(is_real[i], pool.weights[rows], 0).astype(jnp.float32)
+        weights = weights / weights.sum()
+        key = jax.random.fold_in(key_dropout, i) if recipe.has_dropout else None
+
+        def loss_of(params):
+            losses = token_losses(model, params, pool.data[rows], recipe.bos, key=key)
+            return (weights * losses.mean(-1)).sum()
+
+        loss, gradient = jax.value_and_grad(loss_of)(state.params)
+        norm = optax.tree.norm(gradient)
+        most = settings["clip_norm"]
+        scale = jnp.where((most > 0) & (norm > most), most / (norm + 1e-6), 1.0)
+        gradient = jax.tree.map(lambda g: g * scale, gradient)
+        progress = state.step / (there * recipe.num_epochs)
+        rate = SCHEDULES[recipe.schedule](progress, settings, recipe.num_epochs)
+        change, moments = update(gradient, state.moments, state.params)
+        params = jax.tree.map(lambda p, c: p - rate * c, state.params, change)
+        return Training(params, moments, state.step + 1, state.epoch), (loss, norm, rate)
+
+    def body(i, carry):
+        state, total = carry
+        state, told = learn(state, i)
+        return state, jax.tree.map(jnp.add, total, told)
+
+    zeros = (jnp.float32(0),) * 3
+    state, total = jax.lax.fori_loop(0, there, body, (state, zeros))
+    loss, norm, rate = (value / there for value in total)
+    info = {"training_loss": loss, "gradient_norm": norm, "learning_rate": rate}
+    return state._replace(epoch=state.epoch + 1), info

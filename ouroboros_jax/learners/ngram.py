@@ -1,0 +1,158 @@
+"""The n-gram chain: counts of n-grams of tokens, drawn from as they are.
+
+Serves Suresh et al. (arXiv 2412.17646). Order 1 under `replace` is exactly a Wright-Fisher chain of
+every token's count, so that the vocabulary which survives has an exact law; of higher orders every
+context is such a chain, with a random number of draws of its own.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ouroboros_jax.base import Learner
+from ouroboros_jax.data.text import Text
+from ouroboros_jax.decoding.choice import draw
+from ouroboros_jax.errors import UserError
+from ouroboros_jax.metrics import text as measures
+from ouroboros_jax.metrics.names.text import OF_COUNTS
+
+MOST_COUNTS = 2**25  # numbers in the largest table
+
+
+class NGrams(NamedTuple):
+    """Weighted counts of n-grams of every length up to the order.
+
+    `tables[k]` is [V^k, V]: of each token after each k tokens, the first of them the most
+    significant digit of the row.
+    """
+
+    tables: tuple[jax.Array, ...]
+
+
+def ngram(text: Text, *, order: int = 1, metrics=None) -> Learner:
+    """Counts of n-grams. A block's token follows the longest context that was seen.
+
+    Args:
+      text: whose tokens they are.
+      order: n; a token follows n - 1 others. The first of a block follow fewer.
+      metrics: names of the metrics to compute; None for all.
+
+    The traced setting `learner.smoothing` is added to every count after every context, seen or not;
+    without it what never followed a context has probability 0.
+    """
+    vocab, dtype = text.tokenizer.size, text.tokenizer.dtype
+    if vocab**order > MOST_COUNTS:
+        raise UserError(
+            f"learner.order={order} with a vocabulary of {vocab} has {vocab**order:,} counts, more "
+            f"than {MOST_COUNTS:,}: lower data.vocab_size, or set data.tokenizer to 'bytes'"
+        )
+    chosen = OF_COUNTS if metrics is None else tuple(metrics)
+
+    def init(key, settings, data):
+        del key, settings, data
+        return NGrams(tuple(jnp.zeros((vocab**k, vocab), jnp.float32) for k in range(order)))
+
+    def fit_begin(key, settings, params, pool):
+        del key, settings, pool
+        return params
+
+    def fit_step(key, settings, fit_state, pool):
+        del key, settings, fit_state
+        tokens, weights = pool.data.astype(jnp.int32), pool.weights.astype(jnp.float32)
+        tables = []
+        for k in range(order):
+            context, token = _windows(tokens, k, vocab)
+            each = jnp.broadcast_to(weights[:, None], token.shape)
+            tables.append(jnp.zeros((vocab**k, vocab), jnp.float32).at[context, token].add(each))
+        return NGrams(tuple(tables)), {}
+
+    def sample(key, settings, params, source, num):
+        del source
+        length = text.validation.shape[1]
+        uniforms = jax.random.uniform(key, (num, length, 2), jnp.float32)
+        temperature = settings.sampler["temperature"].astype(jnp.float32)
+
+        def step(contexts, t):
+            """`contexts` [order, B] are table rows: of no token, of the last one, ..."""
+
+            def look(k):
+                counts = params.tables[k][contexts[k]]
+                return counts, counts.sum(-1, keepdims=True)
+
+            token = draw(uniforms[:, t], _backed_off(look, order, t, settings, vocab) / temperature)
+            rows = [jnp.zeros_like(token)]
+            rows += [(contexts[k - 1] * vocab + token) % vocab**k for k in range(1, order)]
+            return jnp.stack(rows), token
+
+        start = jnp.zeros((order, num), jnp.int32)
+        _, tokens = jax.lax.scan(step, start, jnp.arange(length))
+        return tokens.T.astype(dtype)
+
+    def losses(settings, params, blocks):
+        """-log p of every token of blocks [N, T], [N, T]."""
+        blocks = blocks.astype(jnp.int32)
+
+        def look(k):
+            context, token = _windows(blocks, k, vocab)
+            context, token = (jnp.pad(a, ((0, 0), (k, 0))) for a in (context, token))
+            return params.tables[k][context, token], params.tables[k].sum(-1)[context]
+
+        depth = jnp.arange(blocks.shape[1])[None]
+        return -_backed_off(look, order, depth, settings, vocab)
+
+    def measure(settings, params, context):
+        counts = params.tables[0][0]
+        surviving = (counts > 0).sum(dtype=jnp.int32)
+        first = (context.reference.tables[0][0] > 0).sum()
+        found = {
+            "surviving": surviving,
+            "surviving_share": surviving / first,
+            "token_entropy": measures.entropy_of(counts),
+            "zipf_exponent": measures.zipf_exponent(counts),
+            "num_contexts": (params.tables[-1].sum(-1) > 0).sum(dtype=jnp.int32),
+        }
+        if context.test is not None:
+            each = losses(settings, params, context.test)
+            loss = each.mean()
+            found |= {"test_loss": loss, "test_perplexity": jnp.exp(loss)}
+            found["test_log_likelihood"] = -each.sum(-1).mean()
+        return {name: found[name] for name in chosen if name in found}
+
+    return Learner(
+        init, fit_begin, fit_step, lambda params: (params, {}), sample, measure, block=64
+    )
+
+
+def _context(tokens: jax.Array, k: int, vocab: int) -> jax.Array:
+    """Rows [N, T - k + 1] of the k tokens from each place on, as digits of base V."""
+    places = tokens.shape[1] - k + 1
+    row = jnp.zeros((tokens.shape[0], places), jnp.int32)
+    for i in range(k):
+        row = row * vocab + tokens[:, i : i + places]
+    return row
+
+
+def _windows(tokens: jax.Array, k: int, vocab: int) -> tuple[jax.Array, jax.Array]:
+    """Contexts of k tokens and the token after each, [N, T - k]."""
+    return _context(tokens, k, vocab)[:, :-1], tokens[:, k:]
+
+
+def _backed_off(look, order, depth, settings, vocab) -> jax.Array:
+    """Log-probabilities by the longest context of at most `depth` tokens that was seen.
+
+    `look(k)` gives the counts of tokens after their k last ones, and the counts of those contexts.
+    """
+    alpha = settings.learner["smoothing"].astype(jnp.float32)
+
+    def log_probability(counts, total):
+        total = total + alpha * vocab
+        is_seen = total > 0
+        share = jnp.log(jnp.where(is_seen, counts + alpha, 1))
+        return share - jnp.log(jnp.where(is_seen, total, vocab)), is_seen
+
+    found, _ = log_probability(*look(0))
+    for k in range(1, order):
+        longer, is_seen = log_probability(*look(k))
+        found = jnp.where(is_seen & (depth >= k), longer, found)
+    return found

@@ -1,0 +1,67 @@
+"""The law that a run of unigram counts follows: how much of its vocabulary survives."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ouroboros_jax.registry import find, load, options
+from ouroboros_jax.theory import wright_fisher
+from ouroboros_jax.theory.clock import _generations
+from ouroboros_jax.theory.law import Law
+
+PREMISES = {
+    "learner.order": 1,
+    "learner.smoothing": 0,
+    "sampler.temperature": 1,
+    "regime.name": "replace",
+}
+
+
+def ngram_laws(point: Mapping[str, Any], generations: np.ndarray) -> dict[str, Law]:
+    """The law of `surviving` and `surviving_share`; see `laws.laws`.
+
+    Generation 0 counts the whole training text, the same in every chain, and every count after it
+    is a Wright-Fisher chain from there. Where chains train on a part of the text, each has another
+    start, and no law is given.
+    """
+    if any(point.get(path) != value for path, value in PREMISES.items()):
+        return {}
+    if not isinstance(point["num_samples"], int):
+        return {}
+    place = find("data", point["data.name"])
+    counts, num_rows, block = _counts(load(place), tuple(sorted(options("data", point).items())))
+    num_data = point["data.num_samples"] or point["num_samples"]
+    if num_data != num_rows:
+        return {}
+    generations = _generations(generations)
+    try:
+        share = _survival(generations, point["num_samples"] * block, counts)
+    except ValueError:  # too many generations for so many tokens
+        return {}
+    source = "Wright-Fisher chain of each token; Suresh et al. 2024, Corollary 1"
+    types = len(counts)
+    return {
+        "surviving_share": Law("exact chain of each token's count", source, share),
+        "surviving": Law("exact chain of each token's count", source, share * types),
+    }
+
+
+def _survival(generations, num_tokens: int, counts) -> np.ndarray:
+    """E[surviving share] from known counts [V] of generation 0, [G]."""
+    counts, how_many = np.unique(counts, return_counts=True)  # equal counts have equal fates
+    later = generations[generations > 0]
+    share = np.ones(len(generations))
+    if later.size:
+        alive = wright_fisher.survival(later - 1, num_tokens, counts / counts.dot(how_many))
+        share[generations > 0] = alive @ how_many / how_many.sum()
+    return share
+
+
+@lru_cache(maxsize=4)
+def _counts(factory, arguments) -> tuple[np.ndarray, int, int]:
+    """Counts of the tokens that the training text has, its blocks, and tokens in one."""
+    real = factory(**dict(arguments))
+    counts = np.bincount(real.table.reshape(-1))
+    return counts[counts > 0], len(real.table), real.table.shape[1]
