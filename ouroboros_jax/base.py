@@ -103,6 +103,9 @@ class Learner(NamedTuple):
     `measure` as `context.prepared`. `across(key, settings, models, table, test) -> metrics` sees
     all generations of a chain at once, leaves of `models` being [G, ...], after the last; its
     metrics are [G, ...].
+
+    `scores` are the metrics of `measure` by which stored generations are scored on other data than
+    the run's, as `context.test`; None means those that begin with `test_`.
     """
 
     init: Callable[[Key, Settings, Data], Params]
@@ -119,6 +122,7 @@ class Learner(NamedTuple):
     points: Literal["rows", "recipes", "stream"] = "rows"
     prepare: Callable[[Key, Settings, Data], Any] | None = None
     across: Callable[[Key, Settings, Params, Data, Data], Metrics] | None = None
+    scores: tuple[str, ...] | None = None
 
 
 class Mixture(NamedTuple):

@@ -59,7 +59,7 @@ def assemble(
     for name in dict.fromkeys(name for part in parts for name in part):
         arrays = [part.get(name) for part in parts]
         values = _pad(arrays, places, total, NOT_REACHED if name == "status" else None)
-        dims = ("chain", "generation", *_dims(name, values.ndim - 2))
+        dims = ("chain", "generation", *dims_of(name, values.ndim - 2))
         variables[_allowed(name)] = (dims, values, _attrs(name))
     for kind, values in _collapse(variables, config_point):
         variables[kind] = values
@@ -150,7 +150,7 @@ def _number(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float32)
 
 
-def _dims(name: str, ndim: int) -> tuple[str, ...]:
+def dims_of(name: str, ndim: int) -> tuple[str, ...]:
     """Names of a metric's own axes."""
     dims = NAMES[name].dims if name in NAMES else ()
     return dims[:ndim] if ndim <= len(dims) else tuple(f"{name}_{i}" for i in range(ndim))

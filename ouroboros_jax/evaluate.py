@@ -1,6 +1,11 @@
-"""Scoring stored generations on other data than their own."""
+"""Scoring stored generations on other data than their own.
+
+Whatever the data: points, inputs with targets, images, tokens. What is measured are the metrics of
+the learner that rest on test data, see `base.Learner`.
+"""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,57 +14,75 @@ import jax.numpy as jnp
 import numpy as np
 
 from ouroboros_jax import registry
-from ouroboros_jax.base import Context
+from ouroboros_jax.base import Context, Data, Learner
 from ouroboros_jax.build import make_learner, make_real
 from ouroboros_jax.checkpoint import like
-from ouroboros_jax.errors import UserError
+from ouroboros_jax.config import changed, flatten
+from ouroboros_jax.data.base import RealData
+from ouroboros_jax.data.translated import translated
+from ouroboros_jax.errors import UserError, listed
+from ouroboros_jax.keys import chain_key
+from ouroboros_jax.metrics.names import name_of
+from ouroboros_jax.program import Program, as_test
 
 if TYPE_CHECKING:
     import xarray
 
     from ouroboros_jax.results import Run
 
-METRIC = "test_log_likelihood"
-
 
 def evaluate(
     run: "Run", data: str, name: str | None = None
 ) -> tuple["xarray.Dataset", Path | None]:
-    """Mean log likelihood of `data` under every stored generation of every chain.
+    """Scores of every stored generation of every chain on `data`.
 
     Args:
       run: whose models are scored.
-      data: a data set's name, a path to a table, or `module:function`; all of its rows are used.
+      data: a data set's name, a path to a file, or `module:function`. Settings of the section
+        `data` are the run's own, such as `data.dir`. Of a table that would be split by chance all
+        rows are used, of others the held-out ones where there are some. Text is tokenised as the
+        run's own.
       name: of the file `evaluations/<name>.nc`; by default from `data`.
 
     Returns:
-      A dataset with `test_log_likelihood` (chain, generation), in nats a point, NaN where a
-      generation's parameters were not kept; and its path, None for a run kept in memory.
+      A dataset of the learner's scores, (chain, generation, ...), NaN where a generation's
+      parameters were not kept; and its path, None for a run kept in memory.
 
     Raises:
-      UserError: for data that is not there or has another number of features.
+      UserError: for data that is not there or of another kind, and learners without scores.
     """
     import xarray
 
-    from ouroboros_jax.dataset import write
+    from ouroboros_jax.dataset import dims_of, write
 
-    rows = _rows(run, data)
     name = name or re.sub(r"[^A-Za-z0-9_-]+", "-", Path(data).stem).strip("-") or "data"
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise UserError(f"name={name!r}: expected letters, digits, '-', '_' and '.'")
-    scores = np.full((run.num_chains, run.generation + 1), np.nan, np.float32)
-    place = 0
+    found: dict[str, np.ndarray] = {}
+    place = num_points = 0
     for number, group in enumerate(run.groups):
-        here = slice(place, place + group.num_chains)
-        for generation, values in _score(run, number, rows):
-            scores[here, generation] = values
+        with run.precision():
+            program = run.program(number)
+            rows = _rows(run, program, data)
+            num_points = len(jax.tree.leaves(rows)[0])
+            here = slice(place, place + group.num_chains)
+            for generation, scores in _score(run, number, program, rows):
+                for metric, values in scores.items():
+                    shape = run.num_chains, run.generation + 1, *values.shape[1:]
+                    array = found.setdefault(metric, np.full(shape, np.nan, values.dtype))
+                    array[here, generation] = values
         place += group.num_chains
+    variables = {}
+    for metric, values in found.items():
+        told = name_of(metric)
+        attrs = {"units": told.units, "long_name": f"{told.long_name}: {data}"}
+        dims = ("chain", "generation", *dims_of(metric, values.ndim - 2))
+        variables[metric] = (dims, values, attrs)
     coords = {key: value for key, value in run.metrics.coords.items() if value.dims == ("chain",)}
-    attrs = {"units": "nat", "long_name": f"mean log likelihood of {data}"}
     dataset = xarray.Dataset(
-        {METRIC: (("chain", "generation"), scores, attrs)},
+        variables,
         coords | {"generation": np.arange(run.generation + 1)},
-        {"data": data, "num_points": len(rows)},
+        {"data": data, "num_points": num_points},
     )
     if run.workdir is None:
         return dataset, None
@@ -69,47 +92,82 @@ def evaluate(
     return dataset, path
 
 
-def _rows(run: "Run", data: str) -> np.ndarray:
-    settings = registry.section_settings("data", data)
-    real = make_real({f"data.{key}": setting.default for key, setting in settings.items()})
+def _rows(run: "Run", program: Program, data: str) -> Data:
+    """The points that are scored, as host arrays."""
+    point = changed(flatten(run.config) | {"sweep": {}}, {"data.name": data})
+    settings = registry.section_settings("data", point["data.name"])
+    # The counts of the run are those of its own data.
+    point |= {
+        "num_samples": 2,
+        "data.num_samples": None,
+        "data.num_test": settings["num_test"].default,
+    }
+    registry.find("data", point["data.name"]).check(point)
+    real, own = make_real(point), program.real
     if real.table is None:
         raise UserError(f"data={data!r} is a law, expected rows: a bundled table or a file")
-    rows = np.concatenate([real.table, real.test]) if len(real.test) else np.asarray(real.table)
-    trained = _num_features(run)
-    if trained and rows.shape[1] != trained:
+    if real.text is not None and own.text is not None:
+        return translated(real.test, real.text.tokenizer, own.text.tokenizer, own.shape[0])
+    _check_shape(data, real, own)
+    num_test = len(jax.tree.leaves(real.test)[0]) if real.test is not None else 0
+    if "test_fraction" in settings and num_test:
+        return jax.tree.map(lambda a, b: np.concatenate([a, b]), real.table, real.test)
+    return real.test if num_test else jax.tree.map(np.asarray, real.table)
+
+
+def _check_shape(data: str, real: RealData, own: RealData) -> None:
+    if real.shape != own.shape:
+        both = (real.shape, own.shape)
+        if all(isinstance(shape, tuple) and len(shape) == 1 for shape in both):
+            raise UserError(
+                f"data={data!r} has {real.shape[0]} features, and the models of this run "
+                f"{own.shape[0]}"
+            )
+        raise UserError(f"data={data!r} has points of {both[0]}, and this run of {both[1]}")
+    if real.num_symbols != own.num_symbols:
         raise UserError(
-            f"data={data!r} has {rows.shape[1]} features, and the models of this run {trained}"
+            f"data={data!r} has {real.num_symbols} symbols, and the models of this run "
+            f"{own.num_symbols}"
         )
-    return rows
 
 
-def _num_features(run: "Run") -> int | None:
-    mean = run.metrics.get("mean")
-    return None if mean is None or len(run.groups) > 1 else mean.sizes["feature"]
+def scores_of(learner: Learner, metrics: dict[str, Any]) -> list[str]:
+    """Which of a learner's metrics say how well it does on test data."""
+    if learner.scores is not None:
+        return [name for name in metrics if name in learner.scores]
+    return [name for name in metrics if name.startswith("test_")]
 
 
-def _score(run: "Run", number: int, rows: np.ndarray) -> Any:
-    """`(generation, [C])` for every stored generation of a group."""
-    point = run.points[number] | {"metrics": (METRIC,)}
-    with run.precision():
-        learner = make_learner(point)
-        program = run.program(number)
-        template = program.state_shapes.params
-        settings = jax.tree.map(lambda a: jnp.asarray(a[:, 0]), program.settings(0, 1))
-        test = jnp.asarray(rows, jnp.result_type(float))
+def _score(
+    run: "Run", number: int, program: Program, rows: Data
+) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """`(generation, {metric: [C, ...]})` for every stored generation of a group."""
+    learner = make_learner(run.points[number] | {"metrics": ()})
+    template = program.state_shapes.params
+    settings = jax.tree.map(lambda a: jnp.asarray(a[:, 0]), program.settings(0, 1))
+    keys = jax.vmap(chain_key)(jnp.asarray(program.group.seeds), program.group.replicates)
 
-        def one(settings, params):
-            metrics = learner.measure(settings, params, Context(None, params, test))
-            if METRIC not in metrics:
-                name = point["learner.name"]
-                raise UserError(f"the learner {name!r} has no {METRIC} to score data by")
-            return metrics[METRIC]
+    def one(key, settings, params, table, test):
+        # What no score reads is never computed: XLA leaves it out.
+        context = Context(None, params, test, program.prepared(key, settings, table))
+        metrics = learner.measure(settings, params, context)
+        names = scores_of(learner, metrics)
+        if not names:
+            raise UserError(
+                f"the learner {run.points[number]['learner.name']!r} has no metric of test data "
+                f"to score by: it has {listed(metrics)}"
+            )
+        return {name: metrics[name] for name in names}
 
-        # One chain after another: a block of the data's log densities at a time.
-        score = jax.jit(lambda s, p: jax.lax.map(lambda args: one(*args), (s, p)))
-        for generation in range(run.generation + 1):
-            try:
-                params = run.stores[number].params(generation)
-            except UserError:
-                continue
-            yield generation, np.asarray(score(settings, like(template, params)))
+    # One chain after another: a block of the data's log densities at a time.
+    score = jax.jit(
+        lambda args, *shared: jax.lax.map(lambda of_chain: one(*of_chain, *shared), args)
+    )
+    table, test = program.table, as_test(rows)
+    for generation in range(run.generation + 1):
+        try:
+            params = run.stores[number].params(generation)
+        except UserError:
+            continue
+        scores = score((keys, settings, like(template, params)), table, test)
+        yield generation, jax.tree.map(np.asarray, scores)

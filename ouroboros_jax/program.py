@@ -165,7 +165,7 @@ class Program:
 
         def first(key):
             state, info = self.chain.init(key, settings, self.table, self.capacity(0))
-            prepared = self._prepared(key, settings, self.table)
+            prepared = self.prepared(key, settings, self.table)
             context = self._context(key, settings, state.params, self.test, prepared)
             return state, self.chain.measure(settings, state.params, context, info, state.frozen)
 
@@ -183,14 +183,12 @@ class Program:
         """Held-out rows of finite real data, or None."""
         if self.real.test is None or not jax.tree.leaves(self.real.test)[0].shape[0]:
             return None
-        return jax.tree.map(
-            lambda a: jnp.asarray(a, jnp.result_type(float) if a.dtype.kind == "f" else a.dtype),
-            self.real.test,
-        )
+        return as_test(self.real.test)
 
     # One chain
 
-    def _prepared(self, key, settings, table):
+    def prepared(self, key, settings, table):
+        """What metrics need of one chain beyond its parameters."""
         prepare = self.learner.prepare
         return prepare(stage_key(key, "prepare", 0), settings, table) if prepare else ()
 
@@ -208,7 +206,7 @@ class Program:
         del state
 
         def one(key, settings):
-            return self._prepared(key, _at(settings, 0), shared["table"])
+            return self.prepared(key, _at(settings, 0), shared["table"])
 
         return over_block(one, self.layout.block)(args["key"], args["settings"])
 
@@ -411,6 +409,13 @@ class Program:
         """The program of one chain alone, in a block of the same width."""
         layout = make_layout(1, self.layout.block, self.layout.mesh.devices.flat)
         return dataclasses.replace(self, group=_only(self.group, chain), layout=layout, cache={})
+
+
+def as_test(rows: Data) -> Data:
+    """Held-out rows on the device: floats as wide as the run's."""
+    return jax.tree.map(
+        lambda a: jnp.asarray(a, jnp.result_type(float) if a.dtype.kind == "f" else a.dtype), rows
+    )
 
 
 def _at(settings: Settings, i) -> Settings:

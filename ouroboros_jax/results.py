@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,7 +156,7 @@ class Run:
             return training_set(program, self.stores[number], generation, place)
 
     def evaluate(self, data: str, name: str | None = None) -> "xarray.Dataset":
-        """Mean log likelihood of other data under every stored generation; see `evaluate.py`."""
+        """Scores of every stored generation on other data than the run's; see `evaluate.py`."""
         from ouroboros_jax.evaluate import evaluate
 
         return evaluate(self, data, name)[0]

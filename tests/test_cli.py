@@ -218,7 +218,7 @@ REFUSED = [
     (["sample"], "sample needs --workdir"),
     (["sample", "--workdir=runs/gmm"], "sample needs --generation"),
     (["sample", "--workdir=runs/gmn", *SAMPLE[2:]], "did you mean 'runs/gmm'?"),
-    ([*SAMPLE[:3], "--out=a.txt"], "--out=a.txt does not end in .npz, .npy, .csv"),
+    ([*SAMPLE[:3], "--out=a.gif"], "--out=a.gif does not end in .npz, .npy, .csv, .png, .txt"),
     ([*SAMPLE, "--config.seed=3"], "sample takes no --config.seed"),
     ([*SAMPLE, "--num_samples=0"], "--num_samples=0 is not a whole number of at least 1"),
     (["figures", "--workdir=runs/gmm", "--config.seed=3"], "figures takes no --config.seed"),

@@ -173,6 +173,30 @@ def digits_of_mine(*, rows=30):
     return _table("digits_of_mine", {"image": image, "label": label})
 
 
+def judged(*, steps=1):
+    """`pictures`, scored by their closeness to test images in units of what is prepared."""
+    learner = pictures()
+
+    def measure(settings, params, context):
+        found = {"variance": params.images.var()}
+        if context.test is not None:
+            image = context.test["image"].astype(jnp.float32) / 255
+            gaps = jnp.square(image - params.images[context.test["label"]]).mean((1, 2))
+            is_class = context.test["label"][None] == jnp.arange(3)[:, None]
+            by_class = (is_class * gaps[None]).sum(1) / jnp.maximum(is_class.sum(1), 1)
+            found |= {"closeness": -gaps.mean() / context.prepared, "by_class": by_class}
+        return found
+
+    scores = "closeness", "by_class"
+    return learner._replace(measure=measure, num_steps=steps, scores=scores, across=None)
+
+
+def digits_of_another():
+    """Images of the same kind as `digits_of_mine`, some of them held out."""
+    train, test = digits_of_mine(rows=12).table, digits_of_mine(rows=7).table
+    return _table("digits_of_another", train, test)
+
+
 # Tokens that continue prompts
 
 

@@ -33,7 +33,7 @@ FLAGS = {
         "--config.<setting>=<value> changes a setting",
     ),
     "workdir": Flag(str, None, "the run's directory; by default runs/<config name>-<timestamp>"),
-    "from": Flag(str, None, "a run's directory: continue one of its generations in a run of its own"),
+    "from": Flag(str, None, "a run's directory: continue one of its generations elsewhere"),
     "from_generation": Flag(int, None, "with --from: the last generation that is that run's"),
     "dry_run": Flag(bool, False, "print shapes, compilations, disk and memory, and run nothing"),
     "time": Flag(bool, False, "with --dry_run: time one segment and estimate the whole"),
@@ -44,7 +44,7 @@ FLAGS = {
     "seed": Flag(int, 0, "seed of the draw"),
     "out": Flag(str, None, "where to write"),
     "name": Flag(str, "evaluation", "name of the evaluation"),
-    "data": Flag(str, None, "data to score on: iris, wine, digits, or a .npy or .csv file"),
+    "data": Flag(str, None, "data to score on: a name, as iris or mnist, or a file"),
     "size": Flag(str, "quick", f"how thorough: {', '.join(SIZES)}"),
     "help": Flag(bool, False, "print this and exit; with --config, every setting too"),
 }
@@ -54,7 +54,7 @@ VERBS = {
         ("config", "workdir", "from", "from_generation", "dry_run", "time", "devices"),
     ),
     "sample": Verb(
-        "draw from a stored generation into a .npz, .npy or .csv file",
+        "draw from a stored generation into a .npz, .npy, .csv, .png or .txt file",
         ("workdir", "generation", "chain", "num_samples", "seed", "out", "devices"),
         ("workdir", "generation", "out"),
     ),

@@ -16,10 +16,9 @@ from ouroboros_jax.config import apply, from_json, load_config
 from ouroboros_jax.config_files import find_config, packaged_configs
 from ouroboros_jax.errors import UserError, listed, nearest
 from ouroboros_jax.registry import RUN
+from ouroboros_jax.sample_files import WRITERS, write_samples
 from ouroboros_jax.settings.verify import SIZES
 from ouroboros_jax.sweep import expand
-
-OUT_SUFFIXES = (".npz", ".npy", ".csv")
 
 
 def run(command: Command) -> int:
@@ -82,11 +81,9 @@ def _interrupted(workdir: Path, command: Command) -> str:
 
 def sample(command: Command) -> int:
     """Draw points of one stored generation and write them."""
-    import numpy as np
-
     out = Path(command.flags["out"])
-    if out.suffix not in OUT_SUFFIXES:
-        raise UserError(f"--out={out} does not end in {', '.join(OUT_SUFFIXES)}")
+    if out.suffix not in WRITERS:
+        raise UserError(f"--out={out} does not end in {', '.join(WRITERS)}")
     for folder in out.absolute().parents:
         if folder.exists() and not folder.is_dir():
             raise UserError(f"--out={out}: {folder} is a file, expected a folder to write to")
@@ -99,35 +96,24 @@ def sample(command: Command) -> int:
         num_samples=command.flags["num_samples"],
         seed=command.flags["seed"],
     )
-    arrays = _arrays(data)
-    if out.suffix != ".npz" and len(arrays) > 1:
-        raise UserError(f"--out={out}: samples of {listed(arrays)} need a .npz file")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.partial")
-    first = next(iter(arrays.values()))
-    with partial.open("wb") as stream:
-        if out.suffix == ".npz":
-            np.savez(stream, **arrays)
-        elif out.suffix == ".npy":
-            np.save(stream, first)
-        else:
-            np.savetxt(stream, first.reshape(len(first), -1), delimiter=",", fmt="%.9g")
-    partial.replace(out)
-    shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-    print(f"wrote {out}: {shapes}")
+    decode = opened.decoder(command.flags["chain"]) if out.suffix == ".txt" else None
+    told = write_samples(out, data, decode)
+    print(f"wrote {out}: {told}")
     return 0
 
 
 def evaluate(command: Command) -> int:
     """Score stored generations on other data."""
     opened = _open_run(command)
-    from ouroboros_jax.evaluate import METRIC
     from ouroboros_jax.evaluate import evaluate as score
 
     scores, path = score(opened, command.flags["data"], command.flags["name"])
-    mean = scores[METRIC].mean("chain", skipna=True)
-    first, last = (float(mean[g]) for g in (0, -1))
-    print(f"{METRIC}: {first:.4g} at generation 0, {last:.4g} at {scores.generation.size - 1}")
+    for metric, values in scores.data_vars.items():
+        if values.ndim == 2:
+            mean = values.mean("chain", skipna=True)
+            first, last = (float(mean[g]) for g in (0, -1))
+            end = scores.generation.size - 1
+            print(f"{metric}: {first:.4g} at generation 0, {last:.4g} at {end}")
     print(f"wrote {path}")
     return 0
 
@@ -307,19 +293,3 @@ def _check_is_run(path: Path, flag: str) -> None:
         beside = path.parent.glob("*/config.json") if path.parent.is_dir() else []
         near = nearest(path, [other.parent for other in beside])
         raise UserError(f"{flag}={path} {what}{near}")
-
-
-def _arrays(data: Any) -> dict[str, Any]:
-    """Samples as named arrays: the fields of a dict or tuple, or else `data`."""
-    import numpy as np
-
-    if isinstance(data, dict):
-        return {name: np.asarray(value) for name, value in data.items()}
-    if isinstance(data, tuple):
-        names = getattr(data, "_fields", None) or [f"data{i}" for i in range(len(data))]
-        return {name: np.asarray(value) for name, value in zip(names, data, strict=True)}
-    return {"data": np.asarray(data)}
-
-
-def _learner(opened: Any) -> str:
-    return opened.config.learner.name

@@ -42,6 +42,7 @@ class RealData(NamedTuple):
     initial: Any = None  # a RealData: generation 0's, where later real points are another law's
     note: str = ""  # what a user must be told about this data
     repeats: bool = False  # whether more rows may be asked for than there are, see `subset`
+    num_symbols: int | None = None  # V, where points are symbols 0..V - 1
     text: Any = None  # what tokens mean, a `data.text.Text`
 
     @property
