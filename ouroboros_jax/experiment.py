@@ -90,6 +90,8 @@ def launch(
         try:
             if (workdir / rundir.MANIFEST).exists():
                 manifest = _resumed(workdir, manifest)
+            if first.real.text is not None:
+                first.real.text.tokenizer.keep(workdir / "tokenizer")
             return _run(config, groups, manifest, workdir, *told)
         finally:
             lock.release()

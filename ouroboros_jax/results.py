@@ -142,6 +142,18 @@ class Run:
             points = program.sample(jax.random.key(seed), settings, typed, num_samples)
             return jax.tree.map(np.asarray, points)
 
+    def export(self, generation: int, out: str | Path, chain: int = 0) -> None:
+        """A language model of one generation as a folder that transformers loads."""
+        from ouroboros_jax.export import export
+
+        number, _ = self._locate(chain)
+        export(self.points[number], lambda: self.params(generation, chain), out)
+
+    def decoder(self, chain: int = 0) -> Callable[[Any], str] | None:
+        """What turns a point, tokens `[T]`, into text; None where points are no text."""
+        text = self.program(self._locate(chain)[0]).real.text
+        return None if text is None else lambda tokens: text.tokenizer.decode(tokens.tolist())
+
     def data(self, generation: int, chain: int) -> Any:
         """The exact training set of one generation of one chain, drawn again from what is stored.
 

@@ -143,11 +143,6 @@ def figures(command: Command) -> int:
 def export(command: Command) -> int:
     """Write one stored generation in the layout of its family."""
     opened = _open_run(command)
-    if not hasattr(opened, "export"):
-        raise UserError(
-            f"export writes language models, and the learner of this run is {_learner(opened)!r}: "
-            "sample and run.params() give its points and parameters"
-        )
     chosen = {name: command.flags[name] for name in ("generation", "chain", "out")}
     opened.export(**chosen)
     print(f"wrote {command.flags['out']}")
@@ -158,7 +153,9 @@ def verify(command: Command) -> int:
     """Print a table of laws beside what the code did."""
     size = command.flags["size"]
     if size not in SIZES:
-        raise UserError(f"--size={size} is unknown: expected {listed(SIZES)}{nearest(size, SIZES)}")
+        raise UserError(
+            f"--size={size!r} is unknown: expected {listed(SIZES)}{nearest(size, SIZES)}"
+        )
     start_backend(command.flags["devices"])
     from ouroboros_jax.verify.report import print_table
 

@@ -37,6 +37,14 @@ class Tokenizer(NamedTuple):
     pad: int | None = None
     checkpoint: str | None = None  # whose it is
 
+    def keep(self, folder: Path) -> None:
+        """Writes its files into `folder`, where they are not there yet."""
+        if not folder.exists():
+            partial = folder.with_name(f".{folder.name}.partial")
+            partial.mkdir(exist_ok=True)
+            self.save(partial)
+            partial.rename(folder)
+
     @property
     def dtype(self) -> np.dtype:
         """The narrowest integers that hold every token."""

@@ -5,6 +5,7 @@ it continue every block of its training text, and fine-tune it on that, again an
 Gerstgrasser et al. (arXiv 2404.01413), who train small models from scratch.
 """
 
+import dataclasses
 import functools
 from typing import Any, NamedTuple
 
@@ -91,10 +92,17 @@ def lm(
     """
     block = text.validation.shape[1]
     tokenizer = text.tokenizer
-    config, initial = _model(
-        text, checkpoint, family, num_layers, num_heads, width, ffn_width, dropout,
-        1 if prompts == "none" else block,
-    )  # fmt: skip
+    config, initial = decoder_of(
+        text,
+        checkpoint=checkpoint,
+        family=family,
+        num_layers=num_layers,
+        num_heads=num_heads,
+        width=width,
+        ffn_width=ffn_width,
+        dropout=dropout,
+        prompts=prompts,
+    )
     model = Decoder(config, DTYPES[dtype], remat)
     bos = _begin_token(text) if prompts == "none" else None
     recipe = Recipe(batch_size, epochs, optimizer, schedule, bos, _has_dropout(config))
@@ -195,11 +203,27 @@ def _loaded(checkpoint: str):
     return load(checkpoint)
 
 
-def _model(
-    text, checkpoint, family, num_layers, num_heads, width, ffn_width, dropout, prompt
+def decoder_of(
+    text: Text,
+    *,
+    checkpoint: str,
+    family: str,
+    num_layers: int,
+    num_heads: int,
+    width: int,
+    ffn_width: int,
+    dropout: float | None,
+    prompts: str,
+    **others: Any,
 ) -> tuple[DecoderConfig, Any]:
-    """The model, and a checkpoint's parameters or None."""
+    """The model of the settings of `lm`, and a checkpoint's parameters or None.
+
+    Raises:
+      UserError: for a checkpoint that does not go with the tokens, or their blocks.
+    """
+    del others
     block, tokenizer = text.validation.shape[1], text.tokenizer
+    prompt = 1 if prompts == "none" else block
     initial = None
     if checkpoint:
         found = _loaded(checkpoint)
@@ -234,14 +258,8 @@ def _model(
         rates = dict.fromkeys(("embed_dropout", "dropout", "attention_dropout"), dropout)
         if config.family == "opt":
             rates = {"dropout": dropout}
-        config = _replace(config, rates)
+        config = dataclasses.replace(config, **rates)
     return config, initial
-
-
-def _replace(config: DecoderConfig, fields: dict[str, Any]) -> DecoderConfig:
-    import dataclasses
-
-    return dataclasses.replace(config, **fields)
 
 
 def _constant(params: Any) -> Any:

@@ -96,7 +96,8 @@ def train_epoch(
     from the share of all epochs' batches before it.
 
     Returns:
-      The state, and means over the epoch's batches: `training_loss`, `gradient_norm`, `learning_rate`.
+      The state, and means over the epoch's batches: `training_loss`, `gradient_norm` and
+      `learning_rate`.
     """
     key_order, key_dropout = jax.random.split(key)
     num, size = pool.weights.shape[0], recipe.batch_size

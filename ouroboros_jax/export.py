@@ -1,0 +1,35 @@
+"""A stored language model in the layout of its family."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ouroboros_jax import registry
+from ouroboros_jax.errors import UserError
+
+EXPORTED = "lm"
+
+
+def export(point: registry.Point, params: Callable[[], Any], out: str | Path) -> None:
+    """Writes config.json, model.safetensors and the tokenizer's files, which transformers loads.
+
+    Args:
+      point: the settings of a run.
+      params: gives the parameters of one generation of one chain.
+      out: a folder, made where it is not there.
+
+    Raises:
+      UserError: for a run of another learner, a generation that is not there, a file at `out`.
+    """
+    if point["learner.name"] != EXPORTED:
+        raise UserError(
+            f"export writes language models, and the learner of this run is "
+            f"{point['learner.name']!r}: sample and run.params() give its points and parameters"
+        )
+    from ouroboros_jax.build import make_real
+    from ouroboros_jax.learners.lm import decoder_of
+    from ouroboros_jax.models import checkpoints
+
+    text = make_real(point).text
+    config, _ = decoder_of(text, **registry.options("learner", point))
+    checkpoints.export(config, params(), out, text.tokenizer)

@@ -1,0 +1,120 @@
+"""A language model's run as a user has it: resumed, its tokenizer kept, a generation exported."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import ouroboros_jax as oj
+from ouroboros_jax.cli import main
+from ouroboros_jax.config import new_config
+from ouroboros_jax.errors import UserError
+from ouroboros_jax.models.checkpoints import load
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+
+@pytest.fixture(scope="module")
+def text_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("text") / "lines.txt"
+    rng = np.random.default_rng(0)
+    words = ["the", "cat", "sat", "on", "a", "mat", "and", "slept"]
+    lines = [" ".join(rng.choice(words, 8)) + ".\n" for _ in range(300)]
+    path.write_text("".join(lines))
+    return str(path)
+
+
+def config_of(text_file, **others):
+    settings = {
+        "data.tokenizer": "bytes",
+        "data.block": 8,
+        "data.num_test": 6,
+        "learner.num_layers": 1,
+        "learner.num_heads": 2,
+        "learner.width": 8,
+        "learner.epochs": 2,
+        "learner.num_scored": 6,
+        "learner.rows": 8,
+    }
+    return new_config(
+        learner="lm", regime="fresh", data=text_file, num_samples=16, generations=2, chains=2,
+        **settings | {"regime.real_of": "previous"} | others,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(text_file, tmp_path_factory):
+    return oj.run(
+        config_of(text_file), workdir=tmp_path_factory.mktemp("runs") / "lm", progress=False,
+        figures=False,
+    )  # fmt: skip
+
+
+def test_metrics_have_names_and_dims(run):
+    metrics = run.metrics
+    assert metrics.training_loss.dims == ("chain", "generation", "epoch")
+    assert metrics.sequence_perplexity.dims == ("chain", "generation", "sequence")
+    assert metrics.top_mass.dims == ("chain", "generation", "top")
+    assert metrics.continuation.shape == (2, 3, 4, 16)
+    assert np.isfinite(metrics.test_perplexity).all()
+    assert metrics.test_loss.attrs["units"] == "nat/token"
+    shared = metrics.sequence_perplexity.median("sequence")
+    np.testing.assert_allclose(shared, metrics.sequence_perplexity_median, rtol=1e-5)
+
+
+def test_data_is_drawn_again_from_what_is_stored(run):
+    """A tenth of a training set is taken over from the one before, the rest was written."""
+    first, second = run.data(0, 1), run.data(1, 1)
+    assert first.dtype == second.dtype == np.uint16 and first.shape == second.shape == (16, 8)
+    rows = {row.tobytes() for row in first}
+    taken = [row.tobytes() in rows for row in second]
+    assert sum(taken) >= 2 and not all(taken)
+
+
+def test_a_generation_exported_and_loaded_again(run, tmp_path, capsys):
+    out = tmp_path / "model"
+    command = ["export", f"--workdir={run.workdir}", "--generation=2", "--chain=1", f"--out={out}"]
+    assert main(command) == 0 and str(out) in capsys.readouterr().out
+    loaded = load(str(out))
+    params = run.params(2, 1)
+    assert jax.tree.structure(loaded.params) == jax.tree.structure(params)
+    for a, b in zip(jax.tree.leaves(loaded.params), jax.tree.leaves(params), strict=True):
+        assert (a == b).all()
+    assert loaded.config.num_positions == 16 and loaded.config.vocab_size == 257
+    for folder in (out, run.workdir / "tokenizer"):
+        about = json.loads((folder / "tokenizer_config.json").read_text())
+        assert about["eos_token"] == "<|endoftext|>" and (folder / "tokenizer.json").exists()
+    with pytest.raises(UserError, match="generation"):
+        run.export(3, tmp_path / "other")
+
+
+def test_an_exported_model_is_a_checkpoint_to_go_on_from(run, text_file, tmp_path):
+    run.export(1, tmp_path / "model")
+    config = config_of(
+        text_file, **{"learner.checkpoint": str(tmp_path / "model"), "data.tokenizer": "auto"}
+    )
+    config.chains = 1
+    config.generations = 0
+    config.learner.learning_rate = 0.0
+    config.learner.weight_decay = 0.0
+    again = oj.run(config, progress=False)
+    for a, b in zip(
+        jax.tree.leaves(again.params(0, 0)), jax.tree.leaves(run.params(1, 0)), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_allclose(
+        again.metrics.test_loss[0, 0], run.metrics.test_loss[0, 1], rtol=1e-5
+    )
+
+
+def test_what_does_not_go_together_is_said_before_anything_runs(text_file):
+    for settings, sentence in (
+        ({"learner.checkpoint": "gpt2"}, r"data\.tokenizer='bytes' is not that of"),
+        ({"learner.num_heads": 3}, r"learner\.num_heads=3 does not divide"),
+        ({"sampler.method": "beam", "sampler.top_k": 5}, r"sampler\.top_k=5 has no meaning"),
+        ({"x64": True}, "computes in float32"),
+        ({"data.num_test": 0}, "leaves no held-out text"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            oj.run(config_of(text_file, **settings), progress=False)
