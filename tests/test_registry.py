@@ -29,7 +29,10 @@ LIGHT = ["registry", "config", "config_files", "checks", "schedule", "sweep", "c
 
 
 def test_the_tables():
-    assert set(LEARNERS) == {"gaussian", "gmm", "heat_death", "lm", "ngram"}
+    assert set(LEARNERS) == {
+        *("gaussian", "gmm", "heat_death", "lm", "ngram"),
+        *("kde", "symmetric_gmm", "location", "linear_regression", "logistic_regression"),
+    }
     assert set(REGIMES) == {
         *("replace", "accumulate", "accumulate_subsample", "window", "fresh", "fixed_real"),
         *("accumulate_fresh", "weighted"),
@@ -37,6 +40,8 @@ def test_the_tables():
     assert set(DATA) == {
         *("normal", "mixture", "blobs", "iris", "wine", "digits", "file"),
         "outcomes",
+        *("moons", "circles", "swiss_roll"),
+        *("linear", "logistic", "diabetes", "breast_cancer"),
         *("mnist", "fashion_mnist", "kmnist", "image_digits", "image_file"),
         *("wikitext2", "text", "pydoc", "text_file"),
     }

@@ -10,19 +10,29 @@ to real data; the literature's count of fits is k = generation + 1), a scalar or
   recursion     the covariance recursion over any table of redrawn sources
   regimes       exact expectations under every regime, with limits and ratios
   weighted      the golden ratio
+  ratios        error ratios of any asymptotically linear estimator: pi^2/6, pi^2/2 - 2
+  regression    least squares on its own targets
+  kde           kernel densities, which spread
+  curation      K-way choice by a reward, verification of labels
+  truths        variances of the synthetic truths
   heat_death    the temperature-controlled loop: trajectories, thresholds, floors, exponents
   mixture       exact squared L2 between Gaussian mixtures
   laws          which of these hold for a run's settings, and the z-score of its chains
 """
 
 from ouroboros_jax.theory import (
+    curation,
     gaussian,
     heat_death,
+    kde,
     mixture,
     multivariate,
+    ratios,
     recursion,
     regimes,
+    regression,
     tails,
+    truths,
     weighted,
 )
 from ouroboros_jax.theory.laws import Law, ZScore, laws, z_score
@@ -35,15 +45,20 @@ __all__ = [
     "ZScore",
     "collapse_survival_bound",
     "covariance_recursion",
+    "curation",
     "gaussian",
     "golden_weight",
     "heat_death",
+    "kde",
     "laws",
     "mixture",
     "multivariate",
+    "ratios",
     "recursion",
     "regimes",
+    "regression",
     "tails",
+    "truths",
     "weighted",
     "z_score",
 ]

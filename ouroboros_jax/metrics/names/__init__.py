@@ -4,13 +4,15 @@ No jax. Learners and the setting `metrics` take their names from here, `metrics.
 `units` and `dims`, axes their labels and scales.
 """
 
-from ouroboros_jax.metrics.names import heat_death, mixtures, text
+from ouroboros_jax.metrics.names import densities, heat_death, mixtures, regression, text
 from ouroboros_jax.metrics.names.name import SCALES, Name
 
 __all__ = ["DERIVED", "NAMES", "ONCE", "SCALES", "Name", "name_of"]
 NAMES: dict[str, Name] = {
     "status": Name("status of the fit: 0 ok, 1 degenerate, 2 frozen", "1", (), "status"),
     **mixtures.NAMES,
+    **densities.NAMES,
+    **regression.NAMES,
     **heat_death.NAMES,
     **text.NAMES,
 }

@@ -1,8 +1,25 @@
 """The settings that all data has."""
 
-from ouroboros_jax.settings.setting import COUNT, Setting
+from collections.abc import Callable
+
+from ouroboros_jax.errors import UserError
+from ouroboros_jax.schedule import count_share
+from ouroboros_jax.settings.counts import num_real_points
+from ouroboros_jax.settings.setting import COUNT, Point, Setting
 
 NUM_TEST = Setting(1000, "real points held out for test_log_likelihood", low=0)
+FINITE = {  # of finite rows
+    "num_test": NUM_TEST._replace(
+        default=None,
+        help="rows held out for test_log_likelihood; None: the share test_fraction",
+        optional=True,
+        kinds=(int,),
+    ),
+    "test_fraction": Setting(0.2, "share of the rows held out", low=0.0, high=1.0, open_high=True),
+    "standardize": Setting(False, "scale every feature to mean 0 and standard deviation 1"),
+}
+LAW_APART = ("num_samples", "num_test", "dir")
+ROWS_APART = ("num_samples", "dir")
 
 
 def data_settings(**settings: Setting) -> dict[str, Setting]:
@@ -21,3 +38,21 @@ def data_settings(**settings: Setting) -> dict[str, Setting]:
         "num_test": settings.get("num_test", NUM_TEST),
         "dir": Setting(None, "where data files are looked for", optional=True, kinds=(str,)),
     }
+
+
+def rows_check(name: str, rows: int) -> Callable[[Point], None]:
+    """The check that a table of so many rows has the real points that are asked for."""
+
+    def check(point: Point) -> None:
+        num, held_out = num_real_points(point), point["data.num_test"]
+        if held_out is None:
+            held_out = count_share(point["data.test_fraction"], rows)
+        source = "num_samples" if point["data.num_samples"] is None else "data.num_samples"
+        left = rows - held_out
+        if num > left:
+            raise UserError(
+                f"{source}={num} is more real points than data.name={name!r} has: {rows}, of "
+                f"which {held_out} are held out for testing: expected at most {max(left, 0)}"
+            )
+
+    return check

@@ -3,24 +3,14 @@
 import os
 
 from ouroboros_jax.errors import UserError, nearest
-from ouroboros_jax.schedule import count_share
-from ouroboros_jax.settings.counts import num_real_points
-from ouroboros_jax.settings.data.common import NUM_TEST, data_settings
+from ouroboros_jax.settings.data.common import (
+    FINITE,
+    LAW_APART,
+    ROWS_APART,
+    data_settings,
+    rows_check,
+)
 from ouroboros_jax.settings.setting import Entry, Point, Setting
-
-_FINITE = {
-    "num_test": NUM_TEST._replace(
-        default=None,
-        help="rows held out for test_log_likelihood; None: the share test_fraction",
-        optional=True,
-        kinds=(int,),
-    ),
-    "test_fraction": Setting(0.2, "share of the rows held out", low=0.0, high=1.0, open_high=True),
-    "standardize": Setting(False, "scale every feature to mean 0 and standard deviation 1"),
-}
-_LAW_APART = ("num_samples", "num_test", "dir")
-_ROWS_APART = ("num_samples", "dir")
-
 
 _FEATURES = Setting(1, "dimension, D", low=1)
 
@@ -37,20 +27,6 @@ def _check_mixture(point: Point) -> None:
         raise UserError(f"data.means={means} mixes dimensions: expected all of the same length")
     if weights is not None and not sum(weights):
         raise UserError(f"data.weights={weights} are all zero: expected shares of the components")
-
-
-def _check_rows(point: Point) -> None:
-    name, entry = point["data.name"], DATA[point["data.name"]]
-    num, held_out = num_real_points(point), point["data.num_test"]
-    if held_out is None:
-        held_out = count_share(point["data.test_fraction"], entry.rows)
-    source = "num_samples" if point["data.num_samples"] is None else "data.num_samples"
-    left = entry.rows - held_out
-    if num > left:
-        raise UserError(
-            f"{source}={num} is more real points than data.name={name!r} has: {entry.rows}, of "
-            f"which {held_out} are held out for testing: expected at most {max(left, 0)}"
-        )
 
 
 def data_path(point: Point) -> str:
@@ -72,14 +48,26 @@ def _check_file(point: Point) -> None:
 
 
 def _table(name: str, rows: int, text: str, standardize: bool = False) -> Entry:
-    scaled = _FINITE["standardize"]._replace(default=standardize)
+    scaled = FINITE["standardize"]._replace(default=standardize)
     return Entry(
         f"ouroboros_jax.data.tables:{name}",
         f"{text}, bundled with scikit-learn",
-        data_settings(**_FINITE | {"standardize": scaled}),
-        check=_check_rows,
-        apart=_ROWS_APART,
+        data_settings(**FINITE | {"standardize": scaled}),
+        check=rows_check(name, rows),
+        apart=ROWS_APART,
         rows=rows,
+    )
+
+
+def _shape(name: str, text: str, noise: float, **settings: Setting) -> Entry:
+    spread = Setting(
+        noise, "standard deviation added to every feature", traced=True, low=0.0, scheduled=False
+    )
+    return Entry(
+        f"ouroboros_jax.data.shapes:{name}",
+        text,
+        data_settings(noise=spread, **settings),
+        apart=LAW_APART,
     )
 
 
@@ -87,9 +75,9 @@ FILES = (".npy", ".csv")
 FILE = Entry(
     "ouroboros_jax.data.files:file",
     "a table of your own: a path to a .npy or .csv file, one row a point",
-    data_settings(**_FINITE),
+    data_settings(**FINITE),
     check=_check_file,
-    apart=_ROWS_APART,
+    apart=ROWS_APART,
 )
 _TABLE = {
     "normal": Entry(
@@ -107,7 +95,7 @@ _TABLE = {
                 scheduled=False,
             ),
         ),
-        apart=_LAW_APART,
+        apart=LAW_APART,
     ),
     "mixture": Entry(
         "ouroboros_jax.data.synthetic:mixture",
@@ -130,7 +118,7 @@ _TABLE = {
             ),
         ),
         check=_check_mixture,
-        apart=_LAW_APART,
+        apart=LAW_APART,
     ),
     "blobs": Entry(
         "ouroboros_jax.data.synthetic:blobs",
@@ -142,8 +130,16 @@ _TABLE = {
             box=Setting(10.0, "centres are uniform in [-box, box]^D", low=0.0, open_low=True),
             layout_seed=Setting(0, "seed of the centres", low=0, high=2**32 - 1),
         ),
-        apart=_LAW_APART,
+        apart=LAW_APART,
     ),
+    "moons": _shape("moons", "two interleaving half circles, as in scikit-learn", 0.1),
+    "circles": _shape(
+        "circles",
+        "a circle inside another, as in scikit-learn",
+        0.05,
+        factor=Setting(0.8, "radius of the inner circle", low=0.0, high=1.0, open_high=True),
+    ),
+    "swiss_roll": _shape("swiss_roll", "a sheet rolled up in 3-D, as in scikit-learn", 0.5),
     "iris": _table("iris", 150, "150 flowers of 3 species, 4 features"),
     "wine": _table("wine", 178, "178 wines of 3 growers, 13 features", standardize=True),
     "digits": _table("digits", 1797, "1,797 digits of 8 x 8 pixels, flattened to 64 features"),

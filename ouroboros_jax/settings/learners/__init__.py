@@ -2,12 +2,19 @@
 
 from typing import Any
 
-from ouroboros_jax.settings.learners import heat_death, language, mixtures
+from ouroboros_jax.settings.learners import (
+    densities,
+    heat_death,
+    language,
+    mixtures,
+    regression,
+)
 from ouroboros_jax.settings.learners.start import START
 from ouroboros_jax.settings.names import look_up
 from ouroboros_jax.settings.setting import Entry
 
-LEARNERS = mixtures.LEARNERS | heat_death.LEARNERS | language.LEARNERS
+LEARNERS = mixtures.LEARNERS | densities.LEARNERS | regression.LEARNERS | heat_death.LEARNERS
+LEARNERS |= language.LEARNERS
 
 
 def find_learner(name: Any) -> Entry:

@@ -1,0 +1,206 @@
+"""The kernel-density chain: the points that were trained on, each blurred by a kernel.
+
+Serves Kazdan et al. 2024 (arXiv 2410.16713). A density estimate is wider than its points by the
+kernel's variance, so this loop does not lose its spread, it gains some every generation: what
+collapses is the likelihood of real data. As the bandwidth goes to 0 it becomes the bootstrap, whose
+atoms drift as alleles do.
+
+Kernels and rules are scikit-learn's `KernelDensity`: `gaussian` is N(0, h^2 I), `tophat` uniform on
+the ball of radius h; `scott` is h = N^(-1/(D+4)) and `silverman` h = (N (D+2)/4)^(-1/(D+4)), the
+bare factors, in the data's own units.
+
+A model has room for a fixed number of points M, `capacity` times those of the real data set. A pool
+of up to M points is kept as it is, and drawn from with replacement. Of a larger one (`accumulate`)
+the model keeps M draws with replacement and uses each once: since an estimate is sampled by
+choosing points with replacement and blurring them, what is drawn has exactly the law of the whole
+pool's estimate, as long as no more than M points are asked for. `mean`, `variance` and `bandwidth`
+are those of the whole pool in either case; `test_log_likelihood` is that of the points kept.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import gammaln, logsumexp
+
+from ouroboros_jax.base import Context, Learner, Pool
+from ouroboros_jax.metrics.linalg import matmul
+from ouroboros_jax.metrics.mixture import total_mean
+from ouroboros_jax.metrics.names.densities import OF_KDE
+
+KERNELS, RULES = ("gaussian", "tophat"), ("fixed", "scott", "silverman")
+_ROWS = 64  # of test points whose distances to all kept ones are held at a time
+
+
+class Kernels(NamedTuple):
+    """A density estimate: a kernel of one bandwidth on each of M points."""
+
+    points: jax.Array  # [M, D]
+    weights: jax.Array  # [M], sums to 1; 0 marks an empty slot
+    bandwidth: jax.Array  # [], h
+    mean: jax.Array  # [D], of the whole pool
+    variance: jax.Array  # [D], of the whole pool and the kernel
+    once: jax.Array  # [], 1 where the points are draws from a larger pool, to be used once each
+
+
+def bandwidth_by_rule(rule: str, count: jax.Array, num_features: int) -> jax.Array:
+    """Scikit-learn's `scott` or `silverman` bandwidth of `count` points."""
+    size = count if rule == "scott" else count * (num_features + 2) / 4
+    return size ** (-1 / (num_features + 4))
+
+
+def kernel_variance(kernel: str, bandwidth: jax.Array, num_features: int) -> jax.Array:
+    """Variance of one coordinate of a kernel: h^2, or h^2 / (D + 2) of the uniform ball."""
+    return jnp.square(bandwidth) / {"gaussian": 1, "tophat": num_features + 2}[kernel]
+
+
+def log_density(params: Kernels, kernel: str, data: jax.Array) -> jax.Array:
+    """Log density at the rows of `data` [M, D], in nats; -inf beyond the reach of every tophat."""
+    num_features = data.shape[1]
+    log_weights = jnp.log(params.weights)
+    log_h = jnp.log(params.bandwidth)
+
+    def gaussian(squares):
+        log_peak = -num_features * (log_h + 0.5 * np.log(2 * np.pi))
+        scaled = squares / jnp.square(params.bandwidth)
+        return log_peak + logsumexp(log_weights - 0.5 * scaled)
+
+    def tophat(squares):
+        half = num_features / 2
+        log_volume = half * np.log(np.pi) - gammaln(half + 1) + num_features * log_h
+        within = squares <= jnp.square(params.bandwidth)
+        return jnp.log((params.weights * within).sum()) - log_volume
+
+    of_squares = {"gaussian": gaussian, "tophat": tophat}[kernel]
+
+    def at(row):
+        return of_squares(jnp.square(params.points - row[None]).sum(1))
+
+    return jax.lax.map(at, data, batch_size=_ROWS)
+
+
+def _choose(uniforms: jax.Array, weights: jax.Array) -> jax.Array:
+    """A place for every uniform, each with the probability its weight says."""
+    edges = jnp.cumsum(weights)
+    # Rounding may leave a uniform at the very top: it takes the last place that has weight.
+    last = weights.shape[0] - 1 - jnp.argmax(weights[::-1] > 0)
+    return jnp.minimum(jnp.searchsorted(edges, uniforms * edges[-1], side="right"), last)
+
+
+def _normal(uniforms: jax.Array) -> jax.Array:
+    """Standard normals, as `jax.random.normal` makes them of uniforms in [0, 1)."""
+    inside = float(np.nextafter(np.array(-1, uniforms.dtype), np.array(0, uniforms.dtype)))
+    symmetric = jnp.maximum(2 * uniforms - 1, inside)
+    return np.sqrt(2).astype(uniforms.dtype) * jax.lax.erf_inv(symmetric)
+
+
+def kde(
+    *, kernel: str = "gaussian", rule: str = "fixed", capacity: int = 1, metrics=None
+) -> Learner:
+    """A kernel density estimate.
+
+    Args:
+      kernel: `gaussian` or `tophat`.
+      rule: `fixed`, the bandwidth being the traced setting `learner.bandwidth`; or `scott` or
+        `silverman`, by the number of points trained on (weighted ones by Kish's).
+      capacity: points that a model keeps, as a multiple of the real data set's; see the module.
+      metrics: names of the metrics to compute; None for all.
+
+    Pool weights count as repeated rows do; its groups are ignored.
+    """
+    for name, value, names in (("kernel", kernel, KERNELS), ("rule", rule, RULES)):
+        if value not in names:
+            raise ValueError(f"{name}={value!r}: expected one of {', '.join(names)}.")
+    if capacity < 1:
+        raise ValueError(f"capacity={capacity}: expected at least 1.")
+    wanted = OF_KDE if metrics is None else tuple(metrics)
+    if unknown := sorted(set(wanted) - set(OF_KDE)):
+        raise ValueError(f"metrics={unknown}: expected names among {', '.join(OF_KDE)}.")
+
+    def init(key, settings, data):
+        del key, settings
+        num_points, num_features = data.shape
+        kept, zeros = capacity * num_points, jnp.zeros(num_features, data.dtype)
+        one = jnp.ones((), data.dtype)
+        weights = jnp.zeros(kept, data.dtype).at[0].set(1)
+        points = jnp.zeros((kept, num_features), data.dtype)
+        return Kernels(points, weights, one, zeros, jnp.ones_like(zeros), 0 * one)
+
+    def keep(key, pool: Pool, num: int):
+        """`num` points of a pool, their weights, and whether they are draws from it."""
+        slots, dtype = pool.weights.shape[0], pool.data.dtype
+        there = pool.weights > 0
+        if slots <= num:
+            room = num - slots
+            points = jnp.pad(jnp.where(there[:, None], pool.data, 0), ((0, room), (0, 0)))
+            return points, jnp.pad(pool.weights, (0, room)).astype(dtype), jnp.zeros((), dtype)
+        drawn = _choose(jax.random.uniform(key, (num,), dtype), pool.weights.astype(dtype))
+        _, in_order = jax.lax.top_k(there * (slots - jnp.arange(slots, dtype=jnp.float32)), num)
+        fits = there.sum() <= num
+        place = jnp.where(fits, in_order, drawn)
+        is_real = jnp.where(fits, jnp.arange(num) < there.sum(), True)
+        weights = jnp.where(fits, pool.weights[place], 1) * is_real
+        points = jnp.where(is_real[:, None], pool.data[place], 0)
+        return points, weights.astype(dtype), 1 - fits.astype(dtype)
+
+    def fit_step(key, settings, fit_state, pool: Pool):
+        num, num_features = fit_state.points.shape
+        dtype = pool.data.dtype
+        share = (pool.weights / pool.weights.sum()).astype(dtype)
+        mean = matmul(share, pool.data)
+        spread = matmul(share, jnp.square(pool.data - mean[None]))
+        if rule == "fixed":
+            bandwidth = jnp.asarray(settings.learner["bandwidth"], dtype)
+        else:
+            count = jnp.square(pool.weights.sum()) / jnp.square(pool.weights).sum()
+            bandwidth = bandwidth_by_rule(rule, count.astype(dtype), num_features)
+        points, weights, once = keep(key, pool, num)
+        variance = spread + kernel_variance(kernel, bandwidth, num_features)
+        return Kernels(points, weights / weights.sum(), bandwidth, mean, variance, once), {}
+
+    def sample(key, settings, params, source, num):
+        del settings, source
+        slots, num_features = params.points.shape
+        dtype = params.points.dtype
+        columns = num_features + 1 + (kernel == "tophat")
+        uniforms = jax.random.uniform(key, (num, columns), dtype)
+        turn = (uniforms[0, 0] * slots).astype(jnp.int32) + jnp.arange(num)
+        place = jnp.where(params.once > 0, turn % slots, _choose(uniforms[:, 0], params.weights))
+        noise = _normal(uniforms[:, 1 : num_features + 1])
+        if kernel == "tophat":
+            radius = uniforms[:, -1] ** (1 / num_features)
+            length = jnp.sqrt(jnp.square(noise).sum(1))
+            noise = noise * (radius / jnp.where(length > 0, length, 1))[:, None]
+        return params.points[place] + params.bandwidth * noise
+
+    def measure(settings, params, context: Context):
+        del settings
+        nan = jnp.full((), jnp.nan, params.points.dtype)
+        truth, test = context.truth, context.test
+
+        def mean_squared_error():
+            if truth is None:
+                return nan
+            return jnp.square(params.mean - total_mean(truth.mixture)).sum()
+
+        compute = {
+            "mean": lambda: params.mean,
+            "variance": lambda: params.variance.mean(),
+            "mean_squared_error": mean_squared_error,
+            "bandwidth": lambda: params.bandwidth,
+            "test_log_likelihood": lambda: (
+                nan if test is None else log_density(params, kernel, test).mean()
+            ),
+        }
+        return {name: compute[name]() for name in wanted}
+
+    return Learner(
+        init,
+        lambda key, settings, params, pool: params,
+        fit_step,
+        lambda params: (params, {}),
+        sample,
+        measure,
+        block=512,
+    )

@@ -1,0 +1,79 @@
+"""Least squares of any rank in plain arithmetic, cheap under `vmap`.
+
+LAPACK takes chains one by one, and its calls from several CPU devices at once wait for each other
+for ever; modified Gram-Schmidt vectorises over chains, and solves least squares as stably as
+Householder's reflections do, as long as the right-hand side goes through it as a column of its own
+(Björck).
+
+References:
+  Björck, Solving Linear Least Squares Problems by Gram-Schmidt Orthogonalization, 1967.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ouroboros_jax.metrics.linalg import matmul
+
+
+class Factors(NamedTuple):
+    """Columns [N, D + E] as units @ upper, and what the first D units leave of the rest."""
+
+    units: jax.Array  # [N, D], orthonormal or 0
+    upper: jax.Array  # [D, D + E]; row j is 0 where column j is explained by those before
+    rest: jax.Array  # [N, E]
+
+
+def orthogonalise(columns: jax.Array, num: int) -> Factors:
+    """Modified Gram-Schmidt by the first `num` columns of `columns` [N, D + E].
+
+    A column that those before it explain to within rounding becomes 0.
+    """
+    size, width = columns.shape
+    later = jnp.arange(width)
+    least = float(jnp.finfo(columns.dtype).eps) * 4 * (size + num) ** 0.5
+    lengths = jnp.sqrt(jnp.square(columns).sum(0))
+
+    def take(j, carry):
+        left, units, upper = carry
+        here = left[:, j]
+        length = jnp.sqrt(jnp.square(here).sum())
+        counts = length > least * lengths[j]
+        length = jnp.where(counts, length, 0)
+        unit = here / jnp.where(counts, length, 1) * counts
+        row = jnp.where(later > j, matmul(unit, left), 0)
+        left = left - unit[:, None] * row[None]
+        upper = upper.at[j].set(jnp.where(later == j, length, row))
+        return left, units.at[:, j].set(unit), upper
+
+    start = columns, jnp.zeros_like(columns[:, :num]), jnp.zeros((num, width), columns.dtype)
+    left, units, upper = jax.lax.fori_loop(0, num, take, start)
+    return Factors(units, upper, left[:, num:])
+
+
+def shortest_solution(rows: jax.Array, response: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The shortest w among those with the smallest |rows w - response|^2, and that square.
+
+    Args:
+      rows: [N, D], of any rank.
+      response: [N].
+
+    Returns:
+      w [D], and a scalar.
+    """
+    num = rows.shape[1]
+    factors = orthogonalise(jnp.concatenate([rows, response[:, None]], 1), num)
+    design, target = factors.upper[:, :num], factors.upper[:, num]
+    # rows w = response is now design w = target: with design^T = P S, the shortest w is P u where
+    # S^T u = target, which is triangular.
+    transposed = orthogonalise(design.T, num)
+    lower, units = transposed.upper.T, transposed.units
+
+    def substitute(j, u):
+        pivot = lower[j, j]
+        value = (target[j] - (lower[j] * u).sum()) / jnp.where(pivot > 0, pivot, 1)
+        return u.at[j].set(jnp.where(pivot > 0, value, 0))
+
+    u = jax.lax.fori_loop(0, num, substitute, jnp.zeros(num, rows.dtype))
+    return matmul(units, u), jnp.square(factors.rest).sum()

@@ -1,0 +1,105 @@
+"""The location chain: a normal law of known spread, whose centre is the mean or the median.
+
+The simplest asymptotically linear estimators of Dey and Donoho 2024 (arXiv 2410.22812), for whom
+errors accumulate as pi^2/6 whatever the estimator; the median is one that no exponential family
+has. One number a feature is all that is learnt, so nothing but the centre can drift.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ouroboros_jax.base import Context, Learner, Pool
+from ouroboros_jax.metrics.linalg import matmul
+from ouroboros_jax.metrics.mixture import total_mean
+from ouroboros_jax.metrics.names.densities import OF_LOCATION
+
+ESTIMATORS = ("mean", "median")
+
+
+class Location(NamedTuple):
+    """N(centre, spread^2) of every feature."""
+
+    centre: jax.Array  # [D]
+
+
+def weighted_median(values: jax.Array, weights: jax.Array) -> jax.Array:
+    """Medians of the columns of `values` [N, D]; of an even number, the middle of the middle two.
+
+    The smallest value with at least half the weight at or below it, averaged with the largest that
+    has at least half at or above. Rows of weight 0 do not count.
+    """
+
+    def column(x):
+        x = jnp.where(weights > 0, x, jnp.inf)
+        order = jnp.argsort(x)
+        x, below = x[order], jnp.cumsum(weights[order])
+        half = below[-1] / 2
+        low, high = (below < half).sum(), (below <= half).sum()
+        last = (weights > 0).sum() - 1
+        return (x[jnp.minimum(low, last)] + x[jnp.minimum(high, last)]) / 2
+
+    return jax.vmap(column, 1)(values)
+
+
+def location(*, estimator: str = "median", metrics=None) -> Learner:
+    """The centre of a normal law, whose standard deviation is `learner.spread` for ever.
+
+    Args:
+      estimator: `mean` or `median`.
+      metrics: names of the metrics to compute; None for all.
+
+    Pool weights count as repeated rows do; its groups are ignored.
+    """
+    if estimator not in ESTIMATORS:
+        raise ValueError(f"estimator={estimator!r}: expected one of {', '.join(ESTIMATORS)}.")
+    wanted = OF_LOCATION if metrics is None else tuple(metrics)
+    if unknown := sorted(set(wanted) - set(OF_LOCATION)):
+        raise ValueError(f"metrics={unknown}: expected names among {', '.join(OF_LOCATION)}.")
+
+    def fit_step(key, settings, fit_state, pool: Pool):
+        del key, settings, fit_state
+        weights = pool.weights.astype(pool.data.dtype)
+        if estimator == "mean":
+            return Location(matmul(weights / weights.sum(), pool.data)), {}
+        return Location(weighted_median(pool.data, weights)), {}
+
+    def sample(key, settings, params, source, num):
+        del source
+        dtype = params.centre.dtype
+        noise = jax.random.normal(key, (num, params.centre.shape[0]), dtype)
+        spread = jnp.asarray(settings.learner["spread"], dtype)
+        return params.centre[None] + spread * noise
+
+    def measure(settings, params, context: Context):
+        truth, test = context.truth, context.test
+        nan = jnp.full((), jnp.nan, params.centre.dtype)
+
+        def mean_squared_error():
+            if truth is None:
+                return nan
+            return jnp.square(params.centre - total_mean(truth.mixture)).sum()
+
+        def test_log_likelihood():
+            if test is None:
+                return nan
+            spread = jnp.asarray(settings.learner["spread"], test.dtype)
+            return jax.scipy.stats.norm.logpdf(test, params.centre[None], spread).sum(1).mean()
+
+        compute = {
+            "mean": lambda: params.centre,
+            "mean_squared_error": mean_squared_error,
+            "test_log_likelihood": test_log_likelihood,
+        }
+        return {name: compute[name]() for name in wanted}
+
+    return Learner(
+        lambda key, settings, data: Location(jnp.zeros(data.shape[1], data.dtype)),
+        lambda key, settings, params, pool: params,
+        fit_step,
+        lambda params: (params, {}),
+        sample,
+        measure,
+        block=512,
+    )

@@ -1,0 +1,84 @@
+"""Learners of points beside Gaussians and mixtures: kernels, a symmetric mixture, a centre."""
+
+from ouroboros_jax.errors import UserError
+from ouroboros_jax.metrics.names.densities import OF_KDE, OF_LOCATION, OF_SYMMETRIC
+from ouroboros_jax.schedule import extremes
+from ouroboros_jax.settings.counts import num_real_points
+from ouroboros_jax.settings.learners.start import START
+from ouroboros_jax.settings.setting import Entry, Point, Setting
+
+
+def _check_kde(point: Point) -> None:
+    """No more points are drawn than are kept, each of which may be used but once."""
+    kept = point["learner.capacity"] * num_real_points(point)
+    _, _, most, generation = extremes(point["num_samples"], point["generations"])
+    if most > kept:
+        raise UserError(
+            f"learner.capacity={point['learner.capacity']} keeps {kept} points, fewer than the "
+            f"num_samples={most:g} drawn at generation {generation}: raise learner.capacity or "
+            "data.num_samples"
+        )
+
+
+LEARNERS = {
+    "kde": Entry(
+        "ouroboros_jax.learners.kde:kde",
+        "a kernel density estimate",
+        {
+            "kernel": Setting("gaussian", "shape of the kernels", choices=("gaussian", "tophat")),
+            "rule": Setting(
+                "fixed",
+                "where the bandwidth comes from: learner.bandwidth, or the number of points by "
+                "Scott's or Silverman's factor as scikit-learn has it, in units of the data",
+                choices=("fixed", "scott", "silverman"),
+            ),
+            "bandwidth": Setting(
+                0.3, "bandwidth h where rule is fixed", traced=True, low=0.0, open_low=True
+            ),
+            "capacity": Setting(
+                1,
+                "points a model keeps, as a multiple of the real data set's; of a larger pool it "
+                "keeps draws, exact in law",
+                low=1,
+            ),
+            "start": START,
+        },
+        apart=("start",),
+        check=_check_kde,
+        kind="points",
+        metrics=OF_KDE,
+    ),
+    "symmetric_gmm": Entry(
+        "ouroboros_jax.learners.symmetric_gmm:symmetric_gmm",
+        "two equal components at +-mu with one standard deviation, of one feature",
+        {
+            "estimator": Setting(
+                "approximate",
+                "joint maximum likelihood, or the approximation of Suresh et al. in closed form",
+                choices=("joint", "approximate"),
+            ),
+            "start": START,
+        },
+        apart=("start",),
+        kind="points",
+        metrics=OF_SYMMETRIC,
+    ),
+    "location": Entry(
+        "ouroboros_jax.learners.location:location",
+        "the centre of a normal law of known spread: its mean or median",
+        {
+            "estimator": Setting("median", "estimator of the centre", choices=("mean", "median")),
+            "spread": Setting(
+                1.0,
+                "standard deviation of every feature, for ever",
+                traced=True,
+                low=0.0,
+                open_low=True,
+            ),
+            "start": START,
+        },
+        apart=("start",),
+        kind="points",
+        metrics=OF_LOCATION,
+    ),
+}

@@ -1,0 +1,58 @@
+"""Which closed forms hold for a run of linear regressions, from its settings."""
+
+from typing import Any
+
+import numpy as np
+
+from ouroboros_jax.theory import regression
+from ouroboros_jax.theory.clock import _counts, _generations
+from ouroboros_jax.theory.law import Law
+
+SOURCE = "Gerstgrasser et al. 2024; Dohmatob et al. 2024"
+FORMS = {  # by regime and inputs
+    ("replace", "same"): (regression.replace, "(g+1) s^2 d/(n-d-1)", SOURCE),
+    ("replace", "fresh"): (regression.replace, "(g+1) s^2 d/(n-d-1)", SOURCE),
+    ("accumulate", "same"): (regression.accumulate, "s^2 d/(n-d-1) sum_j 1/j^2", SOURCE),
+    ("fixed_real", "same"): (
+        regression.fixed_real,
+        "s^2 d/(n-d-1) (4 - 4^(-g))/3",
+        "exact recursion",
+    ),
+}
+LIMIT = 0.05  # relative standard error up to which means of squares are close to Gaussian
+TAME = 6  # rows beyond features from which a mean of inverse Wishart traces behaves
+
+
+def regression_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, Law]:
+    """Laws of `excess_error` and `test_mse` for a run's point, by metric name.
+
+    Premises: learner `linear_regression` without intercept; data `linear` with noise; `replace`, or
+    `accumulate` or `fixed_real` on the same inputs; the same number of points n throughout, with
+    n >= d + 2. Generated targets have the data's noise, or the fitted one under `replace`, whose
+    expectation it is.
+    """
+    generations = _generations(generations)
+    found = FORMS.get((point.get("regime.name"), point.get("learner.inputs")))
+    noise = point.get("data.noise")
+    if (
+        found is None
+        or point.get("data.name") != "linear"
+        or point.get("learner.intercept")
+        or not isinstance(noise, int | float)
+        or not noise > 0
+        or not generations.size
+    ):
+        return {}
+    if point["learner.noise"] == "fitted" and point["regime.name"] != "replace":
+        return {}
+    counts = _counts(point["num_samples"], generations, point.get("data.num_samples"))
+    features = int(point["data.num_features"])
+    if np.ptp(counts) or counts[0] < features + 2:
+        return {}
+    form, label, source = found
+    excess = form(generations, counts[0], features, noise=noise)
+    limit = LIMIT if counts[0] >= features + TAME else 0.0
+    laws = {"excess_error": Law(label, source, excess, None, False, limit)}
+    if point.get("data.num_test"):
+        laws["test_mse"] = Law(f"s^2 + {label}", source, noise**2 + excess, None, False, limit)
+    return laws
