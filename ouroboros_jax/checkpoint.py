@@ -43,7 +43,12 @@ class Steps:
         return sorted(checkpoint.step for checkpoint in self._orbax.checkpoints)
 
     def save(self, step: int, **trees: Any) -> None:
-        """Store `trees`, host or device arrays, as step `step`; returns when it is on disk."""
+        """Store `trees`, host or device arrays, as step `step`; returns when it is on disk.
+
+        A step that is there stays: it was written before an interrupt that came right after.
+        """
+        if step in self.steps():
+            return
         self._orbax.save_checkpointables(step, jax.tree.map(np.asarray, plain(trees)))
 
     def load(self, step: int, name: str) -> Any:

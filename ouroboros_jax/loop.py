@@ -133,9 +133,9 @@ def _is_large(program: Program, generations: int) -> bool:
 
 
 def saved_as(progress: Progress) -> int:
-    """The number of a state, which grows with every step of every fit."""
-    steps = progress.program.learner.num_steps if progress.program.learner.hosted else 1
-    return (progress.generation + 1) * steps + (progress.part.step if progress.part else 0)
+    """The number of a state, which grows with every step of every fit and with its end."""
+    steps = progress.program.learner.num_steps if progress.program.learner.hosted else 0
+    return (progress.generation + 1) * (steps + 1) + (progress.part.step if progress.part else 0)
 
 
 def portable(progress: Progress) -> dict[str, Any]:
