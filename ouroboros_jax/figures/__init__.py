@@ -8,6 +8,7 @@
   heat_death    trajectories on the simplex, phase diagrams, urns
   samples       what the number of samples does
   comparison    paired differences
+  forks         what a fork changed
   cells         what is drawn: the sweep's cells, their settings and laws
   style, bands, overlay, mixtures
                 how it looks
@@ -28,6 +29,7 @@ from ouroboros_jax.figures.collapse import survival, typical_path
 from ouroboros_jax.figures.comparison import compare_figure
 from ouroboros_jax.figures.evolution import evolution_panels
 from ouroboros_jax.figures.fits import components, errors, fitted_gaussian, is_gaussian_1d, moments
+from ouroboros_jax.figures.forks import fork_figures
 from ouroboros_jax.figures.heat_death import heat_death_figures
 from ouroboros_jax.figures.samples import has_sizes, sample_sizes, sigma_against_n
 from ouroboros_jax.figures.style import save
@@ -93,6 +95,7 @@ def figures_of(run: Any) -> dict[str, Callable[[], Figure]]:
     estimator = run.cells[0].point.get("learner.estimator", "mle")
     add("sigma_against_n", sizes, lambda: sigma_against_n(estimator=estimator))
     chosen |= heat_death_figures(run)
+    chosen |= fork_figures(run)
     return chosen
 
 

@@ -20,6 +20,7 @@ from ouroboros_jax.figures.style import (
     title,
 )
 from ouroboros_jax.metrics.names import name_of
+from ouroboros_jax.paired import SETTING
 
 
 class Difference(NamedTuple):
@@ -57,6 +58,11 @@ def differences(table: Any) -> list[Difference]:
     return found
 
 
+def _named(setting: str, value: Any) -> str:
+    """The value of a setting in words; of two runs, each is called by its name."""
+    return text(value) if setting == SETTING else assign(setting, text(value))
+
+
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
@@ -87,11 +93,11 @@ def compare_figure(comparison: Any, *, ax: Axes | None = None) -> Figure:
         else:
             ax.fill_between(d.generations, low, high, color=colour, alpha=0.17, linewidth=0)
             ax.plot(d.generations, middle, color=colour)
-        ends.append((last(middle), assign(setting, text(d.value)), colour))
+        ends.append((last(middle), _named(setting, d.value), colour))
     ax.axhline(0, color=QUIET, linewidth=0.9, zorder=2)
     spans = [g for d in rows for g in (d.generations.min(), d.generations.max())]
     generation_axis(ax, np.array([min(spans, default=0), max(spans, default=0)]))
-    against = f" to {assign(setting, text(_plain(told['baseline'])))}" if "baseline" in told else ""
+    against = f" to {_named(setting, _plain(told['baseline']))}" if "baseline" in told else ""
     ax.set_ylabel(f"difference in {name_of(metric).axis_label}" if metric else "difference")
     share = told.get("confidence")
     interval = f"{100 * float(share):g}% interval" if share is not None else "interval"
@@ -103,9 +109,10 @@ def compare_figure(comparison: Any, *, ax: Axes | None = None) -> Figure:
     end_labels(ax, ends)
     overlay.key_below(figure, entries)
     pairs = f"{SEPARATOR}{int(told['pairs']):,} pairs" if "pairs" in told else ""
+    changed = f"What {word(setting)} changes" if setting != SETTING else "What the change did"
     title(
         figure,
-        f"What {word(setting)} changes: {name_of(metric).axis_label}" if metric else "Differences",
+        f"{changed}: {name_of(metric).axis_label}" if metric else "Differences",
         f"paired differences{against}, chains sharing their random numbers{pairs}",
     )
     return figure

@@ -32,6 +32,7 @@ class FakeRun:
         self.workdir = Path(workdir) if workdir else None
         self.groups = expand(self.config)
         self.points = [group.point for group in self.groups]
+        self.manifest = {"data": {"name": self.config.data.name}}
         self.real_test = None
         self._params = []
         blocks = []

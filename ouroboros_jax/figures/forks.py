@@ -1,0 +1,42 @@
+"""What a fork's changes did: paired differences to its source, where that is at hand."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from ouroboros_jax.errors import UserError
+from ouroboros_jax.figures.style import QUIET
+from ouroboros_jax.lineage import fingerprint, origin_in
+from ouroboros_jax.paired import difference
+from ouroboros_jax.results import open_run
+
+SHOWN = ("variance", "test_log_likelihood", "test_loss", "test_elbo", "log_det_covariance")
+MAX_CURVES = 8
+
+
+def fork_figures(run: Any) -> dict[str, Callable[[], Figure]]:
+    """The figures of a `Study` of a fork, by file name; none of another run."""
+    if run.forked is None or len(run.cells) > MAX_CURVES:
+        return {}
+    origin = origin_in(run.run.manifest)
+    metrics = [name for name in SHOWN if run.has(name)]
+    if origin.workdir is None or not metrics or not (Path(origin.workdir) / "run.json").is_file():
+        return {}
+    try:
+        source = open_run(origin.workdir)
+    except UserError:
+        return {}
+    if fingerprint(source.config, source.manifest) != origin.source or source.generation < 1:
+        return {}
+    return {"difference_to_source": functools.partial(_difference, source, run.run, metrics[0])}
+
+
+def _difference(source: Any, fork: Any, metric: str) -> Figure:
+    figure = difference(source, fork, metric, names=("source", "fork")).plot()
+    last = fork.groups[0].forked
+    for ax in figure.axes:
+        ax.axvline(last, color=QUIET, linewidth=0.9, linestyle=(0, (1, 2)), zorder=0.6)
+    return figure
