@@ -6,19 +6,21 @@ their readings as they come; `launch.py verify` prints them as a table. A check 
 
   reading     laws, standard errors, z
   session     the runs
-  gaussians, mixtures, heat_death
+  gaussians, mixtures, regressions, heat_death, texts, networks
               checks, a family a file
   report      the table
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from ouroboros_jax.settings.verify import SIZES
-from ouroboros_jax.verify import gaussians, heat_death, mixtures
+from ouroboros_jax.verify import gaussians, heat_death, mixtures, networks, regressions, texts
 from ouroboros_jax.verify.reading import LIMIT, Reading
 from ouroboros_jax.verify.session import Session
 
 __all__ = ["CHECKS", "LIMIT", "SIZES", "Reading", "Session", "verify"]
+WORKERS = 2  # checks at a time: one compiles while another runs
 Check = Callable[[Session], Iterator[Reading]]
 CHECKS: dict[str, Check] = {
     "sufficient statistics": gaussians.sufficient,
@@ -30,11 +32,15 @@ CHECKS: dict[str, Check] = {
     "fresh data": gaussians.fresh,
     "golden ratio": gaussians.golden,
     "mixtures": mixtures.squared_l2,
+    "regression": regressions.linear,
+    "kernel densities": regressions.kernels,
     "fixation": heat_death.fixation,
     "temperature": heat_death.sharpening,
     "differential equation": heat_death.differential_equation,
     "thresholds": heat_death.thresholds,
     "urns": heat_death.urns,
+    "vocabulary": texts.tokens,
+    "autoencoder": networks.autoencoder,
 }
 
 
@@ -48,6 +54,11 @@ def verify(
       checks: some of `CHECKS`, or your own; by default all.
     """
     session = Session(SIZES[size] if isinstance(size, str) else size)
-    for name, check in (CHECKS if checks is None else checks).items():
-        for reading in check(session):
-            yield name, reading
+    checks = CHECKS if checks is None else checks
+    with ThreadPoolExecutor(WORKERS) as pool:
+        found = {name: pool.submit(lambda c: list(c(session)), c) for name, c in checks.items()}
+        try:
+            for name, readings in found.items():
+                yield from ((name, reading) for reading in readings.result())
+        finally:  # what is left where one fails, or the reader has seen enough
+            pool.shutdown(wait=False, cancel_futures=True)

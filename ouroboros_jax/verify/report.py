@@ -12,7 +12,7 @@ WIDTHS = (46, 12, 12, 12, 8)
 def line(found: Reading) -> str:
     """One row: law, predicted, measured, standard error or tolerance, z, verdict."""
     law, *widths = WIDTHS
-    error = f"{'<' if found.is_exact else ''}{found.error:.3g}"
+    error = f"{'tol ' if found.is_exact else ''}{found.error:.3g}"
     z = "exact" if found.is_exact and found.holds else f"{found.z:.2f}"
     cells = (f"{found.predicted:.6g}", f"{found.measured:.6g}", error, z)
     row = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))

@@ -1,5 +1,7 @@
 """Runs that checks share: each is a config of the package, run in memory by the package's loop."""
 
+import threading
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -10,11 +12,12 @@ from ouroboros_jax.results import Run
 
 
 class Session:
-    """Runs by their settings, so that checks of one run do not run it twice."""
+    """Runs by their settings, so that checks of one run do not run it twice, in any thread."""
 
     def __init__(self, size: float = 1.0):
         self.size = size
         self._runs: dict[str, Run] = {}
+        self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def run(self, learner: str, regime: str, data: str, *, chains: int = 1, **settings: Any) -> Run:
         """A run of at least `chains` times the size chains; names as in `new_config`.
@@ -22,15 +25,16 @@ class Session:
         A double underscore in a name stands for the dot: `data__num_test=0`.
         """
         key = repr((learner, regime, data, chains, sorted(settings.items())))
-        if key not in self._runs:
-            paths = {path.replace("__", "."): value for path, value in settings.items()}
-            count = max(1, round(chains * self.size)) if chains > 1 else 1
-            config = new_config(
-                learner=learner, regime=regime, data=data, chains=count,
-                **{"store.every": 10**6, "data.num_test": 0} | paths,
-            )  # fmt: skip
-            self._runs[key] = experiment.run(config, progress=False)
-        return self._runs[key]
+        with self._locks[key]:
+            if key not in self._runs:
+                paths = {path.replace("__", "."): value for path, value in settings.items()}
+                count = max(1, round(chains * self.size)) if chains > 1 else 1
+                config = new_config(
+                    learner=learner, regime=regime, data=data, chains=count,
+                    **{"store.every": 10**6, "data.num_test": 0} | paths,
+                )  # fmt: skip
+                self._runs[key] = experiment.run(config, progress=False)
+            return self._runs[key]
 
 
 def values(run: Run, metric: str, generation: int, **where: Any) -> np.ndarray:
