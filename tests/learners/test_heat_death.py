@@ -213,6 +213,7 @@ SENTENCES = [
     ("fresh", {"data.start": (1.2, -0.2, 0)}, "data.start=-0.2 is out of range"),
     ("fresh", {"data.start": "cornr"}, "data.start='cornr' is unknown: .*'corner'.*did you mean"),
     ("accumulate_subsample", {}, "holds numbers of points and not points"),
+    ("replace", {"selector.name": "curate"}, "draws no points that selector.name='curate' could"),
     ("accumulate", {"learner.dynamics": "ode"}, "itself the limit of a data set that grows"),
     ("fresh", {"learner.dynamics": "ode", "learner.start": "base"}, "expected 'previous'"),
     ("fresh", {"learner.dynamics": "ode", "regime.real_fraction": 1}, "leaves the model .* no sha"),

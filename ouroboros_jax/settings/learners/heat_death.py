@@ -18,6 +18,11 @@ def _check(point: Point) -> None:
             f"learner.name='heat_death' holds numbers of points and not points, and "
             f"regime.name={regime!r} goes on with some of them: expected a regime that draws anew"
         )
+    if point["selector.name"] != "none":
+        raise UserError(
+            f"learner.name='heat_death' draws no points that selector.name="
+            f"{point['selector.name']!r} could choose from: use learner.name='categorical'"
+        )
     if dynamics == "ode":
         _check_ode(point, regime)
     if dynamics == "counts" and regime.startswith("accumulate"):
