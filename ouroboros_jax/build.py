@@ -36,9 +36,12 @@ def make_learner(point: registry.Point) -> Learner:
     entry = registry.find("learner", point["learner.name"])
     options = registry.options("learner", point)
     factory = registry.load(entry)
-    if "metrics" in inspect.signature(factory).parameters:
+    parameters = inspect.signature(factory).parameters
+    if "metrics" in parameters:
         options["metrics"] = point["metrics"] or None
-    if "text" in inspect.signature(factory).parameters:
+    if "num_symbols" in parameters:  # what points do not say themselves
+        options["num_symbols"] = make_real(point).num_symbols
+    if "text" in parameters:
         options["text"] = make_real(point).text
     return factory(**options)
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from ouroboros_jax.base import Key
 
-CHUNK = 256  # symbols drawn at a time where their number is traced
+CHUNK = 512  # symbols drawn at a time where their number is traced
 FEW = 12  # draws a symbol, up to which they are made one by one
 SPARE = 8.0  # standard deviations kept back from a Poisson total, see `multinomial`
 SMALL_RATE = 10.0  # below it a Poisson count is found by inversion, above by rejection

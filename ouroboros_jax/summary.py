@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MAX_POINTS = 2000  # of a larger grid the first ones are summarised; metrics.nc has them all
 LEVEL = 0.95
 DIGITS = 8  # significant ones in the file
+FIRST = ("variance", "excess_error", "test_log_loss", "mean_squared_error")
 SECOND = ("l2_squared", "log_det_covariance", "mean_squared_error", "test_log_likelihood")
 
 
@@ -309,7 +310,8 @@ def headline(summary: Mapping[str, Any]) -> list[str]:
     points = [point for point in summary["points"] if point["metrics"]]
     if not points:
         return []
-    main = "variance" if "variance" in points[0]["metrics"] else next(iter(points[0]["metrics"]))
+    known = points[0]["metrics"]
+    main = next((name for name in FIRST if name in known), next(iter(known)))
     if len(points) == 1 and not summary.get("points_left_out"):
         lines = _one_point(points[0], main)
     else:

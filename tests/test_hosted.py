@@ -1,5 +1,7 @@
 """Long fits, which the host drives step by step; and pools that hold models in place of points."""
 
+import itertools
+
 import jax
 import numpy as np
 import pytest
@@ -147,7 +149,7 @@ def test_a_share_of_the_previous_set_is_taken_over_unchanged():
     run = go(config_of("previous", **{"num_samples": 10}))
     table = np.asarray(run.program(0).real.table["image"])
     sets = [run.data(g, 0)["image"] for g in range(LAST + 1)]
-    for before, after in zip(sets, sets[1:], strict=False):
+    for before, after in itertools.pairwise(sets):
         rows = {row.tobytes() for row in before}
         assert sum(row.tobytes() in rows for row in after) >= 5
     real = {row.tobytes() for row in table}

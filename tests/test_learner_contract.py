@@ -14,7 +14,7 @@ from ouroboros_jax.config import new_config
 from ouroboros_jax.registry import LEARNERS
 from ouroboros_jax.sweep import expand
 
-OF_ONE_SHAPE = ("symmetric_gmm", "location")  # cannot be fitted to any points
+OF_ONE_SHAPE = ("symmetric_gmm", "mean", "median")  # cannot be fitted to any points
 OF_POINTS = [
     name for name, entry in LEARNERS.items() if entry.kind == "points" and name not in OF_ONE_SHAPE
 ]

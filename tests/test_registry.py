@@ -30,8 +30,8 @@ LIGHT = ["registry", "config", "config_files", "checks", "schedule", "sweep", "c
 
 def test_the_tables():
     assert set(LEARNERS) == {
-        *("gaussian", "gmm", "heat_death", "lm", "ngram"),
-        *("kde", "symmetric_gmm", "location", "linear_regression", "logistic_regression"),
+        *("gaussian", "gmm", "heat_death", "lm", "ngram", "vae"),
+        *("kde", "symmetric_gmm", "mean", "median", "linear_regression", "logistic_regression"),
     }
     assert set(REGIMES) == {
         *("replace", "accumulate", "accumulate_subsample", "window", "fresh", "fixed_real"),

@@ -17,6 +17,7 @@ from ouroboros_jax.decoding.stepping import empty_slots, prefill, step
 from ouroboros_jax.models.decoder import Decoder, Keys
 
 FAR = -1e9  # below every score
+BLOCK = 64  # candidates that are looked at together
 
 
 class _Running(NamedTuple):
@@ -143,8 +144,21 @@ def beam_search(
 
 
 def top(scores: jax.Array, num: int) -> tuple[jax.Array, jax.Array]:
-    """The `num` highest of each row [B, M] and their places, highest first."""
-    return jax.lax.top_k(scores, num)
+    """The `num` highest of each row [B, M] and their places, highest first.
+
+    They are within the `num` blocks of highest maximum, so that only those are sorted.
+    """
+    batch, total = scores.shape
+    num_blocks = -(-total // BLOCK)
+    padded = jnp.pad(scores, ((0, 0), (0, num_blocks * BLOCK - total)), constant_values=-jnp.inf)
+    blocks = padded.reshape(batch, num_blocks, BLOCK)
+    if num_blocks <= num:
+        return jax.lax.top_k(scores, num)
+    _, best = jax.lax.top_k(blocks.max(-1), num)
+    best = jnp.sort(best, -1)  # so that of equal scores the first is taken
+    few = jnp.take_along_axis(blocks, best[:, :, None], 1).reshape(batch, -1)
+    found, place = jax.lax.top_k(few, num)
+    return found, jnp.take_along_axis(best, place // BLOCK, 1) * BLOCK + place % BLOCK
 
 
 def _rows(array: jax.Array, chosen: jax.Array) -> jax.Array:

@@ -35,10 +35,12 @@ def prefill(
 def empty_slots(prefix: Prefix, num: int) -> tuple[Keys, ...]:
     """Room for the keys of `num` tokens a row."""
 
-    def room(a):
-        return jnp.zeros((*a.shape[:2], num, a.shape[3]), a.dtype)
+    def room(keys):
+        batch, heads, width, _ = keys.k.shape
+        k = jnp.zeros((batch, heads, width, num), keys.k.dtype)
+        return Keys(k, k.swapaxes(2, 3))
 
-    return jax.tree.map(room, prefix.keys)
+    return tuple(room(keys) for keys in prefix.keys)
 
 
 def step(

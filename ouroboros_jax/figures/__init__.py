@@ -6,6 +6,10 @@
   tails         first against last generation; percentiles
   collapse      mean against typical path, survival beside its bound
   heat_death    trajectories on the simplex, phase diagrams, urns
+  discrete      symbols that survive, rank-frequency curves, rates that live on
+  densities     kernel densities, and how long the symmetric mixture survives
+  regression    error ratios of different estimators
+  golden        the error that remains by the weight of real data
   samples       what the number of samples does
   comparison    paired differences
   forks         what a fork changed
@@ -27,10 +31,15 @@ from matplotlib.figure import Figure
 from ouroboros_jax.figures.cells import Study, study
 from ouroboros_jax.figures.collapse import survival, typical_path
 from ouroboros_jax.figures.comparison import compare_figure
+from ouroboros_jax.figures.densities import density_figures
+from ouroboros_jax.figures.discrete import discrete_figures
 from ouroboros_jax.figures.evolution import evolution_panels
 from ouroboros_jax.figures.fits import components, errors, fitted_gaussian, is_gaussian_1d, moments
 from ouroboros_jax.figures.forks import fork_figures
+from ouroboros_jax.figures.golden import golden_figures
 from ouroboros_jax.figures.heat_death import heat_death_figures
+from ouroboros_jax.figures.language import language_figures
+from ouroboros_jax.figures.regression import regression_figures
 from ouroboros_jax.figures.samples import has_sizes, sample_sizes, sigma_against_n
 from ouroboros_jax.figures.style import save
 from ouroboros_jax.figures.tails import first_and_last
@@ -94,8 +103,12 @@ def figures_of(run: Any) -> dict[str, Callable[[], Figure]]:
     sizes = is_gaussian and has_sizes(run)
     estimator = run.cells[0].point.get("learner.estimator", "mle")
     add("sigma_against_n", sizes, lambda: sigma_against_n(estimator=estimator))
+    for figures in (golden_figures, density_figures, regression_figures):
+        chosen = figures(run) | chosen
     chosen |= heat_death_figures(run)
     chosen |= fork_figures(run)
+    chosen |= language_figures(run)
+    chosen |= discrete_figures(run)
     return chosen
 
 

@@ -12,6 +12,7 @@ from ouroboros_jax.theory.laws import Law, laws
 
 NOT_SETTINGS = ("seed", "replicate", "group", "chain")
 WORDS = {"num_samples": "n", "num_features": "features", "name": ""}
+CALLED = {"kde": "kernel density", "symmetric_gmm": "symmetric mixture"}
 MAX_FEATURES = 6  # of a metric's own axes, so many are drawn
 
 
@@ -182,7 +183,8 @@ class Study:
         if cell not in self._laws:
             is_mixed = self.run.groups[self.cells[cell].group].is_mixed
             found = {} if is_mixed else dict(laws(self.cells[cell].point, self.generations))
-            if (law := found.get("variance")) is not None:
+            law = found.get("variance")
+            if law is not None and self.is_truth_known(cell):  # a ratio of means otherwise
                 found["variance_ratio"] = _scaled(law, 1 / self.original(cell))
             self._laws[cell] = found
         return self._laws[cell]
@@ -365,7 +367,7 @@ def describe_learner(point: dict[str, Any], swept: set[str] = frozenset()) -> st
         if "learner.components" in swept:
             return f"mixture of {how}Gaussians"
         return f"mixture of {count} {how}Gaussian{'s' if count != 1 else ''}"
-    return text(str(name).rpartition(":")[2])
+    return CALLED.get(name) or text(str(name).rpartition(":")[2])
 
 
 def describe_regime(point: dict[str, Any], swept: set[str] = frozenset()) -> str:

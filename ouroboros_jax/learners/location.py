@@ -1,10 +1,11 @@
-"""The location chain: a normal law of known spread, whose centre is the mean or the median.
+"""The location chains: a normal law of known spread, whose centre is the mean or the median.
 
 The simplest asymptotically linear estimators of Dey and Donoho 2024 (arXiv 2410.22812), for whom
 errors accumulate as pi^2/6 whatever the estimator; the median is one that no exponential family
 has. One number a feature is all that is learnt, so nothing but the centre can drift.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -14,8 +15,6 @@ from ouroboros_jax.base import Context, Learner, Pool
 from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.mixture import total_mean
 from ouroboros_jax.metrics.names.densities import OF_LOCATION
-
-ESTIMATORS = ("mean", "median")
 
 
 class Location(NamedTuple):
@@ -43,27 +42,33 @@ def weighted_median(values: jax.Array, weights: jax.Array) -> jax.Array:
     return jax.vmap(column, 1)(values)
 
 
-def location(*, estimator: str = "median", metrics=None) -> Learner:
-    """The centre of a normal law, whose standard deviation is `learner.spread` for ever.
+def mean(*, metrics=None) -> Learner:
+    """The mean, of a normal law whose standard deviation is `learner.spread` for ever."""
 
-    Args:
-      estimator: `mean` or `median`.
-      metrics: names of the metrics to compute; None for all.
+    def estimate(data, weights):
+        return matmul(weights / weights.sum(), data)
+
+    return _location(estimate, metrics)
+
+
+def median(*, metrics=None) -> Learner:
+    """The median, of a normal law whose standard deviation is `learner.spread` for ever."""
+    return _location(weighted_median, metrics)
+
+
+def _location(estimate: Callable[[jax.Array, jax.Array], jax.Array], metrics) -> Learner:
+    """A centre by `estimate(data, weights)`; `metrics` are names, None for all.
 
     Pool weights count as repeated rows do; its groups are ignored.
     """
-    if estimator not in ESTIMATORS:
-        raise ValueError(f"estimator={estimator!r}: expected one of {', '.join(ESTIMATORS)}.")
     wanted = OF_LOCATION if metrics is None else tuple(metrics)
     if unknown := sorted(set(wanted) - set(OF_LOCATION)):
         raise ValueError(f"metrics={unknown}: expected names among {', '.join(OF_LOCATION)}.")
 
     def fit_step(key, settings, fit_state, pool: Pool):
         del key, settings, fit_state
-        weights = pool.weights.astype(pool.data.dtype)
-        if estimator == "mean":
-            return Location(matmul(weights / weights.sum(), pool.data)), {}
-        return Location(weighted_median(pool.data, weights)), {}
+        data = jnp.where((pool.weights > 0)[:, None], pool.data, 0)
+        return Location(estimate(data, pool.weights.astype(data.dtype))), {}
 
     def sample(key, settings, params, source, num):
         del source

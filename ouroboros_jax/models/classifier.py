@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ouroboros_jax.models.initial import dense
+from ouroboros_jax.models.initial import dense, drawn
 
 Params = dict[str, Any]
 
@@ -46,7 +46,7 @@ def mlp_classifier(
     module = MlpClassifier(layer_sizes, num_classes, initializer)
 
     def init(key, shape):
-        return module.init(key, jnp.zeros((1, *shape)))["params"]
+        return drawn(key, initializer, module, jnp.zeros((1, *shape)))
 
     def apply(params, images):
         return module.apply({"params": params}, images)

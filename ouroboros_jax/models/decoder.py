@@ -28,9 +28,9 @@ ACTIVATIONS = {
 
 
 class Keys(NamedTuple):
-    """Keys and values of one block."""
+    """Keys and values of one block; keys lie as the product with queries wants them."""
 
-    k: jax.Array  # [B, H, S, D / H]
+    k: jax.Array  # [B, H, D / H, S]
     v: jax.Array  # [B, H, S, D / H]
 
 
@@ -71,7 +71,8 @@ class Attention(nn.Module):
         dense = partial(_dense, config, self.dtype)
         qkv = dense(3 * width, name="c_attn")(x)
         qkv = qkv.reshape(batch, length, 3, config.num_heads, config.head_width)
-        q, k, v = (qkv[:, :, i].transpose(0, 2, 1, 3) for i in range(3))
+        q, v = (qkv[:, :, i].transpose(0, 2, 1, 3) for i in (0, 2))
+        k = qkv[:, :, 1].transpose(0, 2, 3, 1)
         q = q * _attention_scale(config, self.layer)
         if past is None:
             keys = Keys(k, v)
@@ -79,7 +80,7 @@ class Attention(nn.Module):
             attended = _attend(q, keys, bias, dropout)
         else:
             prompt, slots, place, prompt_bias, slots_bias = past
-            keys = Keys(*(_write(a, new, place) for a, new in zip(slots, (k, v), strict=True)))
+            keys = Keys(_write(slots.k, k, place, 3), _write(slots.v, v, place, 2))
             attended = _attend_to_both(q, prompt, keys, prompt_bias, slots_bias)
         merged = attended.transpose(0, 2, 1, 3).reshape(batch, length, width)
         return dense(width, name="c_proj")(merged), keys
@@ -234,13 +235,13 @@ def _causal_bias(shape, mask):
     return jnp.where(allowed, 0.0, MASKED)
 
 
-def _write(slots, new, place):
-    """`new` [B, H, W, d] at slots `place` to `place` + W of [B, H, S, d]."""
-    return jax.lax.dynamic_update_slice_in_dim(slots, new.astype(slots.dtype), place, 2)
+def _write(slots, new, place, axis):
+    """`new` at the slots from `place` on, along `axis`."""
+    return jax.lax.dynamic_update_slice_in_dim(slots, new.astype(slots.dtype), place, axis)
 
 
 def _scores(q, k, bias):
-    scores = jnp.einsum("bhqd,bhkd->bhqk", q, k, preferred_element_type=jnp.float32)
+    scores = jnp.einsum("bhqd,bhdk->bhqk", q, k, preferred_element_type=jnp.float32)
     return scores + jnp.broadcast_to(bias, scores.shape)
 
 

@@ -1,44 +1,71 @@
 """How networks begin: PyTorch's way, which the published ones have, and Flax's own.
 
 PyTorch draws kernels and biases alike uniformly from within 1 / sqrt(fan_in); of a transposed
-convolution it takes the fan-in of the convolution that it is the transpose of.
+convolution it takes the fan-in of the convolution that it is the transpose of. Flax draws kernels
+from a truncated normal law of variance 1 / fan_in. Modules are initialised with the scale of each
+parameter, and all are drawn in one call: a call each takes seconds to compile.
 """
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 
+TRUNCATED_STD = 0.87962566103423978  # of a standard normal law cut at two standard deviations
+
 
 class Initial(NamedTuple):
-    """Flax initialisers by the fan-in of a layer."""
+    """Scales by the fan-in of a layer, and the law of one number of scale 1."""
 
-    kernel: Callable[[int], Callable]
-    bias: Callable[[int], Callable]
-
-
-def _uniform(fan_in: int) -> Callable:
-    bound = 1 / math.sqrt(fan_in)
-
-    def init(key, shape, dtype=None):
-        return jax.random.uniform(key, shape, dtype, -bound, bound)
-
-    return init
+    kernel: Callable[[int], float]
+    bias: Callable[[int], float]
+    draw: Callable[[jax.Array, tuple[int, ...]], jax.Array]
 
 
 INITIALIZERS = {
-    "torch": Initial(_uniform, _uniform),
+    "torch": Initial(
+        lambda fan_in: 1 / math.sqrt(fan_in),
+        lambda fan_in: 1 / math.sqrt(fan_in),
+        lambda key, shape: jax.random.uniform(key, shape, minval=-1.0, maxval=1.0),
+    ),
     "lecun": Initial(
-        lambda fan_in: nn.initializers.lecun_normal(), lambda fan_in: nn.initializers.zeros
+        lambda fan_in: 1 / math.sqrt(fan_in) / TRUNCATED_STD,
+        lambda fan_in: 0.0,
+        lambda key, shape: jax.random.truncated_normal(key, -2.0, 2.0, shape),
     ),
 }
 
 
+def drawn(key: jax.Array, initializer: str, module: nn.Module, *inputs: jax.Array) -> Any:
+    """Parameters of a module whose initialisers give scales, of the run's float type."""
+    scales = module.init(jax.random.key(0), *inputs)["params"]  # nothing is drawn with this key
+    leaves, structure = jax.tree.flatten(scales)
+    numbers = INITIALIZERS[initializer].draw(key, (sum(leaf.size for leaf in leaves),))
+    params, start = [], 0
+    for scale in leaves:
+        part = numbers[start : start + scale.size].reshape(scale.shape)
+        params.append(part * scale.astype(part.dtype))
+        start += scale.size
+    return jax.tree.unflatten(structure, params)
+
+
+def kernel_scale(initializer: str, fan_in: int) -> Callable:
+    """A Flax initialiser that gives the scale of a kernel."""
+    return nn.initializers.constant(INITIALIZERS[initializer].kernel(fan_in))
+
+
+def bias_scale(initializer: str, fan_in: int) -> Callable:
+    """The same of a bias."""
+    return nn.initializers.constant(INITIALIZERS[initializer].bias(fan_in))
+
+
 def dense(features: int, fan_in: int, initializer: str, name: str) -> nn.Dense:
     """A dense layer of `fan_in` inputs that begins as asked."""
-    initial = INITIALIZERS[initializer]
     return nn.Dense(
-        features, kernel_init=initial.kernel(fan_in), bias_init=initial.bias(fan_in), name=name
+        features,
+        kernel_init=kernel_scale(initializer, fan_in),
+        bias_init=bias_scale(initializer, fan_in),
+        name=name,
     )

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.models import strided
-from ouroboros_jax.models.initial import INITIALIZERS, dense
+from ouroboros_jax.models.initial import bias_scale, dense, drawn, kernel_scale
 
 Params = dict[str, Any]
 
@@ -42,10 +42,9 @@ class Strided(nn.Module):
 
     @nn.compact
     def __call__(self, channels: int) -> strided.Layer:
-        initial = INITIALIZERS[self.initializer]
-        shape = (4, 4, channels, self.features)
-        kernel = self.param("kernel", initial.kernel(self.fan_in), shape)
-        return kernel, self.param("bias", initial.bias(self.fan_in), (self.features,))
+        begin = self.initializer, self.fan_in
+        kernel = self.param("kernel", kernel_scale(*begin), (4, 4, channels, self.features))
+        return kernel, self.param("bias", bias_scale(*begin), (self.features,))
 
 
 class ConvEncoder(nn.Module):
@@ -145,23 +144,29 @@ def conv_vae(
                 f"sides that {scale} divides"
             )
 
-    return _network(encoder, decoder, latent_dim, check)
+    return _network(encoder, decoder, latent_dim, initializer, check)
 
 
 def mlp_vae(*, layer_sizes: Sequence[int], latent_dim: int, initializer: str) -> Network:
     """The autoencoder of dense layers, of as many units as `layer_sizes` says."""
     encoder = MlpEncoder(layer_sizes, latent_dim, initializer)
-    return _network(encoder, lambda shape: MlpDecoder(layer_sizes, shape, initializer), latent_dim)
+
+    def decoder(shape):
+        return MlpDecoder(layer_sizes, shape, initializer)
+
+    return _network(encoder, decoder, latent_dim, initializer)
 
 
-def _network(encoder, decoder, latent_dim: int, check=lambda shape: None) -> Network:
+def _network(
+    encoder, decoder, latent_dim: int, initializer: str, check=lambda shape: None
+) -> Network:
     def init(key, shape):
         check(shape)
         key_encoder, key_decoder = jax.random.split(key)
         images, codes = jnp.zeros((1, *shape)), jnp.zeros((1, latent_dim))
         return {
-            "encoder": encoder.init(key_encoder, images)["params"],
-            "decoder": decoder(shape).init(key_decoder, codes)["params"],
+            "encoder": drawn(key_encoder, initializer, encoder, images),
+            "decoder": drawn(key_decoder, initializer, decoder(shape), codes),
         }
 
     def encode(params, images):

@@ -15,6 +15,9 @@ to real data; the literature's count of fits is k = generation + 1), a scalar or
   kde           kernel densities, which spread
   curation      K-way choice by a reward, verification of labels
   truths        variances of the synthetic truths
+  discrete      symbols: heterozygosity in every regime, bounds on survival, urns
+  wright_fisher the exact chain of one symbol's count: survival, absorption, fixation
+  poisson       rates fitted to their own counts: survival and variance
   heat_death    the temperature-controlled loop: trajectories, thresholds, floors, exponents
   mixture       exact squared L2 between Gaussian mixtures
   laws          which of these hold for a run's settings, and the z-score of its chains
@@ -22,11 +25,13 @@ to real data; the literature's count of fits is k = generation + 1), a scalar or
 
 from ouroboros_jax.theory import (
     curation,
+    discrete,
     gaussian,
     heat_death,
     kde,
     mixture,
     multivariate,
+    poisson,
     ratios,
     recursion,
     regimes,
@@ -34,6 +39,7 @@ from ouroboros_jax.theory import (
     tails,
     truths,
     weighted,
+    wright_fisher,
 )
 from ouroboros_jax.theory.laws import Law, ZScore, laws, z_score
 from ouroboros_jax.theory.recursion import covariance_recursion
@@ -46,6 +52,7 @@ __all__ = [
     "collapse_survival_bound",
     "covariance_recursion",
     "curation",
+    "discrete",
     "gaussian",
     "golden_weight",
     "heat_death",
@@ -53,6 +60,7 @@ __all__ = [
     "laws",
     "mixture",
     "multivariate",
+    "poisson",
     "ratios",
     "recursion",
     "regimes",
@@ -60,5 +68,6 @@ __all__ = [
     "tails",
     "truths",
     "weighted",
+    "wright_fisher",
     "z_score",
 ]

@@ -9,7 +9,7 @@ from ouroboros_jax.theory.clock import _counts, _generations
 from ouroboros_jax.theory.law import Law
 from ouroboros_jax.theory.truths import feature_variances
 
-SOURCE = "exact recursion of the loop of Kazdan et al. 2024"
+SOURCE = "loop of Kazdan et al. 2024; exact recursion, c being the variance of a kernel"
 FORMS = {"replace": kde.replace, "accumulate": kde.accumulate}
 LABELS = {"replace": "n c + (1 - 1/n)^g (V0 - (n-1) c)", "accumulate": "exact mean, accumulate"}
 KNOWN_MEANS = ("normal", "mixture", "blobs")

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from ouroboros_jax.theory.discrete_laws import categorical_laws, poisson_laws
 from ouroboros_jax.theory.gaussian_laws import gaussian_laws
 from ouroboros_jax.theory.heat_death_laws import heat_death_laws
 from ouroboros_jax.theory.kde_laws import kde_laws
 from ouroboros_jax.theory.law import Law, ZScore, z_score
+from ouroboros_jax.theory.location_laws import mean_laws
 from ouroboros_jax.theory.ngram_laws import ngram_laws
 from ouroboros_jax.theory.regression_laws import regression_laws
 
@@ -22,8 +24,11 @@ __all__ = ["LAWS", "Law", "ZScore", "laws", "z_score"]
 LAWS: dict[str, Callable[[dict[str, Any], np.ndarray], dict[str, Law]]] = {  # by learner
     "gaussian": gaussian_laws,
     "kde": kde_laws,
+    "mean": mean_laws,
     "linear_regression": regression_laws,
     "heat_death": heat_death_laws,
+    "categorical": categorical_laws,
+    "poisson": poisson_laws,
     "ngram": ngram_laws,
 }
 

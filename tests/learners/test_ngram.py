@@ -84,6 +84,31 @@ def test_unigrams_follow_the_exact_chain_of_their_counts():
         assert abs(drift.mean()) < 4.5 * drift.std(ddof=1) / np.sqrt(600)
 
 
+def test_it_agrees_with_the_categorical_chain():
+    """Kolmogorov-Smirnov on the entropy after five generations, at 1e-5."""
+    from scipy import stats
+
+    from ouroboros_jax.learners.categorical import categorical
+
+    tokens = zipf_blocks(30, 8, 10)
+    counts = loops(ngram(text_of(30, 10)), settings_of(), tokens, 400, 5)[5]
+    learner, settings = categorical(num_symbols=30, draw="samples"), settings_of()
+    start = np.bincount(tokens.reshape(-1), minlength=30) / 80
+
+    def chain(key):
+        def step(p, key):
+            drawn = learner.sample(key, settings, type(params)(p), None, 80)
+            return learner.fit_step(key, settings, None, pool_of(drawn))[0].probabilities, None
+
+        params = learner.init(key, settings, None)
+        return jax.lax.scan(step, jnp.asarray(start, jnp.float32), jax.random.split(key, 5))[0]
+
+    others = np.asarray(jax.jit(jax.vmap(chain))(jax.random.split(jax.random.key(2), 400)))
+    entropies = [stats.entropy(np.asarray(p, np.float64), axis=1) for p in (counts / 80, others)]
+    assert stats.ks_2samp(*entropies).pvalue > 1e-5
+    assert entropies[0].std() > 0.02
+
+
 def brute_force(tokens, order, alpha, vocab):
     """Probability of a token after those before it in its block, by counting."""
     counts = [Counter() for _ in range(order)]

@@ -10,7 +10,6 @@ import ouroboros_jax as oj
 from ouroboros_jax.base import Context, Pool
 from ouroboros_jax.config import new_config
 from ouroboros_jax.errors import UserError
-from ouroboros_jax.learners import location as centre
 from ouroboros_jax.learners.symmetric_gmm import kappa, symmetric_gmm
 from ouroboros_jax.theory.mixture import suresh_bound
 
@@ -142,41 +141,3 @@ def test_one_feature():
     for change in ({"estimator": "em"}, {"metrics": ["mean"]}):
         with pytest.raises(ValueError, match="expected"):
             symmetric_gmm(**change)
-
-
-# The centre of a normal law
-
-
-@pytest.mark.parametrize("num", [1, 2, 7, 10])
-def test_medians_are_numpys(num):
-    x = np.random.default_rng(num).standard_normal((num, 3))
-    x[-1] = x[0]  # a tie
-    learner = centre.location()
-    params, _ = learner.fit_step(None, None, None, pool_of(x))
-    np.testing.assert_allclose(params.centre, np.median(x, axis=0), rtol=1e-6)
-
-
-def test_weights_of_a_median_count_as_repeated_rows():
-    x, times = np.array([5.0, 1.0, 3.0, 8.0, 2.0]), np.array([1, 3, 2, 1, 2])
-    learner = centre.location()
-    params, _ = learner.fit_step(None, None, None, pool_of(x, times))
-    assert params.centre[0] == np.median(np.repeat(x, times))
-    learner = centre.location(estimator="mean")
-    params, _ = learner.fit_step(None, None, None, pool_of(x, times))
-    assert params.centre[0] == pytest.approx(np.average(x, weights=times))
-    for change in ({"estimator": "mode"}, {"metrics": ["std"]}):
-        with pytest.raises(ValueError, match="expected"):
-            centre.location(**change)
-
-
-def test_the_mean_wanders_as_it_must():
-    """Known spread: E[(centre - truth)^2] = (g + 1) / n under replace, sums of 1 / i^2 else."""
-    for regime, expected in (("replace", 4.0), ("accumulate", 1 + 1 / 4 + 1 / 9 + 1 / 16)):
-        config = new_config(
-            learner="location", regime=regime, data="normal", num_samples=10, chains=4000,
-            generations=3, **{"learner.estimator": "mean", "data.num_test": 0},
-        )  # fmt: skip
-        error = oj.run(config, progress=False).metrics["mean_squared_error"].values[:, -1]
-        standard = error.std() / np.sqrt(4000)
-        assert abs(error.mean() - expected / 10) < 4.5 * standard
-        assert standard < 0.05 * expected / 10

@@ -4,7 +4,15 @@ No jax. Learners and the setting `metrics` take their names from here, `metrics.
 `units` and `dims`, axes their labels and scales.
 """
 
-from ouroboros_jax.metrics.names import densities, heat_death, mixtures, regression, text
+from ouroboros_jax.metrics.names import (
+    densities,
+    heat_death,
+    mixtures,
+    regression,
+    symbols,
+    text,
+)
+from ouroboros_jax.metrics.names.images import NAMES as OF_IMAGES
 from ouroboros_jax.metrics.names.name import SCALES, Name
 
 __all__ = ["DERIVED", "NAMES", "ONCE", "SCALES", "Name", "name_of"]
@@ -14,7 +22,9 @@ NAMES: dict[str, Name] = {
     **densities.NAMES,
     **regression.NAMES,
     **heat_death.NAMES,
+    **symbols.NAMES,
     **text.NAMES,
+    **OF_IMAGES,
 }
 ONCE: dict[str, Name] = {  # once a run: the dims follow (chain,)
     "time_to_collapse": Name(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ouroboros_jax.settings.data import outcomes, points, regression
+from ouroboros_jax.settings.data import outcomes, points, regression, symbols
 from ouroboros_jax.settings.data.common import data_settings
 from ouroboros_jax.settings.data.images import IMAGE_FILE, IMAGES, is_image_path
 from ouroboros_jax.settings.data.points import FILE, FILES, data_path
@@ -12,7 +12,7 @@ from ouroboros_jax.settings.setting import Entry
 
 __all__ = ["BY_PATH", "DATA", "FILE", "data_path", "find_data"]
 DATA = points.DATA | regression.DATA | outcomes.DATA
-DATA |= IMAGES | TEXTS
+DATA |= IMAGES | TEXTS | symbols.DATA
 DATA["digits"] = DATA["digits"]._replace(instead={"images": "image_digits"})
 BY_PATH = (FILE, IMAGE_FILE, TEXT_FILE)  # named by a path
 _NAMED = {name: entry for name, entry in DATA.items() if entry not in BY_PATH}

@@ -12,7 +12,7 @@ _IMAGES = {
         None,
         "held-out images that metrics are taken of; None: the data set's own test set, or a fifth "
         "where it has none",
-        low=0,
+        low=1,
         optional=True,
         kinds=(int,),
     ),

@@ -5,16 +5,19 @@ from typing import Any
 from ouroboros_jax.settings.learners import (
     densities,
     heat_death,
+    images,
     language,
     mixtures,
     regression,
+    symbols,
 )
 from ouroboros_jax.settings.learners.start import START
 from ouroboros_jax.settings.names import look_up
 from ouroboros_jax.settings.setting import Entry
 
 LEARNERS = mixtures.LEARNERS | densities.LEARNERS | regression.LEARNERS | heat_death.LEARNERS
-LEARNERS |= language.LEARNERS
+LEARNERS |= symbols.LEARNERS | language.LEARNERS
+LEARNERS |= images.LEARNERS
 
 
 def find_learner(name: Any) -> Entry:

@@ -20,6 +20,20 @@ def _check_kde(point: Point) -> None:
         )
 
 
+def _location(estimator: str) -> Entry:
+    spread = Setting(
+        1.0, "standard deviation of every feature, for ever", traced=True, low=0.0, open_low=True
+    )
+    return Entry(
+        f"ouroboros_jax.learners.location:{estimator}",
+        f"the {estimator} of a normal law of known spread",
+        {"spread": spread, "start": START},
+        apart=("start",),
+        kind="points",
+        metrics=OF_LOCATION,
+    )
+
+
 LEARNERS = {
     "kde": Entry(
         "ouroboros_jax.learners.kde:kde",
@@ -63,22 +77,6 @@ LEARNERS = {
         kind="points",
         metrics=OF_SYMMETRIC,
     ),
-    "location": Entry(
-        "ouroboros_jax.learners.location:location",
-        "the centre of a normal law of known spread: its mean or median",
-        {
-            "estimator": Setting("median", "estimator of the centre", choices=("mean", "median")),
-            "spread": Setting(
-                1.0,
-                "standard deviation of every feature, for ever",
-                traced=True,
-                low=0.0,
-                open_low=True,
-            ),
-            "start": START,
-        },
-        apart=("start",),
-        kind="points",
-        metrics=OF_LOCATION,
-    ),
+    "mean": _location("mean"),
+    "median": _location("median"),
 }

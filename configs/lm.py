@@ -1,0 +1,99 @@
+"""Language models trained on text that language models wrote.
+
+    python launch.py --config=configs/lm.py
+
+default          a GPT-2 of 2 layers from scratch on Python's reference text, sampled at temperature
+                 0.8, trained anew on the continuations of every block: 4 chains of 5 generations
+:opt125m         OPT-125m fine-tuned on WikiText-2, five beams, 5 epochs, no real text after
+                 generation 0: the language model of Shumailov et al. 2023 (arXiv 2305.17493) and
+                 Nature 2024, whose released code adds repetition_penalty 3
+:opt125m_real10  the same with a new tenth of real blocks in each generation, 10 epochs
+:gpt2            the first, with GPT-2's 124M
+:ngram           counts of the words of Python's reference text, whose survival has an exact law
+
+WikiText-2 and the checkpoints come from the Hugging Face hub, or from folders: data.dir,
+learner.checkpoint.
+"""
+
+from ouroboros_jax.config import choose, new_config
+
+BLOCKS = 37_000  # of the training text, all but the last few hundred
+
+
+def get_config(variant=""):
+    """The config of a variant."""
+    variants = {
+        "": base,
+        "opt125m": opt125m,
+        "opt125m_real10": opt125m_real10,
+        "gpt2": gpt2,
+        "ngram": ngram,
+    }
+    return choose(variant, variants)
+
+
+def base():
+    """Small, from scratch, and done in minutes."""
+    config = new_config(learner="lm", regime="replace", data="pydoc")
+    config.data.vocab_size = 512
+    config.data.num_test = 64
+    config.learner.num_layers = 2
+    config.learner.width = 64
+    config.learner.epochs = 8
+    config.learner.learning_rate = 2e-3
+    config.learner.schedule = "cosine"
+    config.learner.num_validation = 32
+    config.learner.start = "fresh"
+    config.sampler.temperature = 0.8
+    config.num_samples = 768
+    config.chains = 4
+    config.generations = 5
+    return config
+
+
+def opt125m():
+    """The paper's first setting; rate, batch and schedule are those of its released code."""
+    config = new_config(
+        learner="lm",
+        regime="replace",
+        data="wikitext2",
+        **{"learner.checkpoint": "facebook/opt-125m"},
+    )
+    config.data.num_test = 256
+    config.learner.start = "base"
+    config.learner.epochs = 5
+    config.learner.batch_size = 128
+    config.learner.learning_rate = 2e-5
+    config.learner.schedule = "cosine_epochs"
+    config.sampler.method = "beam"
+    config.num_samples = BLOCKS
+    config.chains = 5
+    config.generations = 9
+    return config
+
+
+def opt125m_real10():
+    """The paper's second setting."""
+    config = opt125m()
+    config.regime.name = "fresh"
+    config.regime.real_fraction = 0.1
+    config.learner.epochs = 10
+    return config
+
+
+def gpt2():
+    """The first setting with another model."""
+    config = opt125m()
+    config.learner.checkpoint = "gpt2"
+    return config
+
+
+def ngram():
+    """Unigrams: every word's count is a Wright-Fisher chain."""
+    config = new_config(learner="ngram", regime="replace", data="pydoc")
+    config.data.tokenizer = "words"
+    config.data.num_blocks = 700
+    config.num_samples = 700
+    config.chains = 64
+    config.generations = 10
+    return config

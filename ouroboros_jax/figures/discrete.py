@@ -1,0 +1,252 @@
+"""Symbols and counts: how many survive, beside their exact law and both bounds; rank-frequency.
+
+The figures of Suresh, Thangaraj and Khandavally 2024 (arXiv 2412.17646), from a run.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter
+
+from ouroboros_jax.data.vocabulary import PROBABILITIES
+from ouroboros_jax.errors import UserError
+from ouroboros_jax.figures import overlay
+from ouroboros_jax.figures.bands import draw_band, last
+from ouroboros_jax.figures.cells import Study, assign, study
+from ouroboros_jax.figures.collapse import wilson
+from ouroboros_jax.figures.style import (
+    INK,
+    MAIN,
+    TRUTH,
+    canvas,
+    colours,
+    end_labels,
+    from_zero,
+    generation_axis,
+    log_axis,
+    ramp,
+    styled,
+    title,
+)
+from ouroboros_jax.figures.trajectories import plot
+from ouroboros_jax.theory import discrete, poisson
+
+MAX_PANELS = 4
+BOUND = {"color": "#8d949b", "linewidth": 1.1, "linestyle": (0, (1, 1.6)), "zorder": 2}
+SOURCE = "Suresh et al. 2024"
+
+
+class Bounds(NamedTuple):
+    """Both bounds of a share or a number, `[G]`, and where they come from."""
+
+    low: np.ndarray
+    high: np.ndarray
+    source: str
+
+
+def discrete_figures(run: Study) -> dict[str, Callable[[], Figure]]:
+    """The figures by file name, in order of interest; none for other learners."""
+    learners = {cell.point.get("learner.name") for cell in run.cells}
+    data = {cell.point.get("data.name") for cell in run.cells}
+    chosen: dict[str, Callable[[], Figure]] = {}
+    if learners == {"poisson"} and run.has("is_alive"):
+        chosen["survival"] = lambda: survival(run, "is_alive")
+    if learners != {"categorical"}:
+        return chosen
+    if data == {"bernoulli"} and run.has("rare_surviving"):
+        chosen["survival"] = lambda: survival(run, "rare_surviving")
+    elif run.has("surviving"):
+        chosen["surviving"] = lambda: surviving(run)
+        if data == {"zipf"} and run.has("surviving_share") and len(run.factors) <= 1:
+            chosen["surviving_share"] = lambda: plot(run, "surviving_share")
+    if data <= {"zipf", "unigram", "uniform_symbols", "symbols"}:
+        chosen["rank_frequency"] = lambda: rank_frequency(run)
+    for metric in ("heterozygosity", "entropy", "rare_mass"):
+        if run.has(metric):
+            chosen[metric] = lambda metric=metric: plot(run, metric)
+    return chosen
+
+
+def _panels(run: Study) -> list[int]:
+    """The cells that get a panel of their own: along the first factor, others at their first."""
+    cells = run.slice(run.factors[0].path) if run.factors else [0]
+    places = np.linspace(0, len(cells) - 1, min(len(cells), MAX_PANELS)).round().astype(int)
+    return [cells[i] for i in places]
+
+
+def _is_plain(point: dict[str, Any]) -> bool:
+    """Whether the published bounds hold: `replace` of equal sizes, nothing added or sharpened."""
+    sizes = point["num_samples"], point.get("data.num_samples")
+    return (
+        point["regime.name"] == "replace"
+        and isinstance(sizes[0], int | float)
+        and sizes[1] in (None, sizes[0])
+        and point.get("sampler.temperature", 1.0) == 1.0
+        and point.get("learner.smoothing", 0.0) == 0.0
+    )
+
+
+@styled
+def surviving(run: Any) -> Figure:
+    """Surviving symbols by generation, their exact expectation, and the bounds of Corollary 1."""
+    run = study(run)
+    cells = _panels(run)
+    figure, axes = canvas(
+        max(6.4, 1.0 + 2.9 * len(cells)), 4.1, columns=len(cells), sharey=True, sharex=True
+    )
+    x, laws, has_bounds = run.generations, [], False
+    for ax, index in zip(axes[0], cells, strict=True):
+        cell = run.cells[index]
+        values = run.array("surviving")[cell.chains]
+        draw_band(ax, x, values, MAIN, alpha=0.22)
+        bounds = None
+        if cell.point["data.name"] in PROBABILITIES and _is_plain(cell.point):
+            p = PROBABILITIES[cell.point["data.name"]](cell.point)
+            both = discrete.surviving_bounds(x, cell.point["num_samples"], p)
+            top = 1.15 * values.max()
+            bounds = both[0], np.where(both[1] <= top, both[1], np.nan)
+        if bounds is not None and len(x) > 1:
+            has_bounds = True
+            for values_of_bound in bounds:
+                ax.plot(x, values_of_bound, **BOUND)
+        law = run.laws(index).get("surviving")
+        if law is not None:
+            laws.append(law)
+            overlay.draw_law(ax, x, law, values, MAIN, INK, is_log=False)
+        generation_axis(ax, x)
+        if run.factors:
+            ax.set_title(_label(run, index))
+    from_zero(axes[0, 0])
+    axes[0, 0].yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,.0f}"))
+    axes[0, 0].set_ylabel("surviving symbols")
+    chains = max(len(run.cells[i].chains) for i in cells)
+    entries = overlay.keys_of(laws, colour=MAIN, chains=chains)
+    if has_bounds:
+        words = f"bounds: {SOURCE}, Corollary 1\n(the upper one where it says something)"
+        entries.append((Line2D([], [], **BOUND), words))
+    overlay.key_below(figure, entries)
+    held = run.held(tuple(f.path for f in run.factors[1:]), cells[0])
+    title(figure, "Symbols that are lost stay lost", run.detail(held=held))
+    return figure
+
+
+def _label(run: Study, index: int) -> str:
+    factor = run.factors[0]
+    return assign(factor.path, factor.labels[run.cells[index].place[0]])
+
+
+def _bounds(metric: str, point: dict[str, Any], generations: np.ndarray) -> Bounds | None:
+    """Bounds on a chain's, or a rare symbol's, survival."""
+    if not _is_plain(point):
+        return None
+    n = point["num_samples"]
+    if metric == "is_alive":
+        low, high = poisson.survival_rate_bounds(generations)
+        rate = n * point["data.rate"]
+        return Bounds(-np.expm1(-rate * low), -np.expm1(-rate * high), "g_k from 1/k to 3/k")
+    p = min(point["data.p"], 1 - point["data.p"])
+    low, high = discrete.survival_bounds(generations, n, p)
+    return Bounds(low, np.minimum(high, 1), f"{SOURCE}, Theorem 1")
+
+
+@styled
+def survival(run: Any, metric: str) -> Figure:
+    """The share of chains in which a rate, or a rare symbol, is alive: law and bounds on top."""
+    run = study(run)
+    cells = run.slice(run.factors[0].path)[:6] if run.factors else [0]
+    figure, axes = canvas(6.8, 4.4)
+    ax, k = axes[0, 0], run.generations + 1
+    ordered = bool(run.factors) and run.factors[0].is_ordered
+    palette = colours(len(cells), ordered=ordered)
+    ends, laws, sources, lowest = [], [], [], 1.0
+    for index, colour in zip(cells, palette, strict=True):
+        cell = run.cells[index]
+        values = np.minimum(run.array(metric)[cell.chains], 1)
+        count = len(values)
+        share = values.mean(0)
+        low, high = wilson(share, count)
+        bounds = _bounds(metric, cell.point, run.generations)
+        if bounds is not None:
+            sources.append(bounds.source)
+            band = {"color": TRUTH, "alpha": 0.16 if len(cells) < 3 else 0.1, "linewidth": 0}
+            ax.fill_between(k, bounds.low, bounds.high, zorder=0.5, **band)
+            ax.plot(k, bounds.low, **BOUND)
+        ax.fill_between(k, low, high, color=colour, alpha=0.25, linewidth=0, zorder=2)
+        shown = np.where(share > 0, share, np.nan)
+        ax.plot(k, shown, color=colour, zorder=3, marker="o" if len(k) == 1 else None)
+        law = run.laws(index).get(metric)
+        if law is not None:
+            laws.append(law)
+            style = {"color": INK, "linestyle": overlay.DASHES, "linewidth": 1.3, "zorder": 5}
+            ax.plot(k, law.expected, **style)
+        ends.append((last(shown), _label(run, index) if run.factors else "", colour))
+        lowest = min(lowest, np.nanmin(shown, initial=1.0))
+    log_axis(ax)
+    log_axis(ax, "x")
+    ax.set_ylim(min(0.5, 0.6 * lowest), 1.2)
+    if len(k) > 1:
+        ax.set_xlim(1, k[-1])
+    ax.set_xlabel("fits, k = generation + 1")
+    what = "the rate is above 0" if metric == "is_alive" else "the rare symbol is left"
+    ax.set_ylabel(f"share of chains in which {what}")
+    end_labels(ax, ends)
+    main = MAIN if len(cells) == 1 else TRUTH
+    entries = [(overlay.line(main, linewidth=1.7), "share of chains, 95% interval")]
+    entries += overlay.keys_of(laws, colour=MAIN, chains=2)[3:]
+    if sources:
+        entries.append((Patch(color=TRUTH, alpha=0.25), f"between the bounds: {sources[0]}"))
+    overlay.key_below(figure, entries)
+    held = run.held(tuple(f.path for f in run.factors[1:]), cells[0])
+    heads = {"is_alive": "How long a rate lives", "rare_surviving": "How long a rare symbol lives"}
+    title(figure, heads[metric], run.detail(held=held))
+    return figure
+
+
+@styled
+def rank_frequency(run: Any, *, chain: int | None = None) -> Figure:
+    """Probabilities against rank at some generations of one chain: a vocabulary that shortens.
+
+    Each generation has its own ranks, as a rank-frequency curve does.
+    """
+    run = study(run)
+    cell = run.cells[0]
+    chain = int(cell.chains[0]) if chain is None else chain
+    end = run.last
+    wanted = np.unique(np.round(np.geomspace(1, end + 1, 6)).astype(int) - 1) if end else [0]
+    figure, axes = canvas(6.4, 4.3)
+    ax, ends = axes[0, 0], []
+    stored = [(int(g), _probabilities(run, int(g), chain)) for g in wanted]
+    stored = [(g, p) for g, p in stored if p is not None]
+    if cell.point["data.name"] in PROBABILITIES:
+        truth = np.sort(PROBABILITIES[cell.point["data.name"]](cell.point))[::-1]
+        ax.plot(np.arange(1, len(truth) + 1), truth, color=TRUTH, linewidth=2.6, zorder=1)
+    for (g, p), colour in zip(stored, ramp(len(stored)), strict=True):
+        alive = np.sort(p[p > 0])[::-1]
+        rank = np.arange(1, len(alive) + 1)
+        ax.step(rank, alive, where="mid", color=colour, linewidth=1.2, zorder=3)
+        ax.plot(rank[-1:], alive[-1:], "o", color=colour, markersize=3.4, zorder=4)
+        ends.append((overlay.line(colour, linewidth=1.6), f"generation {g:,}: {len(alive):,} left"))
+    log_axis(ax, "x")
+    log_axis(ax)
+    ax.set_xlim(left=0.9)
+    ax.set_xlabel("rank among the symbols of that generation")
+    ax.set_ylabel("probability")
+    entries = [(overlay.line(TRUTH, linewidth=2.6), "truth"), *ends]
+    overlay.key_below(figure, entries, columns=3)
+    held = f"one chain{': ' + run.label(0) if run.factors else ''}"
+    title(figure, "The tail goes first", run.detail(held=held, cell=0))
+    return figure
+
+
+def _probabilities(run: Study, generation: int, chain: int) -> np.ndarray | None:
+    """Probabilities of a stored generation; None where `store.every` left it out."""
+    try:
+        params = run.run.params(generation=generation, chain=chain)
+    except UserError:
+        return None
+    values = params["probabilities"] if isinstance(params, dict) else params.probabilities
+    return np.asarray(values, np.float64)

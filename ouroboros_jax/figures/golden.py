@@ -1,0 +1,105 @@
+"""The error that remains as a function of the weight of real data."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ouroboros_jax.figures import overlay
+from ouroboros_jax.figures.cells import Study, study
+from ouroboros_jax.figures.style import INK, QUIET, TRUTH, canvas, colours, styled, title
+from ouroboros_jax.schedule import count_share
+from ouroboros_jax.theory import weighted
+
+CONTRACTED = 0.01  # how much of what generation 0 has too little or too much may be left
+
+
+def golden_figures(run: Study) -> dict[str, Callable[[], Figure]]:
+    """The figure of a Gaussian's weights, where they are swept."""
+    points = [cell.point for cell in run.cells]
+    is_plain = all(
+        point.get("learner.name") == "gaussian"
+        and point.get("regime.name") == "weighted"
+        and point.get("data.name") == "normal"
+        and isinstance(point.get("num_samples"), int)
+        and isinstance(point.get("regime.real_fraction"), int | float)
+        and isinstance(point.get("regime.real_weight"), int | float | str)
+        for point in points
+    )
+    is_swept = any(factor.path == "regime.real_weight" for factor in run.factors)
+    if not (is_plain and is_swept and run.has("mean_squared_error")):
+        return {}
+    return {"weights": lambda: error_by_weight(run)}
+
+
+def _counts(point: dict[str, Any]) -> tuple[int, int]:
+    real = int(count_share(point["regime.real_fraction"], point["num_samples"]))
+    return real, point["num_samples"] - real
+
+
+def _weight(point: dict[str, Any]) -> float:
+    real, synthetic = _counts(point)
+    return float(weighted.resolve_weight(point["regime.real_weight"], [real], [synthetic])[0])
+
+
+@styled
+def error_by_weight(run: Any) -> Figure:
+    """The error's limit V(w) by weight: chains averaged over their last generations, and the law.
+
+    Errors are in units of what the real points of one generation would leave alone, std^2 / n.
+    """
+    run = study(run)
+    shares = sorted({cell.point["regime.real_fraction"] for cell in run.cells})
+    palette = dict(zip(shares, colours(len(shares)), strict=True))
+    figure, axes = canvas(6.4, 4.3)
+    ax = axes[0, 0]
+    grid = np.linspace(0.02, 1, 400)
+    keys = []
+    for share in shares:
+        cells = [c for c in run.cells if c.point["regime.real_fraction"] == share]
+        point, colour = cells[0].point, palette[share]
+        real, synthetic = _counts(point)
+        unit = float(point.get("data.std", 1.0)) ** 2 / real
+        features = int(point.get("data.num_features") or 1)
+        curve = weighted.stationary_mean_error(grid, real, synthetic) * real
+        ax.plot(grid, curve, color=colour, linestyle=overlay.DASHES, linewidth=1.5)
+        for cell in cells:
+            w = _weight(cell.point)
+            settled = (1 - w) ** (2 * run.generations) < CONTRACTED
+            if not settled.any():
+                continue
+            values = run.array("mean_squared_error")[cell.chains][:, settled].mean(1)
+            values = values / unit / features
+            error = 2 * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0
+            ax.errorbar(w, values.mean(), error, fmt="o", color=colour, markersize=4, zorder=4)
+        best = float(weighted.golden_weight(real / synthetic))
+        ax.plot([best, best], [0, best], color=colour, linewidth=0.9, zorder=1)
+        ax.annotate(
+            f"w = {best:.3f}",
+            xy=(best, 0),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, 4),
+            textcoords="offset points",
+            fontsize=7,
+            color=colour,
+        )
+        ratio = real / synthetic
+        points = "point" if ratio == 1 else "points"
+        keys.append((overlay.line(colour), f"{ratio:.3g} real {points} to a synthetic one"))
+    ax.axhline(1, color=TRUTH, linewidth=0.9, zorder=0.5)
+    ax.set_xlim(0, 1.02)
+    ax.set_ylim(0, 3)
+    ax.set_xlabel("weight of the real data, w")
+    ax.set_ylabel("error of the mean, in units of real data alone")
+    entries = [
+        *keys,
+        (overlay.line(QUIET, marker="o", linestyle="none", markersize=4), "chains, 95% interval"),
+        (
+            overlay.line(INK, linestyle=overlay.DASHES, linewidth=1.5),
+            "law: V(w); smallest at the golden ratio where k = 1\nHe, Xu and Cheng 2025",
+        ),
+    ]
+    overlay.key_below(figure, entries, columns=2)
+    title(figure, "The best weight for real data", run.detail(but=("regime.real_weight",)))
+    return figure

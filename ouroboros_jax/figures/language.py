@@ -1,0 +1,196 @@
+"""Language models: perplexity histograms over generations, diversity, the same prompt continued.
+
+The histograms are those of Shumailov et al. (arXiv 2305.17493, figure 9; Nature 2024, figure 1):
+what generation 0 thinks of each generation's texts. Their mass moves to low perplexity, and the
+tail of improbable texts grows all the same.
+"""
+
+import textwrap
+from collections.abc import Callable
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ouroboros_jax.figures import overlay
+from ouroboros_jax.figures.bands import draw_band
+from ouroboros_jax.figures.cells import Study, assign, study
+from ouroboros_jax.figures.style import (
+    INK,
+    MAIN,
+    QUIET,
+    canvas,
+    generation_axis,
+    log_axis,
+    ramp,
+    styled,
+    title,
+)
+from ouroboros_jax.figures.trajectories import plot
+from ouroboros_jax.metrics.names import name_of
+
+DIVERSITY = (  # panels: titles, metrics, and the words for each
+    ("distinct n-grams / all", (f"distinct_{n}" for n in (1, 2, 3, 4)), ("1", "2", "3", "4")),
+    ("surviving vocabulary", ("vocabulary_survival",), ("",)),
+    ("entropy of tokens (nat)", ("token_entropy",), ("",)),
+    ("effective vocabulary (tokens)", ("effective_vocabulary",), ("",)),
+    ("repeated 4-grams / all", ("repetition",), ("",)),
+    ("self-BLEU", ("self_bleu",), ("",)),
+)
+DIVERSITY = tuple((name, tuple(metrics), words) for name, metrics, words in DIVERSITY)
+MAX_COLUMNS, MAX_LINES, NUM_BINS = 4, 6, 40
+SHOWN_PROMPTS, WRAP = 2, 92
+
+
+def language_figures(run: Study) -> dict[str, Callable[[], Figure]]:
+    """The figures by file name, in order of interest; none for other learners."""
+    learners = {cell.point.get("learner.name") for cell in run.cells}
+    chosen: dict[str, Callable[[], Figure]] = {}
+    if not learners <= {"lm", "ngram"}:
+        return chosen
+
+    def add_plot(metric: str) -> None:
+        if run.has(metric):
+            chosen[metric] = lambda: plot(run, metric)
+
+    if learners == {"ngram"}:
+        add_plot("surviving_share")
+    add_plot("test_perplexity")
+    if run.has("sequence_perplexity"):
+        chosen["perplexity_histograms"] = lambda: perplexity_histograms(run)
+    if run.has("distinct_1"):
+        chosen["diversity"] = lambda: diversity(run)
+    add_plot("vocabulary_survival")
+    if run.has("continuation"):
+        chosen["continuations"] = lambda: continuations(run)
+    add_plot("token_entropy")
+    return chosen
+
+
+def shown_generations(last: int) -> list[int]:
+    """Up to `MAX_LINES` generations from 0 to the last."""
+    count = min(last + 1, MAX_LINES)
+    return sorted({round(x) for x in np.linspace(0, last, count)})
+
+
+@styled
+def perplexity_histograms(run) -> Figure:
+    """How likely generation 0 finds the texts of each generation: densities of log perplexity.
+
+    A panel for each of the first few cells of a sweep, all chains together; quartiles of each
+    generation below the curves.
+    """
+    run = study(run)
+    values = run.array("sequence_perplexity")
+    generations = shown_generations(run.last)
+    cells = run.cells[:MAX_COLUMNS]
+    known = np.log(values[np.isfinite(values) & (values > 0)])
+    edges = np.linspace(*np.quantile(known, (0.001, 0.999)), NUM_BINS + 1)
+    figure, axes = canvas(
+        1.4 + max(2.8, 5.4 / len(cells)) * len(cells),
+        3.9,
+        columns=len(cells),
+        sharex=True,
+        sharey=True,
+    )
+    palette = ramp(len(generations))
+    for ax, cell in zip(axes[0], cells, strict=True):
+        for generation, colour in zip(generations, palette, strict=True):
+            here = np.log(values[cell.chains, generation].reshape(-1))
+            here = here[np.isfinite(here)]
+            density, _ = np.histogram(here.clip(edges[0], edges[-1]), edges, density=True)
+            width = np.diff(edges)[0]
+            smooth = np.convolve(density, (0.25, 0.5, 0.25), mode="same")
+            ax.plot(np.exp(edges[:-1] + width / 2), smooth, color=colour, linewidth=1.4)
+            middle = np.exp(np.median(here))
+            ax.axvline(middle, ymax=0.035, color=colour, linewidth=2.2)
+        log_axis(ax, "x")
+        ax.set_ylim(0, None)
+        ax.set_xlabel("perplexity of a generated text under generation 0")
+        if run.factors:
+            words = [
+                assign(f.path, f.labels[i]) for f, i in zip(run.factors, cell.place, strict=True)
+            ]
+            ax.set_title(", ".join(words))
+    axes[0, 0].set_ylabel("density of log perplexity")
+    handles = [
+        (overlay.line(colour), f"generation {generation}")
+        for generation, colour in zip(generations, palette, strict=True)
+    ]
+    overlay.key_beside(figure, handles)
+    texts = values.shape[2] * len(cells[0].chains)
+    title(
+        figure,
+        "What generation 0 thinks of later generations' texts",
+        run.detail(held=f"{texts:,} texts a generation, medians as ticks below"),
+    )
+    return figure
+
+
+@styled
+def diversity(run) -> Figure:
+    """Six measures of how varied generated text is, against generation."""
+    run = study(run)
+    figure, axes = canvas(8.6, 4.9, rows=2, columns=3, sharex=True)
+    factor = run.factors[0] if run.factors else None
+    for ax, (name, metrics, words) in zip(axes.reshape(-1), DIVERSITY, strict=True):
+        metrics = [metric for metric in metrics if run.has(metric)]
+        palette = ramp(len(metrics)) if len(metrics) > 1 else [MAIN]
+        for metric, colour, word in zip(metrics, palette, words, strict=False):
+            values = run.array(metric)[run.cells[0].chains]
+            middle = draw_band(ax, run.generations, values, colour, alpha=0.15)
+            if word:
+                ax.annotate(
+                    word,
+                    (run.generations[-1], middle[-1]),
+                    xytext=(4, 0),
+                    textcoords="offset points",
+                    color=colour,
+                    fontsize=7.5,
+                    va="center",
+                )
+        ax.set_title(name)
+        if name_of(metrics[0]).scale == "linear" and name != "entropy of tokens (nat)":
+            ax.set_ylim(0, None)
+        generation_axis(ax, run.generations, label=ax in axes[-1])
+    held = f"shown: {assign(factor.path, factor.labels[0])}" if factor else ""
+    title(figure, "Generated text becomes less varied", run.detail(held=held))
+    return figure
+
+
+@styled
+def continuations(run) -> Figure:
+    """The same held-out prompts, and what each generation of the first chain makes of them."""
+    run = study(run)
+    tokens = np.asarray(run.metrics["continuation"].values)[run.cells[0].chains[0]]
+    decode = run.run.decoder(int(run.cells[0].chains[0]))
+    half = tokens.shape[-1] // 2
+    generations = shown_generations(run.last)
+    lines: list[tuple[str, str, str]] = []  # label, text, colour
+    for prompt in range(min(SHOWN_PROMPTS, tokens.shape[1])):
+        rows = [("prompt", tokens[0, prompt, :half], QUIET)]
+        rows += [(str(g), tokens[g, prompt, half:], INK) for g in generations]
+        for label, row, colour in rows:
+            text = plain(decode(row.astype(np.int64)))
+            for i, part in enumerate(textwrap.wrap(text, WRAP) or [""]):
+                lines.append((label if i == 0 else "", part, colour))
+        lines.append(("", "", INK))
+    height = 0.8 + 0.155 * len(lines)
+    figure, axes = canvas(8.2, height)
+    ax = axes[0, 0]
+    ax.set_axis_off()
+    ax.set_xlim(0, 1)
+    ax.set_ylim(len(lines) - 0.5, -0.5)
+    for place, (label, part, colour) in enumerate(lines):
+        ax.text(0.0, place, label, fontsize=7, color=MAIN, va="center", fontweight="bold")
+        ax.text(
+            0.075, place, part, fontsize=6.6, color=colour, va="center", family="monospace",
+            parse_math=False,
+        )  # fmt: skip
+    title(figure, "The same prompts continued by each generation", run.detail())
+    return figure
+
+
+def plain(text: str) -> str:
+    """Text on one line, without what cannot be drawn."""
+    text = " ".join(text.split())
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

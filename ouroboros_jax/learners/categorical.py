@@ -1,0 +1,161 @@
+"""The categorical chain: frequencies of V symbols, from points or from exact counts.
+
+Serves Suresh et al. (arXiv 2412.17646), Seddik et al. (arXiv 2404.05090) and the unigram case of
+language models. Under `replace` each symbol's count is a Wright-Fisher chain: symbols are alleles,
+losing one is for ever, and `sampler.temperature` T, which draws from p^(1/T), is selection. Counts
+are drawn in place of points, exact in law, where the regime keeps no point's identity.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ouroboros_jax.base import Context, Learner, Moments, Pool
+from ouroboros_jax.count_draws import multinomial, symbols, tally
+from ouroboros_jax.data.symbols import SymbolLaw
+from ouroboros_jax.metrics.names.symbols import OF_SYMBOLS
+
+
+class Categorical(NamedTuple):
+    """A law on V symbols."""
+
+    probabilities: jax.Array  # [V], sums to 1
+
+
+class Counts(NamedTuple):
+    """How often each symbol is in a data set."""
+
+    counts: jax.Array  # int32 [V]
+
+
+def tempered(probabilities: jax.Array, temperature: jax.Array) -> jax.Array:
+    """p^(1/T) / sum p^(1/T), `[V]`; lost symbols stay lost."""
+    log_p = jnp.log(probabilities)
+    powers = jnp.exp((log_p - log_p.max()) / temperature)
+    return powers / powers.sum()
+
+
+def points_with(rng: np.random.Generator, statistics: Counts) -> np.ndarray:
+    """Points `[N]` with these counts, in random order, on the host."""
+    counts = np.asarray(statistics.counts)
+    return rng.permutation(np.repeat(np.arange(len(counts), dtype=np.int32), counts))
+
+
+def categorical(*, num_symbols: int, draw: str = "sufficient", metrics=None) -> Learner:
+    """Frequencies of V symbols, fitted by maximum likelihood or with pseudo-counts.
+
+    Args:
+      num_symbols: V.
+      draw: `sufficient` fits counts that were drawn exactly, `samples` fits points.
+      metrics: names of the metrics to compute; None for all.
+
+    The traced setting `learner.smoothing` is a pseudo-count added to every symbol's.
+    """
+    is_counted = {"sufficient": True, "samples": False}[draw]
+    chosen = OF_SYMBOLS if metrics is None else tuple(metrics)
+
+    def drawn_from(settings, params: Categorical):
+        return tempered(params.probabilities, settings.sampler["temperature"])
+
+    def init(key, settings, data):
+        del key, settings, data
+        return Categorical(jnp.full(num_symbols, 1 / num_symbols, jnp.result_type(float)))
+
+    def fit_begin(key, settings, params, pool):
+        del key, settings, pool
+        return params
+
+    def pooled(pool: Pool) -> tuple[jax.Array, jax.Array]:
+        """Total weight of each symbol `[V]`, and the number of points."""
+        dtype = jnp.result_type(float)
+        if not is_counted:
+            weights = tally(pool.data, pool.weights.astype(dtype), num_symbols)
+            return weights, (pool.weights > 0).sum(dtype=dtype)
+        counts = pool.data.counts.astype(dtype)  # [S, V]
+        sizes = counts.sum(1)
+        each = pool.totals.astype(dtype) / jnp.maximum(sizes, 1)
+        return (each[:, None] * counts).sum(0), sizes.sum()
+
+    def fit_step(key, settings, fit_state, pool):
+        del key, fit_state
+        weights, num = pooled(pool)
+        alpha = settings.learner["smoothing"]
+        added = weights * (num / weights.sum()) + alpha
+        return Categorical(added / (num + alpha * num_symbols)), {}
+
+    def sample(key, settings, params, source, num):
+        del source
+        return symbols(key, drawn_from(settings, params), num)
+
+    def measure(settings, params, context: Context):
+        del settings
+        values = symbol_metrics(params.probabilities, context, chosen)
+        return values | {"degenerate": (params.probabilities > 0).sum() == 1}
+
+    def draw_counts(key, settings, params, num):
+        return Counts(multinomial(key, drawn_from(settings, params), num))
+
+    def of(data, mask):
+        return Counts(tally(data, mask.astype(jnp.int32), num_symbols))
+
+    def merge(a: Counts, b: Counts):
+        return Counts(a.counts + b.counts)
+
+    def law(truth):
+        return Categorical(truth.probabilities) if isinstance(truth, SymbolLaw) else None
+
+    return Learner(
+        init,
+        fit_begin,
+        fit_step,
+        lambda params: (params, {}),
+        sample,
+        measure,
+        moments=Moments(draw_counts, of, merge, law, points_with) if is_counted else None,
+        block=512,
+    )
+
+
+def symbol_metrics(p: jax.Array, context: Context, names) -> dict[str, jax.Array]:
+    """The metrics called `names` of probabilities p `[V]`; nothing else is computed.
+
+    What needs an absent truth, reference or test is NaN. Divergences are from the truth: of the
+    model's own symbols, so that one that has lost some is at a finite distance.
+    """
+    nan = jnp.full((), jnp.nan, p.dtype)
+    truth, reference, test = context.truth, context.reference, context.test
+    is_known = isinstance(truth, SymbolLaw)
+
+    def surviving(p):
+        return (p > 0).sum(dtype=jnp.int32)
+
+    def kl_to_truth():
+        ratio = jnp.where(p > 0, p, 1) / jnp.where(p > 0, truth.probabilities, 1)
+        return (p * jnp.log(ratio)).sum()
+
+    def of_truth(function):
+        return lambda: function() if is_known else nan
+
+    compute = {
+        "heterozygosity": lambda: 1 - jnp.square(p).sum(),
+        "entropy": lambda: jax.scipy.special.entr(p).sum(),
+        "max_probability": p.max,
+        "surviving": lambda: surviving(p),
+        "surviving_share": lambda: (
+            nan
+            if reference is None
+            else surviving(p) / surviving(reference.probabilities).astype(p.dtype)
+        ),
+        "surviving_mass": of_truth(lambda: jnp.where(p > 0, truth.probabilities, 0).sum()),
+        "rare_mass": of_truth(lambda: jnp.where(truth.is_rare, p, 0).sum()),
+        "rare_surviving": of_truth(lambda: (truth.is_rare & (p > 0)).sum(dtype=jnp.int32)),
+        "total_variation": of_truth(lambda: jnp.abs(p - truth.probabilities).sum() / 2),
+        "kl_to_truth": of_truth(kl_to_truth),
+        "is_fixated": lambda: surviving(p) == 1,
+        "test_log_likelihood": lambda: (
+            nan if test is None else jnp.log(p)[test.astype(jnp.int32)].mean()
+        ),
+    }
+    return {name: compute[name]() for name in names}

@@ -1,0 +1,99 @@
+"""Epochs of gradient steps over a pool: exactly shuffled batches, Adam as PyTorch has it.
+
+One call is one epoch in one compiled loop. PyTorch's `weight_decay` of Adam adds to the gradient
+(L2), which the second moment then scales, unlike AdamW.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from ouroboros_jax.base import Data, Key, Pool
+
+Loss = Callable[[Key, Any, Data, jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
+
+
+class Training(NamedTuple):
+    """A network being trained."""
+
+    params: Any
+    moments: Any  # Adam's
+
+
+def begin(params: Any) -> Training:
+    """Training from `params`, its optimiser new."""
+    return Training(params, _adam(0.0).init(params))
+
+
+def _adam(weight_decay) -> optax.GradientTransformation:
+    return optax.chain(optax.add_decayed_weights(weight_decay), optax.scale_by_adam(eps=1e-8))
+
+
+def step(
+    training: Training, gradient: Any, learning_rate: jax.Array, weight_decay: jax.Array
+) -> Training:
+    """One step of `torch.optim.Adam`."""
+    change, moments = _adam(weight_decay).update(gradient, training.moments, training.params)
+    params = jax.tree.map(lambda p, c: p - learning_rate * c, training.params, change)
+    return Training(params, moments)
+
+
+def epoch(
+    key: Key,
+    training: Training,
+    pool: Pool,
+    loss: Loss,
+    *,
+    batch_size: int,
+    learning_rate: jax.Array,
+    weight_decay: jax.Array | float = 0.0,
+    is_due: jax.Array | bool = True,
+) -> tuple[Training, dict[str, jax.Array]]:
+    """One pass over the pool's points in a new order, each once; the last batch may be smaller.
+
+    Args:
+      key: of the order and of what the loss draws.
+      training: where to go on.
+      pool: rows; those of weight 0 are left out. Weights count relative to their mean.
+      loss: `(key, params, data, weights) -> (loss, sums)`, the loss to step along and sums over
+        the batch's points of what to report, each point's multiplied by its weight.
+      batch_size: points a step.
+      learning_rate: Adam's.
+      weight_decay: what PyTorch calls so.
+      is_due: without it nothing is done, at no cost, and the means are NaN.
+
+    Returns:
+      The training and the means over the epoch's points of what `loss` reports.
+    """
+    key_order, key_loss = jax.random.split(key)
+    slots = pool.weights.shape[0]
+    there = pool.weights > 0
+    count = there.sum()
+    # Empty slots come last. Scores that tie leave their rows in order, as one of all orders does.
+    scores = jax.random.uniform(key_order, (slots,), jnp.float32)
+    order = jnp.argsort(jnp.where(there, scores, 2.0))
+    order = jnp.pad(order, (0, -slots % batch_size))
+    unit = count / pool.weights.sum()
+
+    def learn(i, carry):
+        training, total = carry
+        rows = jax.lax.dynamic_slice_in_dim(order, i * batch_size, batch_size)
+        is_row = i * batch_size + jnp.arange(batch_size) < count
+        weights = jnp.where(is_row, pool.weights[rows] * unit, 0)
+        data = jax.tree.map(lambda a: a[rows], pool.data)
+        key_batch = jax.random.fold_in(key_loss, i)
+        of_params = jax.grad(lambda p: loss(key_batch, p, data, weights), has_aux=True)
+        gradient, sums = of_params(training.params)
+        training = step(training, gradient, learning_rate, weight_decay)
+        return training, jax.tree.map(jnp.add, total, sums)
+
+    data = jax.tree.map(lambda a: a[:1], pool.data)
+    _, shapes = jax.eval_shape(loss, key, training.params, data, pool.weights[:1])
+    zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
+    batches = jnp.where(is_due, -(-count // batch_size), 0)
+    training, total = jax.lax.fori_loop(0, batches, learn, (training, zeros))
+    num = jnp.where(is_due, count, jnp.nan)
+    return training, jax.tree.map(lambda a: a / num, total)

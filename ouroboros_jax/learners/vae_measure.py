@@ -1,0 +1,177 @@
+"""What is measured of an autoencoder's generation, and of all generations' classifiers together.
+
+Metrics are taken with the same codes and noise in every generation of a chain, so that what
+changes is the model.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ouroboros_jax.base import Context, Metrics, Params, Settings
+from ouroboros_jax.data.idx import NUM_CLASSES
+from ouroboros_jax.learners import judge
+from ouroboros_jax.learners.image_losses import RECONSTRUCTIONS, cross_entropy, kl_to_normal
+from ouroboros_jax.learners.pixels import in_chunks
+from ouroboros_jax.metrics import images as of_images
+from ouroboros_jax.metrics.names.images import MATRICES
+
+CHUNK = 500
+NUM_CLASSIFIED = 1000  # images of a generation that every generation's classifier is tried on
+EDGES = (-5.0, 5.0, 100)  # of the histogram of codes: from, to, bins
+
+
+def chosen(found: Metrics, names: Sequence[str] | None) -> Metrics:
+    """Those of the metrics that are asked for; all where `names` is None."""
+    return {name: a for name, a in found.items() if names is None or name in names}
+
+
+def measure(
+    model: Any,
+    draw: Callable[..., dict[str, jax.Array]],
+    num: int,
+    names: Sequence[str] | None,
+    settings: Settings,
+    params: Params,
+    context: Context,
+) -> Metrics:
+    """Metrics of one generation.
+
+    Args:
+      model: the learner's networks, see `vae.Model`.
+      draw: `(key, settings, params, shape, num)`, generated images as floats, with labels.
+      num: generated images to take them of.
+      names: the metrics asked for; None for all.
+      settings, params, context: as of `Learner.measure`; `context.prepared` is a `judge.Judge`.
+    """
+    prepared: judge.Judge = context.prepared
+    key_draw, key_noise = jax.random.split(prepared.key)
+    shape = context.test["image"].shape[1:]
+    generated = draw(key_draw, settings, params, shape, num)
+    found = _of_codes(model, context.reference["vae"], generated["image"])
+    found |= _of_labels(model, params, context, generated)
+    found |= _of_spread(prepared, generated["image"])
+    found |= _of_test(model, key_noise, params, context.test)
+    return chosen(found, names)
+
+
+def _of_codes(model, reference: Params, images: jax.Array) -> Metrics:
+    """Generation 0's codes (means) of generated images."""
+    codes = in_chunks(lambda i, x: model.network.encode(reference, x)[0], images, CHUNK)
+    low, high, bins = EDGES
+    edges = jnp.linspace(low, high, bins + 1)
+    place = jnp.clip(jnp.searchsorted(edges, codes.reshape(-1)) - 1, 0, bins - 1)
+    counts = jnp.zeros(bins, codes.dtype).at[place].add(1)
+    density = counts * (bins / (high - low) / codes.size)
+    return {
+        "latent_mean": codes.mean(),
+        "latent_std": codes.std(),
+        "latent_histogram": density,
+    }
+
+
+def _of_labels(model, params: Params, context: Context, generated) -> Metrics:
+    """Classes of generated images, by the judge and by the first and this classifier."""
+    images = generated["image"]
+    labels = {"_judge": _classified(judge.network(), context.prepared.params, images)}
+    if model.classifier is not None:
+        labels[""] = generated["label"]
+        first = context.reference["classifier"]
+        labels["_first"] = _classified(model.classifier, first, images)
+    found = {}
+    for suffix, given in labels.items():
+        counts = of_images.label_counts(given, NUM_CLASSES)
+        found[f"label_counts{suffix}"] = counts
+        found[f"label_entropy{suffix}"] = of_images.label_entropy(counts)
+        found[f"label_share{suffix}"] = counts.max() / counts.sum()
+    return found
+
+
+def _classified(classifier, params: Params, images: jax.Array) -> jax.Array:
+    return in_chunks(lambda i, x: classifier.logits(params, x).argmax(1), images, judge.CHUNK)
+
+
+def _of_spread(prepared: judge.Judge, images: jax.Array) -> Metrics:
+    """How different generated images are, and from real ones in the judge's eyes."""
+    few = images[: judge.NUM_FEATURES]
+    features, real = judge.seen(prepared.params, few), prepared.features
+    return {
+        "variance": of_images.pixel_variance(images),
+        "pairwise_distance": of_images.mean_distance(few),
+        "frechet_distance": of_images.frechet_distance(
+            *(real.mean(0), jnp.cov(real.T)), *(features.mean(0), jnp.cov(features.T))
+        ),
+        "precision": of_images.covered(features, real, prepared.radii),
+        "recall": of_images.covered(real, features, of_images.radii(features)),
+    }
+
+
+def _of_test(model, key: jax.Array, params: Params, test) -> Metrics:
+    """The bound on held-out images, and this generation's classifier on them."""
+    reconstruct = RECONSTRUCTIONS[model.loss]
+
+    def score(i, x):
+        mean, log_var = model.network.encode(params["vae"], x)
+        noise = jax.random.normal(jax.random.fold_in(key, i), mean.shape, mean.dtype)
+        codes = mean + jnp.exp(log_var / 2) * noise
+        logits = model.network.decode(params["vae"], codes, x.shape[1:])
+        return -reconstruct(logits, x) - kl_to_normal(mean, log_var)
+
+    found = {"test_elbo": in_chunks(score, test["image"], CHUNK).mean()}
+    if model.classifier is not None:
+        loss, right = _tried(
+            model.classifier, params["classifier"], test["image"], test["label"].astype(jnp.int32)
+        )
+        found |= {"test_accuracy": right, "test_classifier_loss": loss}
+    return found
+
+
+def _tried(classifier, params: Params, images, labels) -> tuple[jax.Array, jax.Array]:
+    """Mean cross-entropy and share of right answers on labelled images."""
+    logits = in_chunks(lambda i, x: classifier.logits(params, x), images, judge.CHUNK)
+    return cross_entropy(logits, labels).mean(), (logits.argmax(1) == labels).mean(
+        dtype=logits.dtype
+    )
+
+
+def matrices(
+    model: Any,
+    draw: Callable[..., dict[str, jax.Array]],
+    names: Sequence[str] | None,
+    key: jax.Array,
+    settings: Settings,
+    models: Params,
+    shape: tuple[int, ...],
+) -> Metrics:
+    """Every generation's classifier on every generation's images as that generation labels them.
+
+    Args:
+      model, draw, names: as of `measure`.
+      key: of the images.
+      settings: of generation 0.
+      models: of all generations, leaves [G, ...].
+      shape: of an image.
+
+    Returns:
+      `MATRICES`, [G, G]: the classifier's generation by the data's. Their diagonals are of labels
+      that the classifier gave itself.
+    """
+    if names is not None and not set(MATRICES) & set(names):
+        return {}
+    num = jax.tree.leaves(models)[0].shape[0]
+
+    def of_data(item):
+        generation, params = item
+        key_data = jax.random.fold_in(key, generation)
+        data = draw(key_data, settings, params, shape, NUM_CLASSIFIED)
+
+        def of_classifier(classifier):
+            return _tried(model.classifier, classifier, data["image"], data["label"])
+
+        return jax.lax.map(of_classifier, models["classifier"])
+
+    losses, accuracies = jax.lax.map(of_data, (jnp.arange(num), models))
+    found = dict(zip(MATRICES, (accuracies.T, losses.T), strict=True))
+    return chosen(found, names)
