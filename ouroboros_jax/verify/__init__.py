@@ -6,7 +6,7 @@ their readings as they come; `launch.py verify` prints them as a table. A check 
 
   reading     laws, standard errors, z
   session     the runs
-  gaussians, mixtures, regressions, heat_death, texts, networks
+  gaussians, mixtures, regressions, symbols, heat_death, texts, networks
               checks, a family a file
   report      the table
 """
@@ -15,7 +15,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from ouroboros_jax.settings.verify import SIZES
-from ouroboros_jax.verify import gaussians, heat_death, mixtures, networks, regressions, texts
+from ouroboros_jax.verify import (
+    gaussians,
+    heat_death,
+    mixtures,
+    networks,
+    regressions,
+    symbols,
+    texts,
+)
 from ouroboros_jax.verify.reading import LIMIT, Reading
 from ouroboros_jax.verify.session import Session
 
@@ -34,6 +42,9 @@ CHECKS: dict[str, Check] = {
     "mixtures": mixtures.squared_l2,
     "regression": regressions.linear,
     "kernel densities": regressions.kernels,
+    "Poisson rates": symbols.rates,
+    "rare symbols": symbols.survival,
+    "curation": symbols.choices,
     "fixation": heat_death.fixation,
     "temperature": heat_death.sharpening,
     "differential equation": heat_death.differential_equation,
