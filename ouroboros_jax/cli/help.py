@@ -24,7 +24,7 @@ def help_text(command: Command, *, explicit: bool = False) -> str:
         lines += ["verbs:", *_table([(name, other.help) for name, other in VERBS.items()])]
     shown = (*verb.flags, "help") if explicit else FLAGS
     lines += ["", "flags:", *_table([(f"--{name}", _flag_help(name)) for name in shown])]
-    lines += ["", f"packaged configs: {listed(packaged_configs())}"]
+    lines += ["", *textwrap.wrap(f"packaged configs: {listed(packaged_configs())}", _width())]
     if command.flags["config"] is not None:
         module = load_module(find_config(command.flags["config"])[0])
         config = load_config(command.flags["config"], command.overrides)
@@ -59,10 +59,15 @@ def _settings(config: ConfigDict) -> list[str]:
     return _table(rows)
 
 
+def _width() -> int:
+    """Characters to a line."""
+    return min(100, max(60, shutil.get_terminal_size().columns))
+
+
 def _table(rows: Sequence[tuple[str, str]]) -> list[str]:
     """Two columns, the second wrapped to the terminal."""
     wide = min(34, max(len(name) for name, _ in rows)) + 4
-    width = min(100, max(60, shutil.get_terminal_size().columns))
+    width = _width()
     lines = []
     for name, text in rows:
         first, *others = textwrap.wrap(text, width - wide, break_long_words=False) or [""]
