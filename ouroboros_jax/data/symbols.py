@@ -52,7 +52,9 @@ def zipf(
     return _fixed("zipf", vocabulary.zipf(num_symbols, a, b, observed, layout_seed))
 
 
-def unigram(*, path: str | None = None, dir: str | None = None, num_words: int) -> RealData:
+def unigram(
+    *, path: str | None = None, dir: str | None = None, num_words: int = 50_000
+) -> RealData:
     """The words of a text, by their frequencies; symbol i is the (i + 1)-th most frequent word."""
     found = vocabulary.words_of(path, dir, num_words)
     real = _fixed("unigram", found.counts / found.counts.sum(), origin=found.origin)

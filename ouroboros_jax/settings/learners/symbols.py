@@ -27,7 +27,7 @@ def _keeps_points(point: Point) -> bool:
     """Whether points go on as the same points, or one by one through a selector."""
     keeps_identity = find_regime(point["regime.name"]).keeps_identity is not False
     again = point.get("regime.real_of") == "previous" and point["regime.name"] == "fresh"
-    return keeps_identity or again or point["selector.name"] != "none"
+    return keeps_identity or again or point.get("selector.name", "none") != "none"
 
 
 def _check(point: Point) -> None:
