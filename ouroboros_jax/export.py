@@ -10,6 +10,19 @@ from ouroboros_jax.errors import UserError
 EXPORTED = "lm"
 
 
+def check_learner(name: str) -> None:
+    """Refuse a learner that there is no such layout for.
+
+    Raises:
+      UserError: naming it.
+    """
+    if name != EXPORTED:
+        raise UserError(
+            f"export writes language models, and the learner of this run is {name!r}: sample and "
+            "run.params() give its points and parameters"
+        )
+
+
 def export(point: registry.Point, params: Callable[[], Any], out: str | Path) -> None:
     """Writes config.json, model.safetensors and the tokenizer's files, which transformers loads.
 
@@ -21,11 +34,7 @@ def export(point: registry.Point, params: Callable[[], Any], out: str | Path) ->
     Raises:
       UserError: for a run of another learner, a generation that is not there, a file at `out`.
     """
-    if point["learner.name"] != EXPORTED:
-        raise UserError(
-            f"export writes language models, and the learner of this run is "
-            f"{point['learner.name']!r}: sample and run.params() give its points and parameters"
-        )
+    check_learner(point["learner.name"])
     from ouroboros_jax.build import make_real
     from ouroboros_jax.learners.lm import decoder_of
     from ouroboros_jax.models import checkpoints

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 MAX_POINTS = 2000  # of a larger grid the first ones are summarised; metrics.nc has them all
 LEVEL = 0.95
 DIGITS = 8  # significant ones in the file
-FIRST = ("variance", "excess_error", "test_log_loss", "mean_squared_error")
-SECOND = ("l2_squared", "log_det_covariance", "mean_squared_error", "test_log_likelihood")
+FIRST = ("variance", "excess_error", "test_log_loss", "test_perplexity", "mean_squared_error")
+SECOND = (
+    *("l2_squared", "log_det_covariance", "mean_squared_error", "distinct_2", "surviving_share"),
+    "test_log_likelihood",
+)
 
 
 class Cells(NamedTuple):

@@ -143,6 +143,9 @@ def figures(command: Command) -> int:
 def export(command: Command) -> int:
     """Write one stored generation in the layout of its family."""
     opened = _open_run(command)
+    from ouroboros_jax.export import check_learner
+
+    check_learner(opened.config.learner.name)
     chosen = {name: command.flags[name] for name in ("generation", "chain", "out")}
     opened.export(**chosen)
     print(f"wrote {command.flags['out']}")

@@ -47,7 +47,7 @@ def beam_search(
     model: Decoder,
     params: Any,
     prompts: jax.Array,
-    mask: jax.Array,
+    mask: jax.Array | None,
     knobs: Knobs,
     plan: Plan,
 ) -> Generated:

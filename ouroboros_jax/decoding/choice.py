@@ -86,7 +86,13 @@ def draw(uniforms: jax.Array, logits: jax.Array) -> jax.Array:
 
 def _pick(uniform, mass):
     """A place of each row of `mass` [B, K] in proportion to it; never one without mass."""
-    total = jnp.cumsum(mass, -1)
-    most = jnp.nextafter(total[:, -1], jnp.zeros((), total.dtype))
-    target = jnp.minimum(uniform.astype(total.dtype) * total[:, -1], most)
-    return (total <= target[:, None]).sum(-1)
+    # One product in place of the many small steps of a cumulative sum; its sums need not round
+    # alike, so what has no mass is left out by name.
+    until = jnp.triu(jnp.ones((mass.shape[1],) * 2, mass.dtype))
+    total = jnp.matmul(mass, until, precision=jax.lax.Precision.HIGHEST)
+    highest = jnp.where(mass > 0, total, 0).max(-1)
+    most = jnp.nextafter(highest, jnp.zeros((), total.dtype))
+    target = jnp.minimum(uniform.astype(total.dtype) * highest, most)
+    is_beyond = (total > target[:, None]) & (mass > 0)
+    place = jnp.arange(mass.shape[1], dtype=jnp.int32)
+    return jnp.where(is_beyond, place[None], mass.shape[1] - 1).min(-1)

@@ -44,7 +44,6 @@ def generate(
     uniforms = None
     if plan.method == "sample":
         uniforms = jax.random.uniform(key, (prompts.shape[0], plan.max_new_tokens, 2))
-    mask = jnp.ones(prompts.shape, bool) if mask is None else mask
     return _one_batch(model, params, prompts, mask, uniforms, knobs, plan)
 
 
@@ -75,8 +74,7 @@ def continue_rows(
 
     def one(batch):
         tokens, draws = batch
-        mask = jnp.ones(tokens.shape, bool)
-        return _one_batch(model, params, tokens, mask, draws, knobs, plan).tokens
+        return _one_batch(model, params, tokens, None, draws, knobs, plan).tokens
 
     tokens = jax.lax.map(one, (batches, uniforms))
     return tokens.reshape(-1, plan.max_new_tokens)[:num]

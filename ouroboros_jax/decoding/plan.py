@@ -37,4 +37,4 @@ class Generated(NamedTuple):
     """Continuations, and of beams their scores."""
 
     tokens: jax.Array  # int32 [B, N]
-    scores: jax.Array  # float32 [B]; of beams the mean log-probability, else its sum
+    scores: jax.Array | None = None  # float32 [B], of beams: log-probability by length

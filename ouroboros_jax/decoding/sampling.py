@@ -16,7 +16,6 @@ class _State(NamedTuple):
     logits: jax.Array  # [B, V], of the next
     slots: tuple[Keys, ...]
     tokens: jax.Array  # int32 [B, N]
-    scores: jax.Array  # [B], log-probability of the tokens, as they were chosen
     seen: jax.Array  # bool [B, V]
     is_done: jax.Array  # bool [B]
 
@@ -25,7 +24,7 @@ def sample_tokens(
     model: Decoder,
     params: Any,
     prompts: jax.Array,
-    mask: jax.Array,
+    mask: jax.Array | None,
     uniforms: jax.Array | None,
     knobs: Knobs,
     plan: Plan,
@@ -41,20 +40,16 @@ def sample_tokens(
 
     def choose(state):
         logits = penalise(state.logits, state.seen, knobs.repetition_penalty)
-        if plan.can_end or plan.eos is not None:
+        if plan.eos is not None:
             logits = forbid(logits, plan.eos, state.t < plan.min_new_tokens)
         if uniforms is None:
-            token = jnp.argmax(logits, -1).astype(jnp.int32)
-        else:
-            logits = restrict(logits / knobs.temperature, knobs.top_k, knobs.top_p)
-            token = draw(uniforms[:, state.t], logits)
-        score = logits[rows, token] - jax.nn.logsumexp(logits, -1)
-        return token, score
+            return jnp.argmax(logits, -1).astype(jnp.int32)
+        logits = restrict(logits / knobs.temperature, knobs.top_k, knobs.top_p)
+        return draw(uniforms[:, state.t], logits)
 
     def body(state):
-        token, score = choose(state)
+        token = choose(state)
         token = jnp.where(state.is_done, plan.pad, token)
-        scores = state.scores + jnp.where(state.is_done, 0, score)
         is_done = state.is_done
         if plan.can_end:
             is_done = is_done | (token == plan.eos)
@@ -65,7 +60,6 @@ def sample_tokens(
             logits[:, 0],
             slots,
             jax.lax.dynamic_update_slice_in_dim(state.tokens, token[:, None], state.t, 1),
-            scores,
             state.seen.at[rows, token].set(True),
             is_done,
         )
@@ -82,15 +76,15 @@ def sample_tokens(
             logits,
             empty_slots(prefix, num),
             jnp.full((len(rows), num), plan.pad, jnp.int32),
-            jnp.zeros(len(rows), jnp.float32),
             seen,
             jnp.zeros(len(rows), bool),
         ),
     )
-    return Generated(state.tokens, state.scores)
+    return Generated(state.tokens)
 
 
-def seen_in(prompts: jax.Array, mask: jax.Array, vocab: int) -> jax.Array:
+def seen_in(prompts: jax.Array, mask: jax.Array | None, vocab: int) -> jax.Array:
     """Which tokens [B, V] occur in each prompt."""
     rows = jnp.arange(prompts.shape[0])[:, None]
-    return jnp.zeros((prompts.shape[0], vocab), bool).at[rows, prompts].max(mask)
+    there = jnp.ones(prompts.shape, bool) if mask is None else mask
+    return jnp.zeros((prompts.shape[0], vocab), bool).at[rows, prompts].max(there)

@@ -12,12 +12,12 @@ class Prefix(NamedTuple):
     """What every step needs of a prompt."""
 
     keys: tuple[Keys, ...]  # a block each, [B, H, P, D / H]
-    bias: jax.Array  # [B, 1, 1, P], 0 or MASKED at padding
+    bias: jax.Array | None  # [B, 1, 1, P], 0 or MASKED at padding; None: there is none
     length: jax.Array  # int32 [B], real tokens
 
 
 def prefill(
-    model: Decoder, params: Any, prompts: jax.Array, mask: jax.Array
+    model: Decoder, params: Any, prompts: jax.Array, mask: jax.Array | None
 ) -> tuple[Prefix, jax.Array]:
     """A prompt's keys and the logits [B, V] of the token after it.
 
@@ -25,11 +25,16 @@ def prefill(
       model: the decoder.
       params: its parameters.
       prompts: int [B, P], padded on the left.
-      mask: bool [B, P], False at padding.
+      mask: bool [B, P], False at padding; None where there is none.
     """
-    out = model.apply({"params": params}, prompts, positions_of(mask), mask, last_only=True)
-    bias = jnp.where(mask, 0.0, MASKED)[:, None, None]
-    return Prefix(out.keys, bias, mask.sum(-1, dtype=jnp.int32)), out.logits[:, 0]
+    if mask is None:
+        positions = jnp.broadcast_to(jnp.arange(prompts.shape[1]), prompts.shape)
+        length, bias = jnp.full(len(prompts), prompts.shape[1], jnp.int32), None
+    else:
+        positions, length = positions_of(mask), mask.sum(-1, dtype=jnp.int32)
+        bias = jnp.where(mask, 0.0, MASKED)[:, None, None]
+    out = model.apply({"params": params}, prompts, positions, mask, last_only=True)
+    return Prefix(out.keys, bias, length), out.logits[:, 0]
 
 
 def empty_slots(prefix: Prefix, num: int) -> tuple[Keys, ...]:

@@ -45,7 +45,7 @@ class Past(NamedTuple):
     prompt: tuple[Keys, ...]  # a block each, S = P
     slots: tuple[Keys, ...]  # a block each, S = N W
     place: jax.Array  # int32 [], the slot of the first of this step's tokens
-    prompt_bias: jax.Array  # float32 [B, 1, 1, P], 0 or MASKED
+    prompt_bias: jax.Array | None  # float32 [B, 1, 1, P], 0 or MASKED; None: all visible
     slots_bias: jax.Array  # float32 [B, 1, W, N W], 0 or MASKED; this step's own slots included
 
 
@@ -242,7 +242,7 @@ def _write(slots, new, place, axis):
 
 def _scores(q, k, bias):
     scores = jnp.einsum("bhqd,bhdk->bhqk", q, k, preferred_element_type=jnp.float32)
-    return scores + jnp.broadcast_to(bias, scores.shape)
+    return scores if bias is None else scores + jnp.broadcast_to(bias, scores.shape)
 
 
 def _attend(q, keys, bias, dropout):
