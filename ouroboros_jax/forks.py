@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from ouroboros_jax import experiment
 from ouroboros_jax.build import build
@@ -64,6 +65,9 @@ def fork(
       UserError: for a run or generation that is not there, and settings that cannot be continued.
     """
     run = run if isinstance(run, Run) else open_run(run)
+    if isinstance(generation, bool) or not isinstance(generation, int | np.integer):
+        raise UserError(f"generation={generation!r}: expected a whole number")
+    generation = int(generation)
     if not 0 <= generation <= run.generation:
         raise not_there(generation, run.generation)
     config = forked_config(run.config, overrides, generation)

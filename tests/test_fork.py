@@ -380,6 +380,7 @@ def test_thinned_forks_begin_again_where_they_forked(stored, tmp_path):
     ("generation", "changes", "sentence"),
     [
         (LAST + 1, {}, "generation=7 is not there: expected 0 to 6"),
+        ("3", {}, "generation='3': expected a whole number"),
         (-1, {}, "generation=-1 is not there"),
         (LAST, {}, "generations=6 leaves nothing to run"),
         (AT, {"seed": 1}, "seed=1 differs from the source's 0"),
@@ -407,10 +408,10 @@ def test_statistics_hold_no_points():
 
 
 def test_parameters_of_other_shapes():
-    kind = {"learner": "gmm", "data": "normal", "num_samples": 20, "data.num_test": 0}
-    source = source_of(kind | {"metrics": ("mean",)}, "replace", generations=1)
-    with pytest.raises(UserError, match=r"other shapes .*log_scales would be float32 \(3, 1\)"):
-        fork(source, 0, {"learner.components": 3})
+    source = source_of(TAGGED | {"learner": "toys:wide"}, "replace", generations=1)
+    sentence = r"other shapes .*: generation would be float32 \(3,\) and is float32 \(1,\)"
+    with pytest.raises(UserError, match=sentence):
+        fork(source, 0, {"learner.width": 3})
 
 
 def test_chains_that_are_left_out():

@@ -58,6 +58,20 @@ def tagged():
     )
 
 
+def wide(*, width=1):
+    """`tagged` with the tag `width` times over: parameters of a shape that a setting decides."""
+    learner = tagged()
+
+    def sample(key, settings, params, source, num):
+        return learner.sample(key, settings, Age(params.generation[0]), source, num)
+
+    return learner._replace(
+        init=lambda key, settings, data: Age(jnp.full(width, float(REAL))),
+        sample=sample,
+        measure=lambda settings, params, context: {"variance": params.generation[0]},
+    )
+
+
 def tags():
     """Real points of `tagged`, from a law."""
 
