@@ -25,6 +25,9 @@ CONFIGS = Path(__file__).parent.parent / "configs"
 NAMES = [
     *("gaussian", "gaussian:suresh", "gaussian:shumailov", "gaussian:kazdan"),
     *("gmm", "gmm:shumailov", "gmm:samples", "gmm:iris"),
+    *("kde", "kde:blobs", "kde:circles", "kde:swiss_roll", "kde:rules", "kde:kazdan"),
+    *("regression", "regression:gerstgrasser", "regression:universality"),
+    *("regression:diabetes", "regression:cancer", "golden", "golden:shares"),
 ]
 
 

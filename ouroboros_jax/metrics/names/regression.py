@@ -6,7 +6,7 @@ OF_LINEAR = ("excess_error", "test_mse", "coefficient_norm", "noise")
 OF_LOGISTIC = ("excess_error", "test_log_loss", "accuracy", "coefficient_norm", "newton_steps")
 NAMES: dict[str, Name] = {
     "excess_error": Name(
-        "squared distance of the coefficients from the truth's",
+        "excess test error: squared distance of the coefficients from the truth's",
         "1",
         (),
         "excess test error",
