@@ -94,6 +94,7 @@ def ngram():
     config.data.tokenizer = "words"
     config.data.num_blocks = 700
     config.num_samples = 700
+    config.metrics = ("surviving_share", "surviving", "token_entropy", "zipf_exponent")
     config.chains = 64
     config.generations = 10
     return config

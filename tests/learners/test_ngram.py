@@ -199,3 +199,36 @@ def test_temperature_sharpens():
 def test_tables_that_are_too_large():
     with pytest.raises(UserError, match=r"order=2.*20000 has 400,000,000 counts"):
         ngram(text_of(20_000, 8), order=2)
+
+
+def test_the_law_of_a_run(tmp_path):
+    """It starts from the counts of the training text, and is silent where its premises fail."""
+    from ouroboros_jax.build import make_real
+    from ouroboros_jax.config import flatten, new_config
+    from ouroboros_jax.theory.laws import laws
+
+    words = np.random.default_rng(0).zipf(1.5, 4000) % 200
+    path = tmp_path / "words.txt"
+    path.write_text("".join(f"w{word}\n" for word in words))
+
+    def config(**others):
+        settings = {"data.tokenizer": "words", "data.block": 8, "data.num_blocks": 20}
+        given = {"num_samples": 20, "generations": 3} | others
+        return flatten(
+            new_config(learner="ngram", data=str(path), **settings, **{"regime": "replace"} | given)
+        )
+
+    found = laws(config(), np.arange(4))["surviving_share"].expected
+    counts = np.bincount(make_real(config()).table.reshape(-1))
+    counts = counts[counts > 0]
+    alive = wright_fisher.survival(np.arange(3), 160, counts / 160)
+    np.testing.assert_allclose(found, [1, *alive.mean(1)], rtol=1e-12)
+    assert 0.3 < found[-1] < found[1] < 0.95
+    for others in (
+        {"num_samples": 10},
+        {"learner.order": 2},
+        {"learner.smoothing": 0.1},
+        {"sampler.temperature": 0.9},
+        {"regime": "accumulate"},
+    ):
+        assert laws(config(**others), np.arange(4)) == {}
