@@ -88,8 +88,9 @@ def multinomial(key: Key, probabilities: jax.Array, num: jax.Array) -> jax.Array
     total = jnp.where(many, jnp.maximum(size - SPARE * jnp.sqrt(size), 0), 0)
 
     def draw(carry):
-        turn, _ = carry
-        return turn - 1, poisson(jax.random.fold_in(key, turn), total * share)
+        # The barrier keeps XLA from moving the work of this turn in front of a loop without turns.
+        turn, rate = jax.lax.optimization_barrier((carry[0], total * share))
+        return turn - 1, poisson(jax.random.fold_in(key, turn), rate)
 
     def is_wrong(carry):
         turn, counts = carry
