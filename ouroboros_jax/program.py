@@ -192,7 +192,7 @@ class Program:
         prepare = self.learner.prepare
         return prepare(stage_key(key, "prepare", 0), settings, table) if prepare else ()
 
-    def _context(self, key, settings, reference, test, prepared) -> Context:
+    def _context(self, key, settings, reference, test, prepared=()) -> Context:
         truth = self.real.truth(settings) if self.real.truth else None
         if isinstance(truth, Mixture):
             truth = truth_of(truth)  # its tails, found once a segment

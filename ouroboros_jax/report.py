@@ -86,7 +86,9 @@ class Report:
             self._said = now
             self._log(generation, now)
 
-    def _log(self, generation: int, now: float) -> None:
+    def _log(self, generation: float, now: float) -> None:
+        if generation < 0 and generation == math.floor(generation):
+            return  # begun, and nothing to tell yet
         left = ""
         since, begun = self._ran or (now, self._done)
         if begun < self._done < self._total and now - since > 1:

@@ -17,6 +17,7 @@ from ouroboros_jax.cli.command import FLAGS, VERBS, parse
 from ouroboros_jax.config import load_config, to_json
 from ouroboros_jax.config_files import packaged_configs
 from ouroboros_jax.errors import UserError
+from ouroboros_jax.export import export as write
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ", ".join(packaged_configs())
@@ -44,7 +45,11 @@ def calls(monkeypatch):
     def open_run(workdir):
         calls.append(("open_run", workdir))
         config = load_config("gmm")
-        return types.SimpleNamespace(config=config, sample=sample, generation=7)
+        return types.SimpleNamespace(config=config, sample=sample, generation=7, export=export)
+
+    def export(**options):
+        point = {"learner.name": "gmm"}
+        write(point, lambda: None, options["out"])
 
     def sample(**options):
         calls.append(("sample", options))

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from scipy.special import digamma, polygamma
 
+import ouroboros_jax as oj
 from ouroboros_jax.base import Context, Settings
 from ouroboros_jax.chain import make_chain
-from ouroboros_jax.config import load_config
+from ouroboros_jax.config import apply, load_config, new_config
 from ouroboros_jax.keys import chain_key
 from ouroboros_jax.memory import Capacity
 from ouroboros_jax.pools import rows
@@ -25,9 +26,10 @@ N = 20
 def folder(tmp_path_factory):
     """The page's files, written where Python looks for them."""
     folder = tmp_path_factory.mktemp("page")
-    module, config, trial = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    module, config, score, trial = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     (folder / "waiting.py").write_text(module)
     (folder / "waiting_config.py").write_text(config)
+    (folder / "mine.py").write_text(score)
     (folder / "trial.py").write_text(trial)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
@@ -101,3 +103,12 @@ def test_the_page_draws_without_a_run(folder):
     points = np.asarray(scope["points"])[:, 0]
     assert points.shape == (1000,)
     assert abs(z(points, 5.0)) < 4.5
+
+
+def test_the_page_scores_points(folder):
+    """Its reward is the highest at 1, and curation by it goes there."""
+    curated = {"selector.name": "curate", "selector.score": "mine:reward"}
+    curated |= {"selector.strength": 5.0, "chains": 4, "num_samples": 50, "learner.draw": "auto"}
+    config = new_config(learner="gaussian", regime="replace", data="normal")
+    run = oj.run(apply(config, curated | {"generations": 4}), progress=False)
+    np.testing.assert_allclose(run.metrics["mean"][:, -1], 1, atol=0.3)

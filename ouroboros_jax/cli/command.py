@@ -54,7 +54,7 @@ VERBS = {
         ("config", "workdir", "from", "from_generation", "dry_run", "time", "devices"),
     ),
     "sample": Verb(
-        "draw from a stored generation into a .npz, .npy, .csv, .png or .txt file",
+        "draw from a stored generation into a file: .npz, .npy, .csv, .png, .txt",
         ("workdir", "generation", "chain", "num_samples", "seed", "out", "devices"),
         ("workdir", "generation", "out"),
     ),

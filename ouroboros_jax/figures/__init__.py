@@ -28,6 +28,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from ouroboros_jax.figures.autoencoders import image_figures
 from ouroboros_jax.figures.cells import Study, study
 from ouroboros_jax.figures.collapse import survival, typical_path
 from ouroboros_jax.figures.comparison import compare_figure
@@ -39,6 +40,7 @@ from ouroboros_jax.figures.forks import fork_figures
 from ouroboros_jax.figures.golden import golden_figures
 from ouroboros_jax.figures.heat_death import heat_death_figures
 from ouroboros_jax.figures.language import language_figures
+from ouroboros_jax.figures.pictures import Animation
 from ouroboros_jax.figures.regression import regression_figures
 from ouroboros_jax.figures.samples import has_sizes, sample_sizes, sigma_against_n
 from ouroboros_jax.figures.style import save
@@ -105,6 +107,7 @@ def figures_of(run: Any) -> dict[str, Callable[[], Figure]]:
     add("sigma_against_n", sizes, lambda: sigma_against_n(estimator=estimator))
     for figures in (golden_figures, density_figures, regression_figures):
         chosen = figures(run) | chosen
+    chosen = image_figures(run) | chosen
     chosen |= heat_death_figures(run)
     chosen |= fork_figures(run)
     chosen |= language_figures(run)
@@ -132,7 +135,9 @@ def draw(run: Any) -> list[Path]:
     written = []
     for name, make in figures_of(seen).items():
         try:
-            written += save(make(), folder, name, pdf=pdf)
+            made = make()
+            animated = isinstance(made, Animation)
+            written += made.save(folder, name) if animated else save(made, folder, name, pdf=pdf)
         except Exception:
             logging.getLogger(__name__).exception("the figure %s could not be drawn", name)
     return written

@@ -84,13 +84,15 @@ def vae(
       num_scored: generated images that metrics are taken of.
       metrics: names of the metrics to compute; None for all.
     """
-    sizes = {"layer_sizes": layer_sizes, "latent_dim": latent_dim, "initializer": initializer}
-    factories = {
-        "conv": lambda: conv_vae(**sizes, conv_impl=conv_impl),
-        "mlp": lambda: mlp_vae(**sizes),
-    }
+    own = network_of(
+        network=network,
+        layer_sizes=layer_sizes,
+        latent_dim=latent_dim,
+        initializer=initializer,
+        conv_impl=conv_impl,
+    )
     labeller = mlp_classifier(layer_sizes=classifier_layer_sizes, initializer=initializer)
-    model = Model(factories[network](), latent_dim, labeller if classifier else None, loss, pixels)
+    model = Model(own, latent_dim, labeller if classifier else None, loss, pixels)
 
     def init(key, settings, data):
         del settings
@@ -173,6 +175,23 @@ def vae(
         prepare=lambda key, settings, table: judge.train(key, table),
         across=across if classifier else None,
     )
+
+
+def network_of(
+    *,
+    network: str,
+    layer_sizes: Sequence[int],
+    latent_dim: int,
+    initializer: str,
+    conv_impl: str,
+    **others: Any,
+) -> Network:
+    """The autoencoder of the settings of `vae`."""
+    del others
+    sizes = {"layer_sizes": layer_sizes, "latent_dim": latent_dim, "initializer": initializer}
+    if network == "mlp":
+        return mlp_vae(**sizes)
+    return conv_vae(**sizes, conv_impl=conv_impl)
 
 
 def vae_loss(model: Model, beta: jax.Array):

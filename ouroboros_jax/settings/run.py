@@ -62,6 +62,17 @@ RUN = {
     "figures.generations": Setting(
         (), "generations of the evolution panels; () for a choice", low=0, item=int, swept=False
     ),
+    "figures.images": Setting(
+        64, "images in a grid of samples and in a frame of the animation", low=1, swept=False
+    ),
+    "figures.frame_ms": Setting(
+        500, "milliseconds that a frame of the animation is shown", low=20, swept=False
+    ),
+    "figures.loop": Setting(
+        0, "times that the animation is shown; 0: for ever", low=0, swept=False
+    ),
+    "figures.colormap": Setting("gray", "colours of images of one channel", swept=False),
+    "figures.curves": Setting(8, "most lines of training curves", low=1, swept=False),
     "sweep": Setting(
         {}, "a dict from any setting to a list of values; an integer under 'seed'", swept=False
     ),
@@ -78,5 +89,10 @@ NO_BITS = (  # may differ between a run and its resumption
     "store.segment",
     "figures.pdf",
     "figures.generations",
+    "figures.images",
+    "figures.frame_ms",
+    "figures.loop",
+    "figures.colormap",
+    "figures.curves",
     "sweep_limit",
 )

@@ -1,12 +1,11 @@
 """The law that a run of unigram counts follows: how much of its vocabulary survives."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from ouroboros_jax.registry import find, load, options
+from ouroboros_jax.settings.counts import num_real_points
 from ouroboros_jax.theory import wright_fisher
 from ouroboros_jax.theory.clock import _generations
 from ouroboros_jax.theory.law import Law
@@ -30,14 +29,16 @@ def ngram_laws(point: Mapping[str, Any], generations: np.ndarray) -> dict[str, L
         return {}
     if not isinstance(point["num_samples"], int):
         return {}
-    place = find("data", point["data.name"])
-    counts, num_rows, block = _counts(load(place), tuple(sorted(options("data", point).items())))
-    num_data = point["data.num_samples"] or point["num_samples"]
-    if num_data != num_rows:
+    from ouroboros_jax.build import make_real
+
+    table = make_real(point).table
+    if num_real_points(point) != len(table):
         return {}
+    counts = np.bincount(table.reshape(-1))
+    counts = counts[counts > 0]
     generations = _generations(generations)
     try:
-        share = _survival(generations, point["num_samples"] * block, counts)
+        share = _survival(generations, point["num_samples"] * table.shape[1], counts)
     except ValueError:  # too many generations for so many tokens
         return {}
     source = "Wright-Fisher chain of each token; Suresh et al. 2024, Corollary 1"
@@ -57,11 +58,3 @@ def _survival(generations, num_tokens: int, counts) -> np.ndarray:
         alive = wright_fisher.survival(later - 1, num_tokens, counts / counts.dot(how_many))
         share[generations > 0] = alive @ how_many / how_many.sum()
     return share
-
-
-@lru_cache(maxsize=4)
-def _counts(factory, arguments) -> tuple[np.ndarray, int, int]:
-    """Counts of the tokens that the training text has, its blocks, and tokens in one."""
-    real = factory(**dict(arguments))
-    counts = np.bincount(real.table.reshape(-1))
-    return counts[counts > 0], len(real.table), real.table.shape[1]

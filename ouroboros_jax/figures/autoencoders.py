@@ -1,0 +1,230 @@
+"""Curves and matrices of a run of autoencoders: training, labels, codes, classifiers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ouroboros_jax.data.classes import class_names
+from ouroboros_jax.figures import overlay
+from ouroboros_jax.figures.cells import Study, study
+from ouroboros_jax.figures.pictures import (
+    Animation,
+    animation,
+    followed_codes,
+    reconstructions,
+    sample_grids,
+)
+from ouroboros_jax.figures.style import (
+    MAIN,
+    canvas,
+    colours,
+    generation_axis,
+    note,
+    ramp,
+    styled,
+    title,
+)
+from ouroboros_jax.figures.trajectories import plot
+from ouroboros_jax.metrics.names import name_of
+from ouroboros_jax.metrics.names.images import LABELLERS
+
+EDGES = (-5.0, 5.0)  # of `latent_histogram`
+MATRICES = {
+    "classifier_accuracy_matrix": "accuracy",
+    "classifier_loss_matrix": "loss (nat)",
+}
+PLOTTED = (
+    *("latent_std", "latent_mean", "label_entropy_first", "label_entropy_judge", "test_elbo"),
+    *("test_accuracy", "frechet_distance", "precision", "recall", "pairwise_distance"),
+)
+
+
+def image_figures(run: Study) -> dict[str, Callable[[], Figure | Animation]]:
+    """The figures by file name, in order of interest; none for learners of other things."""
+    if {cell.point.get("learner.name") for cell in run.cells} != {"vae"}:
+        return {}
+    chosen: dict[str, Callable[[], Figure | Animation]] = {
+        "samples": lambda: sample_grids(run),
+        "followed": lambda: followed_codes(run),
+        "animation": lambda: animation(run),
+    }
+    if run.has("latent_std"):
+        chosen["latent_std"] = lambda: plot(run, "latent_std")
+    if any(run.has(f"label_counts{suffix}") for suffix in LABELLERS):
+        chosen["labels"] = lambda: label_frequencies(run)
+    chosen["reconstructions"] = lambda: reconstructions(run)
+    if any(run.has(name) for name in MATRICES):
+        chosen["matrices"] = lambda: matrices(run)
+    if run.has("reconstruction"):
+        chosen["training"] = lambda: training_curves(run)
+        chosen["final"] = lambda: final_values(run)
+    if run.has("latent_histogram"):
+        chosen["latent_histogram"] = lambda: latent_histograms(run)
+    for name in PLOTTED:
+        if run.has(name):
+            chosen.setdefault(name, lambda name=name: plot(run, name))
+    return chosen
+
+
+def _mean(run: Study, name: str) -> np.ndarray:
+    """A metric of the first cell, a mean over its chains, [generation, ...]."""
+    values = run.array(name)[run.cells[0].chains, : run.last + 1]
+    return np.nanmean(values, 0) if len(values) > 1 else values[0]
+
+
+@styled
+def label_frequencies(run: Any) -> Figure:
+    """Shares of the classes by generation, a panel for each labeller."""
+    run = study(run)
+    suffixes = [suffix for suffix in ("_judge", "_first", "") if run.has(f"label_counts{suffix}")]
+    words = class_names(run.run.manifest["data"]["name"])
+    figure, axes = canvas(
+        2.0 + 3.3 * len(suffixes), 3.6, columns=len(suffixes), sharey=True, sharex=True
+    )
+    generations = run.generations[: run.last + 1]
+    for ax, suffix in zip(axes[0], suffixes, strict=True):
+        counts = _mean(run, f"label_counts{suffix}")
+        shares = counts / counts.sum(1, keepdims=True)
+        lower = np.zeros(len(shares))
+        for k, colour in enumerate(_class_colours(shares.shape[1])):
+            upper = lower + shares[:, k]
+            ax.fill_between(
+                generations, lower, upper, color=colour, linewidth=0.3, edgecolor="white"
+            )
+            lower = upper
+        ax.set_ylim(0, 1)
+        ax.grid(False)
+        generation_axis(ax, generations)
+        ax.set_title(f"by {LABELLERS[suffix]}")
+    axes[0, 0].set_ylabel("share of generated images")
+    keys = [
+        (overlay.line(colour, linewidth=6), name)
+        for colour, name in zip(_class_colours(len(words)), words, strict=True)
+    ]
+    overlay.key_below(figure, keys)
+    title(figure, "Labels of generated images", run.detail(cell=0))
+    return figure
+
+
+def _class_colours(num: int) -> list[Any]:
+    import matplotlib
+
+    colourful = matplotlib.colormaps["tab10" if num <= 10 else "tab20"]
+    return [colourful(k % colourful.N) for k in range(num)]
+
+
+@styled
+def matrices(run: Any) -> Figure:
+    """Every generation's classifier on every generation's data: the published triangle, the square.
+
+    Model Ouroboros tries a classifier on its own and later data sets; below, earlier ones too.
+    """
+    run = study(run)
+    names = [name for name in MATRICES if run.has(name)]
+    figure, axes = canvas(7.4, 0.9 + 3.2 * len(names), rows=len(names), columns=2)
+    for row, name in zip(axes, names, strict=True):
+        square = _mean(run, name)[:, : run.last + 1]
+        published = np.where(np.triu(np.ones_like(square, bool)), square, np.nan)
+        top = 1.0 if "accuracy" in name else None
+        for ax, values, what in ((row[0], published, "as published"), (row[1], square, "all")):
+            high = top if top is not None else np.nanquantile(square, 0.98)
+            picture = ax.imshow(
+                values, cmap="viridis", vmin=0, vmax=high, interpolation="nearest", aspect="auto"
+            )
+            ax.set_xlabel("data of generation")
+            ax.set_ylabel("classifier of generation")
+            ax.grid(False)
+            ax.set_title(what)
+        figure.colorbar(picture, ax=row.tolist(), label=MATRICES[name], shrink=0.9)
+    title(figure, "Classifiers on their own and other generations' data", run.detail(cell=0))
+    return figure
+
+
+@styled
+def training_curves(run: Any) -> Figure:
+    """Losses of the epochs, a line for each of some generations."""
+    run = study(run)
+    names = [
+        name
+        for name in ("reconstruction", "kl", "classifier_loss", "classifier_accuracy")
+        if run.has(name)
+    ]
+    most = int(run.run.config.figures.curves)
+    places = np.unique(np.linspace(0, run.last, min(most, run.last + 1)).round().astype(int))
+    rows = -(-len(names) // 2)
+    figure, axes = canvas(7.4, 0.9 + 2.6 * rows, rows=rows, columns=min(2, len(names)))
+    for ax, name in zip(axes.ravel(), names, strict=False):
+        values = _mean(run, name)
+        epochs = np.arange(1, values.shape[1] + 1)
+        for place, colour in zip(places, ramp(len(places)), strict=True):
+            marker = "o" if np.isfinite(values[place]).sum() == 1 else None
+            ax.plot(epochs, values[place], color=colour, linewidth=1.3, marker=marker, markersize=3)
+        ax.set_xlabel("epoch")
+        ax.set_ylabel(name_of(name).axis_label)
+    keys = [
+        (overlay.line(colour), f"generation {place:,}")
+        for place, colour in zip(places, ramp(len(places)), strict=True)
+    ]
+    overlay.key_below(figure, keys)
+    title(figure, "Training, generation by generation", run.detail(cell=0))
+    return figure
+
+
+@styled
+def final_values(run: Any) -> Figure:
+    """What each generation's training ended at."""
+    run = study(run)
+    pairs = [("the autoencoder's loss", ("reconstruction", "kl"))]
+    if run.has("classifier_loss"):
+        pairs.append(("the classifier", ("classifier_loss", "classifier_accuracy")))
+    figure, axes = canvas(7.4, 0.9 + 2.6 * len(pairs), rows=len(pairs), columns=2, sharex=True)
+    generations = run.generations[: run.last + 1]
+    for row, (_, names) in zip(axes, pairs, strict=True):
+        for ax, name in zip(row, names, strict=True):
+            values = run.array(name)[run.cells[0].chains, : run.last + 1]
+            for line in _last_known(values):
+                ax.plot(generations, line, color=MAIN, linewidth=1.3, marker="o", markersize=2.5)
+            ax.set_ylabel(f"{name_of(name).axis_label}, last epoch")
+            generation_axis(ax, generations)
+    title(figure, "The last epoch of each generation", run.detail(cell=0))
+    return figure
+
+
+def _last_known(values: np.ndarray) -> np.ndarray:
+    """The last finite number of every row, [..., epoch] to [...]."""
+    known = np.isfinite(values)
+    last = known.shape[-1] - 1 - known[..., ::-1].argmax(-1)
+    return np.take_along_axis(values, last[..., None], -1)[..., 0]
+
+
+@styled
+def latent_histograms(run: Any) -> Figure:
+    """Densities of generation 0's codes of generated images, one line a generation."""
+    run = study(run)
+    densities = _mean(run, "latent_histogram")
+    most = int(run.run.config.figures.curves)
+    places = np.unique(np.linspace(0, run.last, min(most, run.last + 1)).round().astype(int))
+    figure, axes = canvas(6.4, 4.1)
+    ax = axes[0, 0]
+    edges = np.linspace(*EDGES, densities.shape[1] + 1)
+    middles = (edges[1:] + edges[:-1]) / 2
+    for place, colour in zip(places, ramp(len(places)), strict=True):
+        ax.plot(middles, densities[place], color=colour, linewidth=1.3)
+    normal = np.exp(-(middles**2) / 2) / np.sqrt(2 * np.pi)
+    ax.plot(middles, normal, color=colours(7)[6], linewidth=0.9, linestyle=overlay.DASHES)
+    ax.set_xlabel("coordinate of a code")
+    ax.set_ylabel("density")
+    ax.set_ylim(0, None)
+    beyond = densities[:, [0, -1]].sum(1).max() * (edges[1] - edges[0])
+    if beyond > 0.005:
+        note(ax, f"up to {100 * beyond:.1f}% lie beyond the edges")
+    keys = [
+        (overlay.line(colour), f"generation {place:,}")
+        for place, colour in zip(places, ramp(len(places)), strict=True)
+    ]
+    keys.append((overlay.line(colours(7)[6], linestyle=overlay.DASHES), "the prior"))
+    overlay.key_below(figure, keys)
+    title(figure, "Generated images as generation 0 encodes them", run.detail(cell=0))
+    return figure
