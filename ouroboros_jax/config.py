@@ -211,7 +211,7 @@ def unflatten(point: Point) -> ConfigDict:
 
 def nest(point: Point) -> dict[str, Any]:
     """The point as a dict of sections."""
-    tree: dict[str, Any] = {}
+    tree: dict[str, Any] = {"sampler": {}}  # which some learners have nothing for
     for path, value in point.items():
         *sections, key = path.split(".")
         branch = tree
