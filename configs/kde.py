@@ -10,7 +10,7 @@ default     two moons, a Gaussian kernel of bandwidth 0.1, n = 500, replace and 
 :kazdan     bandwidths 0.1, 0.5 and 1, n of 10, 32, 100, 316 and 1,000, three regimes, 500 held-out
             points, 100 generations: the grid of Kazdan et al. 2024 (arXiv 2410.16713) on blobs
 
-MEASURED
+Wall times have not been measured yet: --dry_run --time estimates them.
 """
 
 from ouroboros_jax.config import choose, new_config

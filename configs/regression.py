@@ -12,7 +12,7 @@ default        least squares, 10 features, n = 50, targets regenerated on the sa
 :diabetes      least squares on 442 patients, which come with scikit-learn; replace and accumulate
 :cancer        logistic regression on 569 tumours, likewise
 
-MEASURED
+Wall times have not been measured yet: --dry_run --time estimates them.
 """
 
 from ouroboros_jax.config import choose, new_config

@@ -7,7 +7,7 @@ default     components at -1 and 1, deviation 1, n = 10, the approximate joint m
             generations, how many keep their deviation, and Thm 4's bound
 :joint      the same with exact maximum likelihood
 
-MEASURED
+Wall times have not been measured yet: --dry_run --time estimates them.
 """
 
 from ouroboros_jax.config import choose, new_config
