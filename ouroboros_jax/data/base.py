@@ -53,8 +53,11 @@ class RealData(NamedTuple):
     @property
     def num_features(self) -> int:
         """Numbers in one point, D."""
-        shapes = jax.tree.leaves(self.shape, is_leaf=lambda leaf: isinstance(leaf, tuple))
-        return sum(math.prod(shape) for shape in shapes)
+
+        def is_shape(node):
+            return isinstance(node, tuple) and all(isinstance(size, int) for size in node)
+
+        return sum(math.prod(shape) for shape in jax.tree.leaves(self.shape, is_leaf=is_shape))
 
 
 def law(
