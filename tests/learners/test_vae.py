@@ -264,26 +264,37 @@ def test_samplers_narrow_the_codes(case, monkeypatch):
     assert np.abs(cut).max() <= 0.5
 
 
-def test_pixels_can_be_drawn():
+@pytest.fixture
+def labelled(case):
+    """The case with a classifier alone."""
+    if "classifier" not in case[2][0]:
+        pytest.skip("the case without a classifier")
+    return case
+
+
+def test_pixels_can_be_drawn(case):
     """Black and white, and on average the mean."""
-    learner = vae(**SMALL | {"pixels": "bernoulli"})
-    data = bars(64)
-    params, _ = fitted(learner, jax.random.key(0), pool_of(data))
+    learner, data, (params, _) = case
+    own = {"network": "mlp"} if "dense0" in params["vae"]["encoder"] else {
+        "network": "conv", "layer_sizes": (4, 6)
+    }  # fmt: skip
+    drawing = jax.jit(vae(**SMALL | own | {"pixels": "bernoulli"}).sample, static_argnums=4)
     # Codes that do not vary: all images have the same means.
     settings = settings_of({"temperature": 1e-8})
-    drawn = learner.sample(jax.random.key(1), settings, params, data, 3000)["image"]
+    drawn = drawing(jax.random.key(1), settings, params, data, 3000)["image"]
     assert set(np.unique(drawn)) == {0.0, 1.0}
-    means = vae(**SMALL).sample(jax.random.key(1), settings, params, data, 1)["image"][0]
+    means = jax.jit(learner.sample, static_argnums=4)(jax.random.key(1), settings, params, data, 1)[
+        "image"
+    ][0]
     error = np.sqrt(means * (1 - means) / 3000)
     assert (np.abs(drawn.mean(0) - means) < 4.5 * error + 1e-3).all()
 
 
-def test_labels_are_the_previous_classifiers():
+def test_labels_are_the_previous_classifiers(labelled):
     """A generated image's label is what the drawing generation's classifier says of it."""
-    learner = vae(**SMALL | {"classifier": True})
-    data = bars(64)
-    params, _ = fitted(learner, jax.random.key(0), pool_of(data))
-    drawn = learner.sample(jax.random.key(1), settings_of(), params, data, 40)
+    learner, data, (params, _) = labelled
+    draw = jax.jit(learner.sample, static_argnums=4)
+    drawn = draw(jax.random.key(1), settings_of(), params, data, 40)
     classifier = mlp_classifier(layer_sizes=(12,), initializer="torch")
     logits = classifier.logits(params["classifier"], drawn["image"])
     np.testing.assert_array_equal(drawn["label"], logits.argmax(1))
@@ -294,8 +305,8 @@ def test_the_classifier_begins_afresh_unless_told():
     begun = {}
     for start in ("fresh", "previous"):
         learner = vae(**SMALL | {"classifier": True, "classifier_start": start})
-        params = learner.init(jax.random.key(0), settings_of(), data)
-        state = learner.fit_begin(jax.random.key(1), settings_of(), params, pool_of(data))
+        params = jax.jit(learner.init)(jax.random.key(0), settings_of(), data)
+        state = jax.jit(learner.fit_begin)(jax.random.key(1), settings_of(), params, pool_of(data))
         same = jax.tree.map(jnp.array_equal, state.classifier.params, params["classifier"])
         begun[start] = all(jax.tree.leaves(same))
         assert all(jax.tree.leaves(jax.tree.map(jnp.array_equal, state.vae.params, params["vae"])))
@@ -327,11 +338,9 @@ def test_every_metric_is_taken(case):
         assert set(found) == {"variance"}
 
 
-def test_matrices_of_classifiers_and_data():
+def test_matrices_of_classifiers_and_data(labelled):
     """A classifier agrees with its own labels, and a generation of other classes with none."""
-    learner = vae(**SMALL | {"classifier": True})
-    data = bars(64)
-    params, _ = fitted(learner, jax.random.key(0), pool_of(data))
+    learner, data, (params, _) = labelled
     turned = jax.tree.map(lambda a: a, params)
     last = turned["classifier"]["classes"]
     turned["classifier"] = turned["classifier"] | {
