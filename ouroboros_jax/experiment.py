@@ -26,6 +26,7 @@ from ouroboros_jax.sweep import Group
 
 NO_BLOCKS: Mapping[str, int] = {}
 
+
 def run(
     config: ConfigDict,
     workdir: str | Path | None = None,

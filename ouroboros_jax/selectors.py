@@ -45,9 +45,7 @@ def curate(*, choices: int = 2, score: Score | str = "feature", index: int = 0) 
     return select
 
 
-def verify(
-    *, score: Score | str = "feature", index: int = 0, max_rounds: int = 1000
-) -> Select:
+def verify(*, score: Score | str = "feature", index: int = 0, max_rounds: int = 1000) -> Select:
     """Keep a candidate with one probability where it is right and with another where it is wrong.
 
     Right is a score above `threshold`. What is rejected is drawn again, until every point is kept

@@ -69,9 +69,11 @@ def image_figures(run: Study) -> dict[str, Callable[[], Figure | Animation]]:
 
 
 def _mean(run: Study, name: str) -> np.ndarray:
-    """A metric of the first cell, a mean over its chains, [generation, ...]."""
+    """A metric of the first cell, a mean over the chains that have it, [generation, ...]."""
     values = run.array(name)[run.cells[0].chains, : run.last + 1]
-    return np.nanmean(values, 0) if len(values) > 1 else values[0]
+    known = ~np.isnan(values)
+    total, num = np.where(known, values, 0).sum(0), known.sum(0)
+    return np.where(num > 0, total / np.maximum(num, 1), np.nan)
 
 
 @styled

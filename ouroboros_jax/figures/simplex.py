@@ -42,8 +42,9 @@ def simplex(run: Any) -> Figure:
     figure, axes = canvas(*size, rows=len(shares), columns=len(temperatures))
     done = set()
     for cell in run.cells:
-        row, column = shares.index(share_of(cell.point)), temperatures.index(
-            cell.point[TEMPERATURE]
+        row, column = (
+            shares.index(share_of(cell.point)),
+            temperatures.index(cell.point[TEMPERATURE]),
         )
         if (row, column) not in done:  # of what else is swept, the first value is shown
             done.add((row, column))

@@ -82,4 +82,3 @@ def none() -> None:
 def find_selector(name: Any) -> Entry:
     """The selector of that name, or a user's own."""
     return look_up("selector", SELECTORS, name)
-
