@@ -149,7 +149,7 @@ def _score(
 
     def one(key, settings, params, table, test):
         # What no score reads is never computed: XLA leaves it out.
-        context = Context(None, params, test, program.prepared(key, settings, table))
+        context = Context(None, params, test, program.stages.prepared(key, settings, table))
         metrics = learner.measure(settings, params, context)
         names = scores_of(learner, metrics)
         if not names:

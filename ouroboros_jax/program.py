@@ -15,15 +15,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from ouroboros_jax import registry
-from ouroboros_jax.base import Context, Data, Learner, Mixture, Params, Settings
-from ouroboros_jax.chain import Chain, Fit, State
+from ouroboros_jax.base import Data, Learner, Params, Settings
+from ouroboros_jax.chain import Chain, State
 from ouroboros_jax.data.base import RealData
 from ouroboros_jax.eras import Era
-from ouroboros_jax.keys import chain_key, stage_key
+from ouroboros_jax.keys import chain_key
 from ouroboros_jax.memory import Capacity, Memory
-from ouroboros_jax.metrics.mixture import truth_of
+from ouroboros_jax.stages import Stages
 from ouroboros_jax.sweep import Group
-from ouroboros_jax.vectorize import Layout, make_layout, over_block, over_chains
+from ouroboros_jax.vectorize import Layout, make_layout, over_chains
 
 SEGMENT_GENERATIONS = 100  # most generations of one device call and of one step on disk
 SEGMENT_BYTES = 64 << 20  # of parameters and metrics, likewise
@@ -165,8 +165,8 @@ class Program:
 
         def first(key):
             state, info = self.chain.init(key, settings, self.table, self.capacity(0))
-            prepared = self.prepared(key, settings, self.table)
-            context = self._context(key, settings, state.params, self.test, prepared)
+            prepared = self.stages.prepared(key, settings, self.table)
+            context = self.stages.context(key, settings, state.params, self.test, prepared)
             return state, self.chain.measure(settings, state.params, context, info, state.frozen)
 
         return jax.eval_shape(first, jax.random.key(0))
@@ -185,195 +185,19 @@ class Program:
             return None
         return as_test(self.real.test)
 
-    # One chain
-
-    def prepared(self, key, settings, table):
-        """What metrics need of one chain beyond its parameters."""
-        prepare = self.learner.prepare
-        return prepare(stage_key(key, "prepare", 0), settings, table) if prepare else ()
-
-    def _context(self, key, settings, reference, test, prepared=()) -> Context:
-        truth = self.real.truth(settings) if self.real.truth else None
-        if isinstance(truth, Mixture):
-            truth = truth_of(truth)  # its tails, found once a segment
-        if test is None and self.real.table is None and self.num_test:
-            key_test = stage_key(key, "test", 0)
-            test = self.real.draw(key_test, settings, None, self.num_test)
-        return Context(truth, reference, test, prepared)
-
-    def _prepare(self, state, args, shared):
-        """What `measure` needs of one block beyond its parameters."""
-        del state
-
-        def one(key, settings):
-            return self.prepared(key, _at(settings, 0), shared["table"])
-
-        return over_block(one, self.layout.block)(args["key"], args["settings"])
-
-    def _measure(self, key, settings, state, info, reference, prepared, shared):
-        """Metrics of one chain; `reference` is None at generation 0, which is its own."""
-        reference = state.params if reference is None else reference
-        context = self._context(key, settings, reference, shared["test"], prepared)
-        return self.chain.measure(settings, state.params, context, info, state.frozen)
-
-    def _first(self, capacity, state, args, shared):
-        """Generation 0 of one block: its state and metrics."""
-        del state
-
-        def one(key, settings, prepared):
-            settings = _at(settings, 0)
-            state, info = self.chain.init(key, settings, shared["table"], capacity)
-            return state, self._measure(key, settings, state, info, None, prepared, shared)
-
-        return over_block(one, self.layout.block)(args["key"], args["settings"], args["prepared"])
-
-    def _segment(self, capacity, length, state, args, shared):
-        """Up to `length` generations of one block; `shared["num"]` of them, a traced number, so
-        that segments of every size run the same program."""
-        block = self.layout.block
-
-        def context_of(key, settings, reference, prepared):
-            return self._context(key, _at(settings, 0), reference, shared["test"], prepared)
-
-        context = over_block(context_of, block)(
-            args["key"], args["settings"], args["reference"], args["prepared"]
-        )
-
-        def step(i, state):
-            def one(key, settings, state, context):
-                settings = _at(settings, i)
-                return self.chain.step(key, settings, state, context, shared["table"], capacity)
-
-            return over_block(one, block)(args["key"], args["settings"], state, context)
-
-        def body(i, carry):
-            state, out = carry
-            state, metrics = step(i, state)
-            out = jax.tree.map(lambda a, b: a.at[i].set(b), out, (state.params, metrics))
-            return state, out
-
-        out = (state.params, jax.eval_shape(lambda: step(0, state)[1]))
-        out = jax.tree.map(lambda a: jnp.zeros((length, *a.shape), a.dtype), out)
-        return jax.lax.fori_loop(0, shared["num"], body, (state, out))
-
-    # One chain whose fits the host drives
-
-    def _start(self, capacity, state, args, shared):
-        """Generation 0's fit of one block, begun."""
-        del state
-
-        def one(key, settings):
-            return self.chain.start(key, _at(settings, 0), shared["table"], capacity)
-
-        return over_block(one, self.layout.block)(args["key"], args["settings"])
-
-    def _begin(self, capacity, state, args, shared):
-        """The next generation's fit of one block, begun."""
-
-        def one(key, settings, state):
-            return self.chain.begin(key, _at(settings, 0), state, shared["table"], capacity)
-
-        return over_block(one, self.layout.block)(args["key"], args["settings"], state)
-
-    def _advance(self, capacity, state, args, shared):
-        """Step `shared["num"]` of a fit; `state` is the fit's own alone, so that a pool which no
-        step changes is not copied."""
-
-        def one(key, settings, fit_state, before, pool):
-            fit = Fit(before, pool, fit_state)
-            fit, info = self.chain.advance(
-                key, _at(settings, 0), fit, shared["num"], shared["table"], capacity
-            )
-            return fit.fit_state, info
-
-        return over_block(one, self.layout.block)(
-            args["key"], args["settings"], state, args["before"], args["pool"]
-        )
-
-    def _finish(self, state, args, shared):
-        """The fit's end: the state of the generation and its metrics."""
-
-        def one(key, settings, fit_state, before, curves, prepared, *reference):
-            settings = _at(settings, 0)
-            state, info = self.chain.finish(Fit(before, (), fit_state), curves)
-            reference = reference[0] if reference else None
-            return state, self._measure(key, settings, state, info, reference, prepared, shared)
-
-        names = ("key", "settings"), ("before", "curves", "prepared", "reference")
-        given = [args[name] for name in names[0]] + [state]
-        given += [args[name] for name in names[1] if name in args]
-        return over_block(one, self.layout.block)(*given)
-
-    def _known(self, capacity, state, args, shared):
-        """The state of generation 0, of known parameters `state`."""
-
-        def one(key, settings, params):
-            settings = _at(settings, 0)
-            _, memory = self.chain.first(key, settings, shared["table"], capacity)
-            past = (params,) * len(self.state_shapes.past)
-            return State(jnp.int32(0), params, past, memory, jnp.array(False))
-
-        return over_block(one, self.layout.block)(args["key"], args["settings"], state)
-
-    def _replay(self, capacity, era, state, args, shared):
-        """The memory after `shared["num"]` more generations whose parameters are known.
-
-        `args["models"][lag - 1]` are the parameters that each of those generations, all of one
-        era, drew from.
-        """
-        chain = [*(era.chain for era in self.eras), self.chain][era]
-
-        def body(i, state):
-            def one(key, settings, state, models):
-                here = state._replace(params=models[0], past=models[1:])
-                settings = _at(settings, i)
-                _, memory = chain.train(key, settings, here, shared["table"], capacity)
-                return state._replace(generation=state.generation + 1, memory=memory)
-
-            models = jax.tree.map(lambda a: a[:, i], args["models"])
-            return over_block(one, self.layout.block)(args["key"], args["settings"], state, models)
-
-        return jax.lax.fori_loop(0, shared["num"], body, state)
-
-    def _train(self, capacity, state, args, shared):
-        """The pool that one block's next generation is fitted to."""
-
-        def one(key, settings, state):
-            settings, table = _at(settings, 0), shared["table"]
-            pool = self.chain.train(key, settings, state, table, capacity)[0]
-            generation = state.generation + 1
-            return self.chain.open(key, settings, pool, table, generation, jnp.int32(0), capacity)
-
-        return over_block(one, self.layout.block)(args["key"], args["settings"], state)
-
-    def _real(self, capacity, state, args, shared):
-        """The pool that one block's generation 0 is fitted to."""
-        del state
-
-        def one(key, settings):
-            settings, table = _at(settings, 0), shared["table"]
-            pool = self.chain.first(key, settings, table, capacity)[0]
-            zero = jnp.int32(0)
-            return self.chain.open(key, settings, pool, table, zero, zero, capacity)
-
-        return over_block(one, self.layout.block)(args["key"], args["settings"])
-
-    def _grow(self, capacity, state, args, shared):
-        """The same state with room for more in its memory."""
-        del args, shared
-
-        def one(state):
-            return state._replace(memory=self.memory.grow(state.memory, capacity))
-
-        return over_block(one, self.layout.block)(state)
-
     # All chains
 
+    @functools.cached_property
+    def stages(self) -> Stages:
+        """What one block of the chains does."""
+        own = self.learner, self.real, self.chain, self.memory, self.eras, self.num_test
+        return Stages(*own, self.layout.block)
+
     def call(self, name: str, *static, state=(), settings=None, num: int = 1, **args):
-        """One of the functions above, compiled for its static arguments, over all chains."""
+        """A stage of `Stages`, compiled for its static arguments, over all chains."""
         key = (name, *static)
         if key not in self.cache:
-            function = functools.partial(getattr(self, name), *static)
+            function = functools.partial(getattr(self.stages, name), *static)
             self.cache[key] = over_chains(function, self.layout)
         args["key"] = self.keys
         if settings is not None:
@@ -403,7 +227,9 @@ class Program:
 
     def real_set(self):
         """The pool that generation 0 is fitted to, on the host, [C, ...]."""
-        return self.layout.join(self.call("_real", self.capacity(0), settings=self.settings(0, 1)))
+        return self.layout.join(
+            self.call("real_set", self.capacity(0), settings=self.settings(0, 1))
+        )
 
     def only(self, chain: int) -> "Program":
         """The program of one chain alone, in a block of the same width."""
@@ -416,11 +242,6 @@ def as_test(rows: Data) -> Data:
     return jax.tree.map(
         lambda a: jnp.asarray(a, jnp.result_type(float) if a.dtype.kind == "f" else a.dtype), rows
     )
-
-
-def _at(settings: Settings, i) -> Settings:
-    """The settings of generation `i` of a segment; constant ones have one column for all."""
-    return jax.tree.map(lambda a: a[0] if a.shape[0] == 1 else a[i], settings)
 
 
 def _only(group: Group, chain: int) -> Group:

@@ -41,7 +41,9 @@ class Progress:
         """At generation 0, whose parameters are known, host arrays [C, ...]: nothing is fitted."""
         capacity, params = program.capacity(0), program.layout.split(params)
         settings = program.settings(0, 1)
-        state = program.call("_known", capacity, state=params, settings=settings)
+        state = program.call(
+            "known", capacity, len(program.state_shapes.past), state=params, settings=settings
+        )
         return cls(program, state, params, 0, capacity)
 
     def params(self) -> Params:
@@ -74,7 +76,7 @@ class Progress:
     def _first(self):
         program, capacity = self.program, self.program.capacity(0)
         settings = program.settings(0, 1)
-        state, metrics = program.call("_first", capacity, settings=settings, **self._prepared)
+        state, metrics = program.call("first", capacity, settings=settings, **self._prepared)
         return self._arrived(state, program.layout.join(metrics))
 
     def _arrived(self, state: State, metrics) -> tuple[Params, dict[str, np.ndarray]]:
@@ -91,7 +93,7 @@ class Progress:
         program, start = self.program, self.generation + 1
         self._make_room(start + num - 1)
         state, out = program.call(
-            "_segment",
+            "segment",
             self.capacity,
             program.segment_length,
             state=self.state,
@@ -109,10 +111,10 @@ class Progress:
         program, generation = self.program, self.generation + 1
         settings = program.settings(generation, 1)
         if generation == 0:
-            fit = program.call("_start", program.capacity(0), settings=settings)
+            fit = program.call("start", program.capacity(0), settings=settings)
         else:
             self._make_room(generation)
-            fit = program.call("_begin", self.capacity, state=self.state, settings=settings)
+            fit = program.call("begin", self.capacity, state=self.state, settings=settings)
         self.part = Part(jax.block_until_ready(fit), 0, {})
 
     def _step(self):
@@ -123,7 +125,7 @@ class Progress:
         settings = program.settings(self.generation + 1, 1)
         if step < program.learner.num_steps:
             fit_state, info = program.call(
-                "_advance",
+                "advance",
                 program.capacity(self.generation + 1),
                 state=fit.fit_state,
                 settings=settings,
@@ -141,7 +143,7 @@ class Progress:
         fit = self.part.fit
         reference = {} if self.reference is None else {"reference": self.reference}
         state, metrics = program.call(
-            "_finish",
+            "finish",
             state=fit.fit_state,
             settings=settings,
             before=fit.state,
@@ -176,7 +178,7 @@ class Progress:
             return np.moveaxis(padded, 0, 1)
 
         self.state = program.call(
-            "_replay",
+            "replay",
             self.capacity,
             program.era(start),
             state=self.state,
@@ -191,7 +193,7 @@ class Progress:
         program, start = self.program, self.generation + 1
         self._make_room(start)
         settings = program.settings(start, 1)
-        pool = program.call("_train", self.capacity, state=self.state, settings=settings)
+        pool = program.call("train", self.capacity, state=self.state, settings=settings)
         return program.layout.join(pool)
 
     @functools.cached_property
@@ -200,12 +202,12 @@ class Progress:
         program = self.program
         if program.learner.prepare is None:
             return {"prepared": ()}
-        return {"prepared": program.call("_prepare", settings=program.settings(0, 1))}
+        return {"prepared": program.call("prepare", settings=program.settings(0, 1))}
 
     def _make_room(self, generation: int) -> None:
         capacity = self.program.capacity(generation)
         if capacity != self.capacity:
-            self.state = self.program.call("_grow", capacity, state=self.state)
+            self.state = self.program.call("grow", capacity, state=self.state)
             self.capacity = capacity
 
 

@@ -28,7 +28,7 @@ def scan(learner: str, regime: str, data: str, **settings) -> Cell:
     @jax.vmap
     def run(key, settings):
         state, info = chain.init(key, at(settings, 0), None, capacity)
-        context = program._context(key, at(settings, 0), state.params, None, ())
+        context = program.stages.context(key, at(settings, 0), state.params, None, ())
         first = chain.measure(at(settings, 0), state.params, context, info, state.frozen)
 
         def step(state, g):

@@ -126,7 +126,7 @@ def test_interrupted_in_generation_0(quiet, tmp_path, monkeypatch):
 def test_cut_before_and_after_the_steps_of_a_fit(step, quiet, tmp_path, monkeypatch):
     """Begun and no more, or through with its steps and not yet measured."""
     call, seen = Program.call, []
-    name, times = ("_advance", 1) if step == 0 else ("_finish", LAST + 1)
+    name, times = ("advance", 1) if step == 0 else ("finish", LAST + 1)
 
     def cut(self, function, *args, **kwargs):
         seen.append(function)

@@ -76,7 +76,7 @@ def simulate(chains, **settings):
     @jax.vmap
     def run(key, settings):
         state, info = chain.init(key, at(settings, 0), None, capacity)
-        truth = program._context(key, at(settings, 0), state.params, None).truth
+        truth = program.stages.context(key, at(settings, 0), state.params, None).truth
         context = Context(truth, state.params, None)
         first = chain.measure(at(settings, 0), state.params, context, info, state.frozen)
 

@@ -9,7 +9,8 @@ from scipy import stats
 
 from ouroboros_jax.config import flatten, new_config
 from ouroboros_jax.dataset import assemble
-from ouroboros_jax.summary import MAX_POINTS, find_cells, headline, point_of, summarise
+from ouroboros_jax.headline import headline
+from ouroboros_jax.summary import MAX_POINTS, find_cells, point_of, summarise
 from ouroboros_jax.sweep import expand
 
 
