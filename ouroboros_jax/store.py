@@ -118,7 +118,8 @@ class DiskStore:
             resume.mkdir(parents=True, exist_ok=True)
         self._generations = Steps(generations) if generations.is_dir() else None
         self._resume = Steps(resume, only_newest=True) if resume.is_dir() else None
-        self._cached: tuple[int, Any, np.ndarray] | None = None
+        self._cached: tuple[int, Any] | None = None  # the parameters of one step
+        self._masks: dict[int, np.ndarray] = {}  # which generations of a step are kept
         self._newest = -1  # the number of the state that was loaded
 
     def append(self, segment: Segment) -> None:
@@ -155,7 +156,7 @@ class DiskStore:
         """Drop what is newer than `generation`, and the states but the one that was loaded."""
         self._generations.drop_after(generation)
         self._resume.drop_after(self._newest if keep_state else -1)
-        self._cached = None
+        self._cached, self._masks = None, {}
 
     def segments(self) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
         """First generation and metrics of every segment, in order.
@@ -166,7 +167,7 @@ class DiskStore:
         first = 0
         for step in self._generations.steps() if self._generations else []:
             metrics = dict(self._load(first, step, MEASURED))
-            metrics.pop("kept")
+            self._masks[step] = metrics.pop("kept")
             yield first, metrics
             first = step + 1
 
@@ -178,8 +179,7 @@ class DiskStore:
         """
         first, found = 0, []
         for step in self._generations.steps() if self._generations else []:
-            mask = self._load(first, step, MEASURED)["kept"]
-            found += (first + np.flatnonzero(mask)).tolist()
+            found += (first + np.flatnonzero(self._mask(first, step))).tolist()
             first = step + 1
         return found
 
@@ -211,12 +211,17 @@ class DiskStore:
         for step in self._generations.steps() if self._generations else []:
             if first <= generation <= step:
                 if self._cached is None or self._cached[0] != step:
-                    kept = first + np.flatnonzero(self._load(first, step, MEASURED)["kept"])
-                    params = self._load(first, step, PARAMS) if len(kept) else {}
-                    self._cached = step, params, kept
-                return pick(self._cached[1], self._cached[2], generation)
+                    kept = self._mask(first, step).any()
+                    self._cached = step, self._load(first, step, PARAMS) if kept else {}
+                numbers = first + np.flatnonzero(self._mask(first, step))
+                return pick(self._cached[1], numbers, generation)
             first = step + 1
         raise not_there(generation, self.last())
+
+    def _mask(self, first: int, step: int) -> np.ndarray:
+        if step not in self._masks:
+            self._masks[step] = self._load(first, step, MEASURED)["kept"]
+        return self._masks[step]
 
     def _load(self, first: int, step: int, name: str) -> Any:
         try:
