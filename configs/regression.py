@@ -12,7 +12,8 @@ default        least squares, 10 features, n = 50, targets regenerated on the sa
 :diabetes      least squares on 442 patients, which come with scikit-learn; replace and accumulate
 :cancer        logistic regression on 569 tumours, likewise
 
-Wall times have not been measured yet: --dry_run --time estimates them.
+The default takes 19 s on 2 CPU cores: excess test error 5.40 [5.23, 5.57] at generation 20, law
+5.38, z = 0.2. The other variants have not been timed.
 """
 
 from ouroboros_jax.config import choose, new_config

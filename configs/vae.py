@@ -1,6 +1,21 @@
 """Variational autoencoders trained on their own images of digits.
 
-python launch.py --config=configs/vae.py
+    python launch.py --config=configs/vae.py
+
+default     the convolutional network and protocol of Shumailov et al. 2023 (arXiv 2305.17493) and
+            Nature 2024, shortened to 20,000 images and 4 epochs: a fresh network each generation,
+            every batch decoded anew by its predecessor, 5 synthetic generations
+:paper      the same in full: 60,000 images, 30 epochs
+:ouroboros  Model Ouroboros: one dense network trained on and on from its own 60,000 images, 100
+            epochs a generation, beside classifiers that label each new data set; 29 synthetic
+            generations, its 30 iterations
+:ouroboros_quick
+            the same with 10,000 images, 20 epochs and 10 generations
+
+The default takes 6 min 1 s on 2 CPU cores. On digits, which stand in for MNIST where it cannot be
+had, the standard deviation of generated images' codes under generation 0 falls from 0.83 to 0.67,
+recall from 0.95 to 0.29, and the training loss rises every generation, from 239 to 389 nat. The
+other variants have not been run in full.
 """
 
 from ouroboros_jax.config import choose, new_config

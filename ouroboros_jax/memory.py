@@ -96,8 +96,14 @@ def rows_memories(window: int) -> dict[str, Memory]:
     def all_add(memory, points, capacity):
         # Written at the cursor: rows of weight 0 beyond the count are overwritten by the next set.
         kept, cursor = memory
+        # A scatter is done once and in place; XLA writes (and copies) a slice anew for each reader.
+        places = cursor + jnp.arange(num_rows(points.data), dtype=jnp.int32)
         kept = jax.tree.map(
-            lambda a, b: jax.lax.dynamic_update_slice_in_dim(a, b, cursor, 0), kept, points.data
+            lambda a, b: a.at[places].set(
+                b, mode="promise_in_bounds", indices_are_sorted=True, unique_indices=True
+            ),
+            kept,
+            points.data,
         )
         return kept, cursor + (points.weights > 0).sum(dtype=jnp.int32)
 

@@ -164,6 +164,7 @@ def training_curves(run: Any) -> Figure:
             marker = "o" if np.isfinite(values[place]).sum() == 1 else None
             ax.plot(epochs, values[place], color=colour, linewidth=1.3, marker=marker, markersize=3)
         ax.set_xlabel("epoch")
+        ax.locator_params(axis="x", integer=True)
         ax.set_ylabel(name_of(name).axis_label)
     keys = [
         (overlay.line(colour), f"generation {place:,}")

@@ -88,11 +88,25 @@ def key_below(figure: Figure, entries: list[Entry], columns: int = 0) -> None:
             [handle for handle, _ in entries],
             [text for _, text in entries],
             loc="outside lower left",
-            ncols=columns or (2 if any("\n" in t for _, t in entries) else min(4, len(entries))),
+            ncols=columns or _columns([text for _, text in entries], figure.get_figwidth()),
             alignment="left",
             columnspacing=1.6,
             labelspacing=0.35,
         )
+
+
+def _columns(texts: list[str], width: float) -> int:
+    """Most columns of a key that fit into a figure `width` inches wide."""
+    most = 2 if any("\n" in text for text in texts) else 4
+    for num in range(min(most, len(texts)), 1, -1):
+        rows = -(-len(texts) // num)
+        lengths = [
+            max(len(line) for text in texts[i : i + rows] for line in text.split("\n"))
+            for i in range(0, len(texts), rows)
+        ]
+        if sum(0.062 * length + 0.55 for length in lengths) <= width:
+            return num
+    return 1
 
 
 def key_beside(figure: Figure, entries: list[Entry], heading: str = "") -> None:

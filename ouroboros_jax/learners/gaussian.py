@@ -16,9 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from ouroboros_jax.base import Context, Learner, Mixture, Moments, Pool
-from ouroboros_jax.draws import log_chi_square
+from ouroboros_jax.draws import log_chi_square_of, normal_of, uniforms
 from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.mixture import mixture_metrics
+
+PANEL = 32  # columns of a triangular root that are worked on together
 
 
 class Gaussian(NamedTuple):
@@ -83,8 +85,32 @@ def _triangular(rows: jax.Array, rank=None, size=None) -> jax.Array:
     if d == 1:
         return lengths[:, None]
     eps = float(jnp.finfo(rows.dtype).eps) * 4 * (m + d) ** 0.5
-    later = jnp.arange(d)
-    rank = d if rank is None else rank
+    noise = eps * (lengths if size is None else lengths + size)
+    most = jnp.maximum(noise, 1e-4 * lengths)  # a bound that compounds must not eat the variance
+    found, finished = jnp.int32(0), []
+    for first in range(0, d, PANEL):  # columns in a cache's reach, then all later ones at once
+        here = min(PANEL, d - first)
+        panel, rest = rows[:, :here], rows[:, here:]
+        panel, upper, noise_here, found = _panel(
+            panel, noise[:here], most[:here], found, d if rank is None else rank
+        )
+        diagonal = jnp.diagonal(upper)
+        inverse = jnp.where(diagonal > 0, 1 / jnp.where(diagonal > 0, diagonal, 1), 0)
+        units = panel * inverse[None]
+        across = matmul(units.T, rest)
+        rows = rest - matmul(units, across)
+        drift = ((inverse * noise_here)[:, None] * jnp.abs(across)).sum(0)
+        noise, most = jnp.minimum(noise[here:] + drift, most[here:]), most[here:]
+        before = jnp.zeros((here, first), rows.dtype)
+        finished.append(jnp.concatenate([before, upper, across], 1))
+    return jnp.concatenate(finished).T
+
+
+def _panel(rows, noise, most, found, rank):
+    """Gram-Schmidt of a few columns [m, k]: what is left of them, the upper root, and the columns'
+    noise; `found` counts columns that had a length."""
+    num = rows.shape[1]
+    later = jnp.arange(num)
 
     def column(j, carry):
         rows, upper, noise, found = carry
@@ -100,10 +126,8 @@ def _triangular(rows: jax.Array, rank=None, size=None) -> jax.Array:
         upper = upper.at[j].set(jnp.where(later == j, length, row))
         return rows, upper, noise, found + counts
 
-    noise = eps * (lengths if size is None else lengths + size)
-    most = jnp.maximum(noise, 1e-4 * lengths)  # a bound that compounds must not eat the variance
-    start = (rows, jnp.zeros((d, d), rows.dtype), noise, jnp.int32(0))
-    return jax.lax.fori_loop(0, d, column, start)[1].T
+    start = (rows, jnp.zeros((num, num), rows.dtype), noise, found)
+    return jax.lax.fori_loop(0, num, column, start)
 
 
 def _stacked(weights, means, log_scales, factors, centre):
@@ -165,20 +189,23 @@ def draw_statistics(key, settings, params: Gaussian, num) -> Statistics:
     """
     d = params.mean.shape[0]
     dtype = params.mean.dtype
-    key_mean, key_diagonal, key_below = jax.random.split(key, 3)
     num = jnp.asarray(num, dtype)
     log_num = jnp.log(jnp.maximum(num, 1))
     log_scale = params.log_scale + jnp.log(settings.sampler["bias"]).astype(dtype) / 2
     factor = unpack(params.factor, d)
 
-    z = jax.random.normal(key_mean, (d,), dtype)
+    # All numbers of one key, since hashing is most of the cost; another chi-square attempt, rare,
+    # has a key that none of them is made of.
+    numbers = uniforms(key, (4 if d == 1 else 4 + d, d), dtype)
+    key_again = jax.random.fold_in(key, 2**32 - 1)
+    z = normal_of(numbers[0])
     mean = params.mean + jnp.exp(log_scale - log_num / 2) * matmul(factor, z)
 
     df = num - 1 - jnp.arange(d, dtype=dtype)
-    log_diagonal = log_chi_square(key_diagonal, df) / 2
+    log_diagonal = log_chi_square_of(numbers[1:4], key_again, df) / 2
     if d == 1:
         return Statistics(num, mean, log_scale + log_diagonal - log_num / 2, factor)
-    below = jnp.tril(jax.random.normal(key_below, (d, d), dtype), -1)
+    below = jnp.tril(normal_of(numbers[4:]), -1)
     root = below * (df > 0)[None] + jnp.diag(jnp.exp(log_diagonal))
     log_length, factor = _normalise(matmul(factor, root))
     return Statistics(num, mean, log_scale + log_length - log_num / 2, factor)

@@ -269,3 +269,18 @@ def test_packing(num_features):
 def test_a_key_is_used_once(key_reuse):
     params = g.Gaussian(jnp.zeros(1), jnp.zeros(1), jnp.ones(1))
     jax.jit(g.draw_statistics)(jax.random.key(0), settings(), params, 5)
+
+
+@pytest.mark.parametrize(("num", "columns", "rank"), [(200, 70, 70), (20, 70, 20), (200, 70, 69)])
+def test_roots_of_several_panels(num, columns, rank):
+    """The root of many columns squares to the matrix, whatever their rank and scales."""
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((num, columns)) * np.geomspace(1, 1e-3, columns)
+    if rank == 69:
+        rows[:, 40] = rows[:, 2] - 3 * rows[:, 35]
+    root = np.asarray(jax.jit(g._triangular)(jnp.asarray(rows, jnp.float32)), np.float64)
+    assert (np.triu(root, 1) == 0).all() and (np.diagonal(root) >= 0).all()
+    assert (np.diagonal(root) > 0).sum() == rank
+    size = np.sqrt((rows**2).sum(0))
+    error = (root @ root.T - rows.T @ rows) / np.outer(size, size)
+    assert np.abs(error).max() < 1e-5
