@@ -1,6 +1,7 @@
 """Strict ranks, two CPU devices, and compiled programs shared between the runs of a module."""
 
 import dataclasses
+import os
 import sys
 from pathlib import Path
 
@@ -14,6 +15,12 @@ from ouroboros_jax.sweep import Group
 sys.path.insert(0, str(Path(__file__).parent))  # where `toys` lies, for `learner.name = "toys:..."`
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_num_cpu_devices", 2)  # before the backend starts
+
+
+def pytest_xdist_auto_num_workers():
+    """One worker more than there are cores: tests wait for disks and for other processes, too."""
+    return os.cpu_count() + 1
+
 
 NO_BITS = ("generations", "chains", "sweep", "seed", "store.every")
 

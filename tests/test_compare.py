@@ -9,6 +9,8 @@ from ouroboros_jax.dataset import assemble
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.sweep import expand
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 FRACTIONS = [0.0, 0.1, 0.5]
 SETTING = "regime.real_fraction"
 

@@ -18,6 +18,8 @@ from ouroboros_jax.memory import Capacity
 from ouroboros_jax.pools import rows
 from ouroboros_jax.registry import find, load, options
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
 N = 20
 

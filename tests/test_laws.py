@@ -21,6 +21,8 @@ from ouroboros_jax.sweep import expand
 from ouroboros_jax.theory import laws, z_score
 from ouroboros_jax.theory.recursion import covariance_recursion, window_counts
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 LAST, LIMIT = 5, 4.5
 METRICS = ("variance", "mean_squared_error", "log_det_covariance", "mean")
 

@@ -7,6 +7,8 @@ from PIL import Image
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.sample_files import SEPARATOR, image_grid, write_samples
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 RNG = np.random.default_rng(0)
 POINTS = RNG.standard_normal((5, 2)).astype(np.float32)
 TOKENS = np.array([[72, 105], [33, 33], [65, 66]], np.int16)

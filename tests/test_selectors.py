@@ -13,6 +13,8 @@ from ouroboros_jax.base import Settings
 from ouroboros_jax.config import apply, new_config
 from ouroboros_jax.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 N = 200_000
 LAW = np.array([0.5, 0.3, 0.2])
 REWARD = np.array([0.0, 1.0, 2.0])

@@ -20,6 +20,8 @@ from ouroboros_jax.config import new_config
 from ouroboros_jax.keys import chain_key
 from ouroboros_jax.memory import Capacity
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 N, LAST = 12, 3
 FAMILIES = {
     "images": (toys.pictures, toys.digits_of_mine),

@@ -13,6 +13,8 @@ from ouroboros_jax.headline import headline
 from ouroboros_jax.summary import MAX_POINTS, find_cells, point_of, summarise
 from ouroboros_jax.sweep import expand
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 
 def simulate(group, rng, done):
     """The `replace` loop of a one-dimensional Gaussian: variances are products of chi-squares."""

@@ -9,6 +9,8 @@ from ouroboros_jax.errors import UserError
 from ouroboros_jax.figures import discrete
 from ouroboros_jax.sweep import expand
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 NO_LAW = {"sampler.temperature": 0.8}
 RUNS = {
     "zipf": (

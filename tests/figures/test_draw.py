@@ -9,6 +9,8 @@ import pytest
 
 from ouroboros_jax import figures
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 SMALL = {"chains": 5, "generations": 3}
 SWEEP = {"num_samples": (20, 100)}
 RUNS = {

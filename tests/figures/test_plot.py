@@ -12,6 +12,8 @@ from ouroboros_jax.errors import UserError
 from ouroboros_jax.figures.overlay import DASHES
 from ouroboros_jax.theory.laws import laws
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 SMALL = {"chains": 6, "generations": 8}
 FRACTIONS = {"regime.real_fraction": (0.1, 0.5), "num_samples": (20, 100)}
 

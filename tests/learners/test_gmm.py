@@ -15,6 +15,8 @@ from ouroboros_jax.learners import gmm as module
 from ouroboros_jax.learners import kmeans
 from ouroboros_jax.metrics import mixture
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 KEY = jax.random.key(0)
 gmm = cache(module.gmm)  # one learner, one compilation
 mixture_of = jax.jit(module.mixture_of)

@@ -8,6 +8,8 @@ from scipy.spatial import distance
 
 from ouroboros_jax.metrics import images as of_images
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 
 @pytest.fixture(scope="module")
 def clouds():

@@ -13,6 +13,8 @@ from ouroboros_jax.learners import gmm
 from ouroboros_jax.metrics import mixture
 from ouroboros_jax.metrics.names.mixtures import OF_MIXTURES
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 MIXTURE = [
     "broaden covariances expected_log_likelihood from_moments full_factors l2_squared log_pdf",
     "log_det_covariance separation tail_bounds tail_mass total_covariance total_mean truth_of",

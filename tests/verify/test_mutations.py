@@ -18,6 +18,8 @@ from ouroboros_jax.theory.regimes import Curve
 from ouroboros_jax.verify import CHECKS
 from ouroboros_jax.verify.session import Session
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 SIZE = 0.25
 CHECKED = (
     *("Gaussian moments", "accumulate", "accumulate-subsample", "fresh data", "mixtures"),

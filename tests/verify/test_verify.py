@@ -10,6 +10,8 @@ from ouroboros_jax.verify import mixtures, reading
 from ouroboros_jax.verify.report import line
 from ouroboros_jax.verify.session import Session, chosen, values
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 RNG = np.random.default_rng(0)
 NORMAL = RNG.standard_normal(4000)
 
