@@ -104,7 +104,7 @@ def _columns(texts: list[str], width: float) -> int:
             max(len(line) for text in texts[i : i + rows] for line in text.split("\n"))
             for i in range(0, len(texts), rows)
         ]
-        if sum(0.062 * length + 0.55 for length in lengths) <= width:
+        if sum(0.053 * length + 0.45 for length in lengths) <= width:
             return num
     return 1
 
