@@ -83,6 +83,16 @@ def test_the_collapse_shows(looped):
     assert (variance[:, -1] < 0.1 * variance[:, 0]).all()
 
 
+def test_codes_narrow():
+    """Trained well, each generation's images lie closer to the centre of generation 0's codes."""
+    told = {
+        "learner.points": "dataset", "learner.epochs": 60, "learner.learning_rate": 4e-3,
+        "num_samples": 640, "chains": 1, "generations": 3, "metrics": ("latent_std",),
+    }  # fmt: skip
+    (std,) = go(config_of(**told)).metrics["latent_std"].values
+    assert (np.diff(std) < 0).all() and std[-1] < 0.9 * std[0]
+
+
 def test_what_a_run_says(looped):
     metrics = looped.metrics
     assert metrics["reconstruction"].dims == ("chain", "generation", "epoch")
