@@ -170,7 +170,6 @@ def test_a_cut_inside_a_fit_never_shows(step, tmp_path, monkeypatch):
     [
         ("accumulate", "dataset", {}),
         ("accumulate_subsample", "stream", {}),
-        ("window", "stream", {"regime.window": 2}),
         ("fresh", "dataset", {"regime.real_fraction": 0.5, "data.dtype": "uint8"}),
         ("weighted", "dataset", {"regime.real_fraction": 0.5}),
     ],
@@ -222,9 +221,9 @@ def test_what_does_not_fit_is_refused(overrides, sentence, tmp_path):
 def test_two_generations_on_mnist(tmp_path):
     """The default config on the real images, reduced: better than noise, and generated ones too."""
     brief = {
-        "data.dir": os.environ["OUROBOROS_DATA"], "data.num_test": 500, "num_samples": 1024,
+        "data.dir": os.environ["OUROBOROS_DATA"], "data.num_test": 500, "num_samples": 2048,
         "learner.epochs": 1, "learner.num_scored": 300, "generations": 1,
-        "learner.layer_sizes": (16, 32),
+        "learner.layer_sizes": (8, 16), "learner.batch_size": 32,
     }  # fmt: skip
     run = go(load_config("vae", brief), tmp_path / "run")
     assert run.manifest["data"]["name"] == "mnist" and "note" not in run.manifest["data"]
