@@ -219,7 +219,8 @@ def test_what_does_not_fit_is_refused(overrides, sentence, tmp_path):
 
 @pytest.mark.skipif("OUROBOROS_DATA" not in os.environ, reason="OUROBOROS_DATA names no folder")
 def test_two_generations_on_mnist(tmp_path):
-    """The default config on the real images, reduced: better than noise, and generated ones too."""
+    """The default config on the real images, reduced: both generations beat a guess of grey, and
+    the second has lost by learning from the first."""
     brief = {
         "data.dir": os.environ["OUROBOROS_DATA"], "data.num_test": 500, "num_samples": 2048,
         "learner.epochs": 1, "learner.num_scored": 300, "generations": 1,
@@ -227,6 +228,6 @@ def test_two_generations_on_mnist(tmp_path):
     }  # fmt: skip
     run = go(load_config("vae", brief), tmp_path / "run")
     assert run.manifest["data"]["name"] == "mnist" and "note" not in run.manifest["data"]
-    loss = run.metrics["reconstruction"].values[0]
-    assert loss[1, -1] < 784 * np.log(2) and (run.metrics["test_elbo"] > -784 * np.log(2)).all()
+    first, second = run.metrics["test_elbo"].values[0]
+    assert -784 * np.log(2) < second < first
     assert run.sample(1, 0, 5)["image"].shape == (5, 28, 28, 1)
