@@ -20,8 +20,6 @@ from ouroboros_jax.draws import log_chi_square_of, normal_of, uniforms
 from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.mixture import mixture_metrics
 
-PANEL = 32  # columns of a triangular root that are worked on together
-
 
 class Gaussian(NamedTuple):
     """A normal law of D features."""
@@ -85,32 +83,8 @@ def _triangular(rows: jax.Array, rank=None, size=None) -> jax.Array:
     if d == 1:
         return lengths[:, None]
     eps = float(jnp.finfo(rows.dtype).eps) * 4 * (m + d) ** 0.5
-    noise = eps * (lengths if size is None else lengths + size)
-    most = jnp.maximum(noise, 1e-4 * lengths)  # a bound that compounds must not eat the variance
-    found, finished = jnp.int32(0), []
-    for first in range(0, d, PANEL):  # columns in a cache's reach, then all later ones at once
-        here = min(PANEL, d - first)
-        panel, rest = rows[:, :here], rows[:, here:]
-        panel, upper, noise_here, found = _panel(
-            panel, noise[:here], most[:here], found, d if rank is None else rank
-        )
-        diagonal = jnp.diagonal(upper)
-        inverse = jnp.where(diagonal > 0, 1 / jnp.where(diagonal > 0, diagonal, 1), 0)
-        units = panel * inverse[None]
-        across = matmul(units.T, rest)
-        rows = rest - matmul(units, across)
-        drift = ((inverse * noise_here)[:, None] * jnp.abs(across)).sum(0)
-        noise, most = jnp.minimum(noise[here:] + drift, most[here:]), most[here:]
-        before = jnp.zeros((here, first), rows.dtype)
-        finished.append(jnp.concatenate([before, upper, across], 1))
-    return jnp.concatenate(finished).T
-
-
-def _panel(rows, noise, most, found, rank):
-    """Gram-Schmidt of a few columns [m, k]: what is left of them, the upper root, and the columns'
-    noise; `found` counts columns that had a length."""
-    num = rows.shape[1]
-    later = jnp.arange(num)
+    later = jnp.arange(d)
+    rank = d if rank is None else rank
 
     def column(j, carry):
         rows, upper, noise, found = carry
@@ -126,8 +100,10 @@ def _panel(rows, noise, most, found, rank):
         upper = upper.at[j].set(jnp.where(later == j, length, row))
         return rows, upper, noise, found + counts
 
-    start = (rows, jnp.zeros((num, num), rows.dtype), noise, found)
-    return jax.lax.fori_loop(0, num, column, start)
+    noise = eps * (lengths if size is None else lengths + size)
+    most = jnp.maximum(noise, 1e-4 * lengths)  # a bound that compounds must not eat the variance
+    start = (rows, jnp.zeros((d, d), rows.dtype), noise, jnp.int32(0))
+    return jax.lax.fori_loop(0, d, column, start)[1].T
 
 
 def _stacked(weights, means, log_scales, factors, centre):

@@ -272,7 +272,7 @@ def test_a_key_is_used_once(key_reuse):
 
 
 @pytest.mark.parametrize(("num", "columns", "rank"), [(200, 70, 70), (20, 70, 20), (200, 70, 69)])
-def test_roots_of_several_panels(num, columns, rank):
+def test_roots_of_many_columns(num, columns, rank):
     """The root of many columns squares to the matrix, whatever their rank and scales."""
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((num, columns)) * np.geomspace(1, 1e-3, columns)
