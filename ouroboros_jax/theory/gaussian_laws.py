@@ -66,7 +66,7 @@ def gaussian_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, L
         return {}
     regime, num_samples = point["regime.name"], point["num_samples"]
     num_features = int(point.get("data.num_features") or 1)
-    spread = _spread(regime, point, generations, num_samples, num_features, common)
+    spread = SPREADS[regime](point, generations, num_samples, num_features, common)
     if spread is None:
         return {}
     plain = np.ptp(_sizes(num_samples, generations, common["num_real"])) == 0
@@ -151,24 +151,39 @@ def _plain_sampler(point) -> bool:
     return True
 
 
-def _spread(regime, point, generations, num_samples, num_features, common):
-    """Means of `variance` and `mean_squared_error` and their spread, None where not known."""
-    args = (generations, num_samples)
-    if regime == "replace":
-        return multivariate.replace_spread(*args, num_features, **common)
-    if regime == "accumulate":
-        return multivariate.accumulate_spread(*args, num_features, **common)
-    if regime == "weighted":
-        args += (point["regime.real_fraction"], point["regime.real_weight"])
-        spread = multivariate.weighted_spread(*args, num_features, **common)
-        return None if np.isnan(spread.variance).any() else spread
-    if regime == "fresh":
-        curve = regimes.fresh(*args, point["regime.real_fraction"], **common)
-    elif regime == "window":
-        curve = regimes.window(*args, point["regime.window"], **common)
-    elif regime == "fixed_real":
-        curve = regimes.fixed_real(*args, **common)
-    else:
-        curve = regimes.accumulate_subsample(*args, **common)
-    error = num_features * curve.mean_squared_error
-    return multivariate.Spread(curve.variance, None, error, None)
+def _of_curve(name, *settings):
+    """Means alone, from the curve of one feature that `regimes` has under this name."""
+
+    def spread(point, generations, num_samples, num_features, common):
+        given = (point[path] for path in settings)
+        curve = getattr(regimes, name)(generations, num_samples, *given, **common)
+        error = num_features * curve.mean_squared_error
+        return multivariate.Spread(curve.variance, None, error, None)
+
+    return spread
+
+
+def _replace(point, generations, num_samples, num_features, common):
+    return multivariate.replace_spread(generations, num_samples, num_features, **common)
+
+
+def _accumulate(point, generations, num_samples, num_features, common):
+    return multivariate.accumulate_spread(generations, num_samples, num_features, **common)
+
+
+def _weighted(point, generations, num_samples, num_features, common):
+    shares = point["regime.real_fraction"], point["regime.real_weight"]
+    spread = multivariate.weighted_spread(generations, num_samples, *shares, num_features, **common)
+    return None if np.isnan(spread.variance).any() else spread
+
+
+# Means of `variance` and `mean_squared_error` and their spread by regime; None where not known.
+SPREADS = {
+    "replace": _replace,
+    "accumulate": _accumulate,
+    "weighted": _weighted,
+    "fresh": _of_curve("fresh", "regime.real_fraction"),
+    "window": _of_curve("window", "regime.window"),
+    "fixed_real": _of_curve("fixed_real"),
+    "accumulate_subsample": _of_curve("accumulate_subsample"),
+}
