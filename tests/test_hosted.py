@@ -5,6 +5,7 @@ import itertools
 import jax
 import numpy as np
 import pytest
+from cuts import interrupted_after
 
 import ouroboros_jax as oj
 from ouroboros_jax.config import new_config
@@ -72,19 +73,9 @@ def test_the_host_drives_what_one_call_does(regime):
 def test_a_cut_inside_a_fit_never_shows(step, tmp_path, monkeypatch):
     """Interrupted after every piece of work in turn, the begun fit is taken up where it was."""
     config = config_of("accumulate", points="recipes")
+    with interrupted_after(step):
+        go(config, tmp_path / "run")
     pieces, work = [], Progress.work
-
-    def cut(self, num):
-        if len(pieces) == step:
-            raise KeyboardInterrupt
-        pieces.append(num)
-        return work(self, num)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Progress, "work", cut)
-        with pytest.raises(KeyboardInterrupt):
-            go(config, tmp_path / "run")
-    pieces.clear()
     with monkeypatch.context() as patch:
         patch.setattr(Progress, "work", lambda self, num: pieces.append(num) or work(self, num))
         resumed = go(config, tmp_path / "run")

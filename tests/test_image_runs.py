@@ -5,6 +5,7 @@ import os
 import jax
 import numpy as np
 import pytest
+from cuts import interrupted_after
 
 import ouroboros_jax as oj
 from ouroboros_jax import registry
@@ -13,7 +14,6 @@ from ouroboros_jax.errors import UserError
 from ouroboros_jax.figures import figures_of
 from ouroboros_jax.figures.pictures import Animation
 from ouroboros_jax.learners import judge
-from ouroboros_jax.progress import Progress
 
 pytestmark = pytest.mark.usefixtures("compiled_once", "quick_compilation")
 
@@ -143,21 +143,11 @@ def test_an_animation_is_a_gif(tmp_path):
 
 
 @pytest.mark.parametrize("step", [1, 4])
-def test_a_cut_inside_a_fit_never_shows(step, tmp_path, monkeypatch):
+def test_a_cut_inside_a_fit_never_shows(step, tmp_path):
     """Stopped after an epoch, a stream of new images goes on with the same bits."""
     config = config_of(**{"chains": 1, "generations": 1})
-    pieces, work = [], Progress.work
-
-    def cut(self, num):
-        if len(pieces) == step:
-            raise KeyboardInterrupt
-        pieces.append(num)
-        return work(self, num)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Progress, "work", cut)
-        with pytest.raises(KeyboardInterrupt):
-            go(config, tmp_path / "run")
+    with interrupted_after(step):
+        go(config, tmp_path / "run")
     resumed, whole = go(config, tmp_path / "run"), go(config)
     for name in whole.metrics.data_vars:
         np.testing.assert_array_equal(resumed.metrics[name], whole.metrics[name], err_msg=name)
