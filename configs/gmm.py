@@ -10,11 +10,11 @@ default     two components at -2 and +2, n = 1,000, replace: 64 chains of 20 gen
 :iris       three components on Fisher's 150 flowers, which come with scikit-learn
 
 Measured on 2 shared CPU cores, from start to the last figure; mean over chains [95% interval]:
-default     11 to 43 s. Squared L2 to the first fit at generation 20: 0.0091 [0.0076, 0.0107];
-            variance 0.979 [0.944, 1.015] of the original
-:shumailov  27 to 32 s. Squared L2 at the end: 139 [96, 182], 5 to 95% of chains 80 to 213
+default     14 to 19 s. Squared L2 to the first fit at generation 20: 0.0105 [0.0088, 0.0122];
+            variance 0.961 [0.930, 0.991] of the original
+:shumailov  29 s. Squared L2 at the end: 153 [85, 222], 5 to 95% of chains 88 to 282
 :samples    not yet measured
-:iris       39 s. Variance at generation 20: 0.84 [0.77, 0.91] of the original
+:iris       34 s. Variance at generation 20: 0.93 [0.86, 1.00] of the original
 """
 
 from ouroboros_jax.config import choose, new_config
