@@ -46,6 +46,16 @@ class Pool(NamedTuple):
     group: jax.Array  # int32 [N], which row of `totals` a point belongs to
     totals: jax.Array  # float [S], total weight of each group
 
+    def take(self, places: jax.Array) -> Data:
+        """The points in the slots `places`, int32 [K], in that order; what those of N or more get
+        is not said."""
+        return jax.tree.map(lambda a: a[places], self.data)
+
+    @property
+    def most_taken(self) -> int:
+        """Points worth taking at a time: one, since taking them in parts costs nothing."""
+        return 1
+
 
 class Context(NamedTuple):
     """What a generation is measured against; constant through a run, rebuilt from keys and disk.
@@ -96,7 +106,8 @@ class Learner(NamedTuple):
 
     `points` says how a pool holds its points: as rows; as `recipes`, drawn again from parameters
     and keys at every step where the regime keeps more than the real ones, so that memory is
-    bounded; or as a `stream`, drawn anew at every step. Steps see rows in any case.
+    bounded; or as a `stream`, drawn anew at every step. Steps see rows in any case; one that goes
+    through the last two by `pool.take`, `pool.most_taken` rows at a time, never holds them all.
 
     A `hosted` learner's fits are long: the host drives them step by step, shows progress, and loses
     a minute at most. `prepare(key, settings, table) -> Any` is computed once a run and handed to

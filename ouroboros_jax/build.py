@@ -12,7 +12,8 @@ from ouroboros_jax.base import Learner
 from ouroboros_jax.chain import make_chain
 from ouroboros_jax.data.base import RealData, check_counts
 from ouroboros_jax.eras import Earlier, Era, earlier_of
-from ouroboros_jax.program import Program, num_bytes
+from ouroboros_jax.memory import num_bytes
+from ouroboros_jax.program import Program
 from ouroboros_jax.regimes import REAL, Regime
 from ouroboros_jax.selectors import Select
 from ouroboros_jax.sweep import Group

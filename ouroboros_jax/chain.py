@@ -192,4 +192,10 @@ def make_chain(
         fit, curves = all_steps(key, settings, fit, table, capacity)
         return end(settings, fit, context, curves)
 
-    return Chain(init, step, start_fit, begin, advance, finish, end, first, train, opened, measured)
+    def as_rows(*args):
+        pool = opened(*args)
+        return Pool(pool.data, pool.weights, pool.group, pool.totals)
+
+    return Chain(
+        *(init, step, start_fit, begin, advance, finish, end, first, train, as_rows, measured)
+    )

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ouroboros_jax.base import Data, Moments
 
@@ -54,6 +55,11 @@ class Memory(NamedTuple):
 def num_rows(data: Data) -> int:
     """The length of the leading axis."""
     return jax.tree.leaves(data)[0].shape[0]
+
+
+def num_bytes(shapes: Any) -> int:
+    """Bytes of a pytree of arrays or of their shapes."""
+    return sum(int(np.prod(s.shape)) * s.dtype.itemsize for s in jax.tree.leaves(shapes))
 
 
 def pad(data: Data, num: int, axis: int = 0) -> Data:

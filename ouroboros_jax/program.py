@@ -20,7 +20,7 @@ from ouroboros_jax.chain import Chain, State
 from ouroboros_jax.data.base import RealData
 from ouroboros_jax.eras import Era
 from ouroboros_jax.keys import chain_key
-from ouroboros_jax.memory import Capacity, Memory
+from ouroboros_jax.memory import Capacity, Memory, num_bytes
 from ouroboros_jax.stages import Stages
 from ouroboros_jax.sweep import Group
 from ouroboros_jax.vectorize import Layout, make_layout, over_chains
@@ -263,8 +263,3 @@ def _grown(num: int, size: int, factor: int) -> int:
     while size < num:
         size *= factor
     return size
-
-
-def num_bytes(shapes: Any) -> int:
-    """Bytes of a pytree of arrays or of their shapes."""
-    return sum(int(np.prod(s.shape)) * s.dtype.itemsize for s in jax.tree.leaves(shapes))

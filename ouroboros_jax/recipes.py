@@ -6,17 +6,19 @@ remembers grows by a model a generation and not by a data set. Learners whose `p
 draw other points at every step: each batch is new.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from ouroboros_jax.base import Learner, Params, Pool, Settings
+from ouroboros_jax.base import Data, Learner, Params, Pool, Settings
 from ouroboros_jax.data.base import RealData
-from ouroboros_jax.memory import pad, recipe_memories
+from ouroboros_jax.memory import Rows, num_bytes, num_rows, pad, recipe_memories
 from ouroboros_jax.pools import Realisation, reads_last, rows
 from ouroboros_jax.regimes import Regime
+
+TAKEN_BYTES = 1 << 30  # of points that a step holds at a time
 
 
 class Recipe(NamedTuple):
@@ -32,6 +34,58 @@ class Recipes(NamedTuple):
 
     recipe: Recipe
     there: jax.Array  # bool [M]
+
+
+class RedrawnPool(NamedTuple):
+    """A `base.Pool` whose points are drawn when they are taken, one data set at a time."""
+
+    places: Pool  # its data are rows of all data sets one after another, int32 [N]
+    draw: Callable[[jax.Array], Data]  # a data set by its number
+    order: jax.Array  # int32 [M], the numbers of the data sets, those that are there first
+    num_there: jax.Array  # int32 []
+
+    @property
+    def weights(self) -> jax.Array:
+        return self.places.weights
+
+    @property
+    def group(self) -> jax.Array:
+        return self.places.group
+
+    @property
+    def totals(self) -> jax.Array:
+        return self.places.totals
+
+    @property
+    def data(self) -> Data:
+        """All points at once, [N, ...]."""
+        return self.take(jnp.arange(self.weights.shape[0], dtype=jnp.int32))
+
+    @property
+    def most_taken(self) -> int:
+        """Points worth taking at a time: each time all data sets are drawn."""
+        shapes = jax.tree.leaves(self._shapes)
+        return max(1, TAKEN_BYTES // (num_bytes(shapes) // shapes[0].shape[0]))
+
+    @property
+    def _shapes(self) -> Data:
+        return jax.eval_shape(self.draw, self.order[0])
+
+    def take(self, places: jax.Array) -> Data:
+        """As `base.Pool.take` does, of places that differ; empty slots are 0."""
+        num, (num_taken,) = num_rows(self._shapes), places.shape
+        rows = self.places.data.at[places].get(mode="fill", fill_value=self.order.size * num)
+        # Where each row of all data sets goes, and `num_taken` where it is not taken.
+        goes = jnp.full(self.order.size * num, num_taken, jnp.int32)
+        goes = goes.at[rows].set(jnp.arange(num_taken, dtype=jnp.int32), mode="drop")
+
+        def body(i, out):
+            number = self.order[i]
+            to = jax.lax.dynamic_slice_in_dim(goes, number * num, num)
+            return jax.tree.map(lambda a, b: a.at[to].set(b, mode="drop"), out, self.draw(number))
+
+        out = jax.tree.map(lambda a: jnp.zeros((num_taken, *a.shape[1:]), a.dtype), self._shapes)
+        return jax.lax.fori_loop(0, self.num_there, body, out)
 
 
 def recipes(
@@ -94,23 +148,30 @@ def recipes(
         branches = [real_set, *(lambda by=by: drawn(by) for by in draws)]
         return jax.lax.switch(era, branches)
 
-    def open_pool(key, settings, pool: Recipes, table, generation, step, capacity) -> Pool:
+    def open_pool(key, settings, pool: Recipes, table, generation, step, capacity):
         key_step = jax.random.fold_in(key, step + 1) if is_stream else key
 
-        def one(item):
-            recipe, there = item
+        def drawn(number) -> Rows:
+            recipe = jax.tree.map(lambda a: a[number], pool.recipe)
             # The real data set is the same at every step; only what models draw is new.
             key_set = jnp.where(recipe.generation == 0, key, key_step)
-            shapes = jax.eval_shape(lambda: data_set(key_set, recipe, table, capacity))
-            return jax.lax.cond(
-                there,
-                lambda: data_set(key_set, recipe, table, capacity),
-                lambda: jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes),
-            )
+            return data_set(key_set, recipe, table, capacity)
 
-        sets = jax.lax.map(one, pool)
-        points = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), sets)
-        return whole.pool(key, settings, points, generation, capacity)
+        def about(item):  # a data set's weights and groups, for which no point is drawn
+            number, there = item
+            rows = drawn(number)
+            return jnp.where(there, rows.weights, 0), rows.group
+
+        num_sets = pool.there.shape[0]
+        weights, group = jax.lax.map(about, (jnp.arange(num_sets), pool.there))
+        places = jnp.arange(weights.size, dtype=jnp.int32)
+        rows = Rows(places, weights.reshape(-1), group.reshape(-1))
+        return RedrawnPool(
+            whole.pool(key, settings, rows, generation, capacity),
+            lambda number: drawn(number).data,
+            jnp.argsort(~pool.there),
+            pool.there.sum(),
+        )
 
     def begin(key, settings, table, capacity):
         return as_rows.begin(key, settings, table, capacity)

@@ -74,26 +74,38 @@ def epoch(
     count = there.sum()
     # Empty slots come last. Scores that tie leave their rows in order, as one of all orders does.
     scores = jax.random.uniform(key_order, (slots,), jnp.float32)
-    order = jnp.argsort(jnp.where(there, scores, 2.0))
-    order = jnp.pad(order, (0, -slots % batch_size))
+    order = jnp.argsort(jnp.where(there, scores, 2.0)).astype(jnp.int32)
+    together = min(max(pool.most_taken // batch_size, 1), -(-slots // batch_size))  # batches
+    size = together * batch_size
+    order = jnp.pad(order, (0, -slots % size), constant_values=slots)
     unit = count / pool.weights.sum()
 
-    def learn(i, carry):
+    def learn(i, carry, taken):
         training, total = carry
         rows = jax.lax.dynamic_slice_in_dim(order, i * batch_size, batch_size)
         is_row = i * batch_size + jnp.arange(batch_size) < count
         weights = jnp.where(is_row, pool.weights[rows] * unit, 0)
-        data = jax.tree.map(lambda a: a[rows], pool.data)
+        place = i % together * batch_size
+        data = jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, place, batch_size), taken)
         key_batch = jax.random.fold_in(key_loss, i)
         of_params = jax.grad(lambda p: loss(key_batch, p, data, weights), has_aux=True)
         gradient, sums = of_params(training.params)
         training = step(training, gradient, learning_rate, weight_decay)
         return training, jax.tree.map(jnp.add, total, sums)
 
-    data = jax.tree.map(lambda a: a[:1], pool.data)
-    _, shapes = jax.eval_shape(loss, key, training.params, data, pool.weights[:1])
-    zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
     batches = jnp.where(is_due, -(-count // batch_size), 0)
-    training, total = jax.lax.fori_loop(0, batches, learn, (training, zeros))
+
+    def learn_section(s, carry):
+        taken = pool.take(jax.lax.dynamic_slice_in_dim(order, s * size, size))
+        last = jnp.minimum((s + 1) * together, batches)
+        return jax.lax.fori_loop(s * together, last, lambda *at: learn(*at, taken), carry)
+
+    def about_one():
+        return loss(key, training.params, pool.take(order[:1]), pool.weights[:1])[1]
+
+    zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(about_one))
+    training, total = jax.lax.fori_loop(
+        0, -(-batches // together), learn_section, (training, zeros)
+    )
     num = jnp.where(is_due, count, jnp.nan)
     return training, jax.tree.map(lambda a: a / num, total)
