@@ -58,16 +58,11 @@ class Steps:
           Damaged: where the files of the step cannot be read.
         """
         try:
-            leaves = self._orbax.checkpointables_metadata(step).metadata[name]
-            target = jax.tree.map(lambda m: np.empty(m.shape, m.dtype), leaves)
-            tree = self._orbax.load_checkpointables(step, {name: target})[name]
+            # Without a target arrays come as they were written: NumPy's, of the shapes on disk.
+            return self._orbax.load_checkpointables(step, {name: None})[name]
         except Exception as error:  # Orbax and TensorStore raise many kinds
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
             raise Damaged(f"{self.path / str(step)} is damaged: {reason}") from error
-        shapes = jax.tree.map(lambda a, b: a.shape == b.shape, tree, target)
-        if not all(jax.tree.leaves(shapes)):
-            raise Damaged(f"{self.path / str(step)} is damaged: {name} has other shapes than said")
-        return tree
 
     def drop_after(self, step: int) -> None:
         """Delete the steps newer than `step`."""

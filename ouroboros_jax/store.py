@@ -193,7 +193,7 @@ class DiskStore:
             if last is not None and first > last:
                 break
             try:
-                if self._load(first, step, MEASURED)["kept"].any():
+                if self._mask(first, step).any():
                     self._load(first, step, PARAMS)
             except Damaged:
                 return first - 1
