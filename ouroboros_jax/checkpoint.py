@@ -5,6 +5,7 @@ pytree and come back as nested dicts and lists of NumPy arrays; `like` gives the
 """
 
 import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from ouroboros_jax.errors import UserError
 
 logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax logs every step otherwise
 logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # and a page for every damaged file
+
+LARGE = 1 << 20  # bytes from which an array is written without a copy of it
+AT_A_TIME = 1 << 28  # bytes under way to the disk
 
 
 class Damaged(UserError):
@@ -49,7 +53,10 @@ class Steps:
         """
         if step in self.steps():
             return
-        self._orbax.save_checkpointables(step, jax.tree.map(np.asarray, plain(trees)))
+        with ocp.Context(
+            memory_options=ocp.options.MemoryOptions(write_concurrent_bytes=AT_A_TIME)
+        ):
+            self._orbax.save_checkpointables(step, jax.tree.map(_to_write, plain(trees)))
 
     def load(self, step: int, name: str) -> Any:
         """The tree `name` of a step, nested dicts and lists of NumPy arrays.
@@ -58,8 +65,11 @@ class Steps:
           Damaged: where the files of the step cannot be read.
         """
         try:
-            # Without a target arrays come as they were written: NumPy's, of the shapes on disk.
-            return self._orbax.load_checkpointables(step, {name: None})[name]
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Sharding info not provided")
+                # Without a target arrays come as they were written, in the shapes on disk.
+                tree = self._orbax.load_checkpointables(step, {name: None})[name]
+            return jax.tree.map(np.asarray, tree)
         except Exception as error:  # Orbax and TensorStore raise many kinds
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
             raise Damaged(f"{self.path / str(step)} is damaged: {reason}") from error
@@ -73,6 +83,15 @@ class Steps:
     def close(self) -> None:
         """Wait for what is under way."""
         self._orbax.close()
+
+
+def _to_write(array: Any) -> np.ndarray | jax.Array:
+    """An array as Orbax takes it. It copies NumPy's, all at once, and not jax's; those of the CPU
+    can be read back on any machine."""
+    array = np.asarray(array)
+    if array.nbytes < LARGE or jax.dtypes.canonicalize_dtype(array.dtype) != array.dtype:
+        return array
+    return jax.device_put(array, jax.devices("cpu")[0])
 
 
 def plain(tree: Any) -> Any:

@@ -21,9 +21,9 @@ from ouroboros_jax.data.base import RealData
 from ouroboros_jax.eras import Era
 from ouroboros_jax.keys import chain_key
 from ouroboros_jax.memory import Capacity, Memory, num_bytes
-from ouroboros_jax.stages import Stages
+from ouroboros_jax.stages import IN_PLACE, Stages
 from ouroboros_jax.sweep import Group
-from ouroboros_jax.vectorize import Layout, make_layout, over_chains
+from ouroboros_jax.vectorize import Layout, each_in_place, make_layout, over_chains
 
 SEGMENT_GENERATIONS = 100  # most generations of one device call and of one step on disk
 SEGMENT_BYTES = 64 << 20  # of parameters and metrics, likewise
@@ -194,11 +194,13 @@ class Program:
         return Stages(*own, self.layout.block)
 
     def call(self, name: str, *static, state=(), settings=None, num: int = 1, **args):
-        """A stage of `Stages`, compiled for its static arguments, over all chains."""
+        """A stage of `Stages`, compiled for its static arguments, over all chains. Those of
+        `IN_PLACE` give the state away."""
         key = (name, *static)
         if key not in self.cache:
             function = functools.partial(getattr(self.stages, name), *static)
-            self.cache[key] = over_chains(function, self.layout)
+            over = each_in_place if name in IN_PLACE else over_chains
+            self.cache[key] = over(function, self.layout)
         args["key"] = self.keys
         if settings is not None:
             args["settings"] = self.layout.split(settings)

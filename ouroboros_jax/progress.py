@@ -115,15 +115,19 @@ class Progress:
         else:
             self._make_room(generation)
             fit = program.call("begin", self.capacity, state=self.state, settings=settings)
+            # The models before are not needed twice.
+            before = self.state._replace(memory=fit.state.memory)
+            fit = fit._replace(state=before)
         self.part = Part(jax.block_until_ready(fit), 0, {})
 
     def _step(self):
         if self.part is None:
             self.begin()
             return None
-        program, fit, step = self.program, self.part.fit, self.part.step
+        program, (fit, step, curves) = self.program, self.part
         settings = program.settings(self.generation + 1, 1)
         if step < program.learner.num_steps:
+            self.part = None  # its state is given away: cut here, the fit goes on from the disk's
             fit_state, info = program.call(
                 "advance",
                 program.capacity(self.generation + 1),
@@ -134,7 +138,6 @@ class Progress:
                 num=step,
             )
             info = jax.tree.map(lambda a: a[:, None], program.layout.join(info))
-            curves = self.part.curves
             if curves:
                 info = jax.tree.map(lambda a, b: np.concatenate([a, b], 1), curves, info)
             self.part = Part(fit._replace(fit_state=fit_state), step + 1, info)

@@ -18,6 +18,8 @@ from ouroboros_jax.memory import Memory
 from ouroboros_jax.metrics.mixture import truth_of
 from ouroboros_jax.vectorize import over_block
 
+IN_PLACE = ("advance",)  # whose new state takes the place of the old
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Stages:

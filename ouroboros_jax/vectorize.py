@@ -128,3 +128,53 @@ def over_chains(function: Callable, layout: Layout) -> Callable:
     compiled = jax.jit(sharded)
     num_blocks = np.int32(layout.num_blocks // layout.mesh.devices.size)
     return lambda state, rest, shared: compiled(state, rest, shared, num_blocks)
+
+
+def each_in_place(function: Callable, layout: Layout) -> Callable:
+    """Compile `function(state, rest, shared) -> (state, out)` of one block `[B, ...]` as a call of
+    its own for each block of `[P, B, ...]` a device.
+
+    The state is given away, and the new one takes its place block by block: for states of which two
+    do not fit. A call that is interrupted has lost it. `out` comes back on the host.
+    """
+    num_blocks = layout.num_blocks // layout.mesh.devices.size
+
+    def step(state, rest, shared):
+        out = function(*jax.tree.map(lambda a: a[0], (state, rest)), shared)
+        return jax.tree.map(lambda a: a[None], out)
+
+    def take(tree, i):
+        return jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, i, 1), tree)
+
+    def put(tree, new, i):
+        update = jax.lax.dynamic_update_slice_in_dim
+        return jax.tree.map(lambda a, b: update(a, b, i, 0), tree, new)
+
+    def compiled(local, num_sharded, **options):
+        chains, everywhere = PartitionSpec("chain"), PartitionSpec()
+        sharded = jax.shard_map(
+            local,
+            mesh=layout.mesh,
+            in_specs=(*(chains,) * num_sharded, everywhere),
+            out_specs=chains,
+            check_vma=False,
+        )
+        return jax.jit(sharded, **options)
+
+    step = compiled(step, 2, donate_argnums=0)
+    take, put = compiled(take, 1), compiled(put, 2, donate_argnums=0)
+
+    def call(state, rest, shared):
+        if num_blocks == 1:
+            state, out = step(state, rest, shared)
+            return state, jax.tree.map(np.asarray, out)
+        outs = []
+        for i in np.arange(num_blocks, dtype=np.int32):
+            new, out = step(*take((state, rest), i), shared)
+            state = put(state, new, i)
+            outs.append(jax.tree.map(np.asarray, out))
+        return state, jax.tree.map(
+            lambda *parts: np.stack(parts, 1).reshape(-1, *parts[0].shape[1:]), *outs
+        )
+
+    return call

@@ -5,7 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ouroboros_jax.vectorize import choose_block, make_layout, over_block, over_chains
+from ouroboros_jax.vectorize import (
+    choose_block,
+    each_in_place,
+    make_layout,
+    over_block,
+    over_chains,
+)
 
 
 @pytest.mark.parametrize(("chains", "block"), [(1, 1), (1, 4), (5, 1), (5, 2), (7, 3), (8, 8)])
@@ -76,3 +82,23 @@ def test_choose_block(backend, cpu_block, num_floats, chains, block):
 def test_an_accelerator_takes_all_its_chains_at_once():
     devices = jax.local_device_count()
     assert choose_block("gpu", 1, 3, 5000) == -(-5000 // devices)
+
+
+@pytest.mark.parametrize(("chains", "block"), [(1, 1), (2, 1), (5, 1), (5, 2)])
+def test_each_in_place_is_a_loop_over_chains_that_gives_the_state_away(chains, block):
+    layout = make_layout(chains, block)
+
+    def function(state, args, shared):
+        def one(x, y):
+            return {"x": x + y * shared["scale"]}, {"was": x}
+
+        return over_block(lambda state, y: one(state["x"], y), block)(state, args["y"])
+
+    x, y = np.arange(chains, dtype=np.float32), np.arange(1, chains + 1, dtype=np.float32)
+    state, args = {"x": layout.split(x)}, {"y": layout.split(y)}
+    compiled = each_in_place(function, layout)
+    for i in range(2):
+        given, (state, out) = state, compiled(state, args, {"scale": jnp.float32(2)})
+        assert given["x"].is_deleted()
+        np.testing.assert_array_equal(layout.join(out)["was"], x + 2 * y * i)
+    np.testing.assert_array_equal(layout.join(state)["x"], x + 4 * y)

@@ -1,7 +1,7 @@
 """Decoding and training beside transformers and torch: same weights, same shapes, one process.
 
     pip install -e '.[bench]'
-    python tests/bench/language.py [tiny|gpt2] [sample|beam|train|memory]
+    python tests/bench/language.py [tiny|gpt2] [sample|beam|train]
 
 `tiny` has 4 layers, width 128, a vocabulary of 2,048 and decodes 16 rows; `gpt2` is GPT-2's 124M
 and decodes 4. Prompts of 64 tokens are continued by 64: drawn from the whole law, or by 5 beams
@@ -9,7 +9,6 @@ with repetition_penalty 3. Training is AdamW with dropout on batches of 16 or 8 
 sides take turns, and the medians are compared. Where there is a GPU both use it, in bfloat16.
 """
 
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -21,17 +20,15 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 import transformers
+from lm_epochs import epochs_of
 from timing import show
 
-from ouroboros_jax.base import Pool
 from ouroboros_jax.decoding import Knobs, Plan, generate
-from ouroboros_jax.learners import lm_training
 from ouroboros_jax.models.decoder import Decoder
 from ouroboros_jax.models.hf_config import parse_config
 from ouroboros_jax.models.hf_layout import to_tree
 
 LENGTH, REPEATS = 64, 5
-RATES = {"learning_rate": 1e-4, "weight_decay": 0.01, "clip_norm": 0.0, "warmup": 0.1}
 CHAINS = 4
 
 
@@ -148,7 +145,7 @@ def training(shape: str, steps: int) -> None:
     asked, pair = SHAPES[shape], make_pair(SHAPES[shape])
     vocab = pair.ours.config.vocab_size
     tokens = np.random.default_rng(0).integers(0, vocab, (steps * asked.batch, LENGTH))
-    ours = our_epoch(pair, tokens, asked.batch)
+    ours = epochs_of(pair.ours, pair.params, tokens, asked.batch)
     optimizer = torch.optim.AdamW(pair.theirs.parameters(), lr=1e-4)
     batches = torch.tensor(tokens, device=pair.device).split(asked.batch)
     pair.theirs.train()
@@ -165,58 +162,10 @@ def training(shape: str, steps: int) -> None:
                 lambda: [theirs() for _ in range(CHAINS)])  # fmt: skip
 
 
-def our_epoch(pair: Pair, tokens: np.ndarray, batch: int) -> Callable[[int], None]:
-    """An epoch of so many chains in one call, their states handed on from call to call."""
-    recipe = lm_training.Recipe(batch, 1, "adamw", "constant", None, True)
-    rates = {name: jnp.float32(value) for name, value in RATES.items()}
-    weights = jnp.ones(len(tokens))
-    pool = Pool(
-        jnp.asarray(tokens), weights, jnp.zeros(len(tokens), jnp.int32), weights.sum()[None]
-    )
-
-    @partial(jax.jit, donate_argnums=1)
-    def epoch(keys, states):
-        def one(item):
-            return lm_training.train_epoch(item[0], pair.ours, item[1], pool, rates, recipe)[0]
-
-        return jax.lax.map(one, (keys, states))
-
-    states: dict[int, Any] = {}
-
-    def run(chains: int) -> None:
-        if chains not in states:
-            begun = lm_training.begin(pair.params, rates, recipe)
-            states[chains] = jax.tree.map(lambda a: jnp.stack([a] * chains), begun)
-        keys = jax.random.split(jax.random.key(0), chains)
-        states[chains] = jax.block_until_ready(epoch(keys, states[chains]))
-
-    return run
-
-
-def memory(shape: str) -> None:
-    """Peak memory of this process through our training alone."""
-    asked = SHAPES[shape]
-    pair = make_pair(asked)._replace(theirs=None)
-    tokens = np.random.default_rng(0).integers(
-        0, pair.ours.config.vocab_size, (2 * asked.batch, LENGTH)
-    )
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    our_epoch(pair, tokens, asked.batch)(1)
-    show(
-        benchmark="language",
-        what="memory",
-        shape=shape,
-        gigabytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
-        gigabytes_before=before / 1e6,
-        target=4.0,
-    )
-
-
 BENCHMARKS: dict[str, Callable[[str], None]] = {
     "sample": partial(decoding, method="sample"),
     "beam": partial(decoding, method="beam"),
     "train": lambda shape: training(shape, 16 if shape == "tiny" else 2),
-    "memory": memory,
 }
 
 
