@@ -19,12 +19,12 @@ CHUNK = 1000
 
 
 class Judge(NamedTuple):
-    """What images are judged by."""
+    """What images are judged by; all but the key are () where nothing is asked of a judge."""
 
     key: Key  # of the codes and noise that metrics are taken with
-    params: Params
-    features: jax.Array  # [M, D], of real images
-    radii: jax.Array  # [M], see `metrics.images.radii`
+    params: Params = ()
+    features: jax.Array | tuple[()] = ()  # [M, D], of real images
+    radii: jax.Array | tuple[()] = ()  # [M], see `metrics.images.radii`
 
 
 def network() -> Classifier:
@@ -32,14 +32,17 @@ def network() -> Classifier:
     return mlp_classifier(layer_sizes=LAYER_SIZES, initializer="torch")
 
 
-def train(key: Key, table: Data) -> Judge:
+def train(key: Key, table: Data, *, is_asked: bool = True) -> Judge:
     """A judge of one chain, trained on `NUM_STEPS` batches of the real data `table`.
 
     Args:
       key: of everything random in it.
       table: images [N, H, W, C] and labels [N].
+      is_asked: whether there is any need of more than its key.
     """
     key_metrics, key_init, key_batches, key_real = jax.random.split(key, 4)
+    if not is_asked:
+        return Judge(key_metrics)
     classifier = network()
     num = table["label"].shape[0]
 

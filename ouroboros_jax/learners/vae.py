@@ -92,6 +92,7 @@ def vae(
         conv_impl=conv_impl,
     )
     labeller = mlp_classifier(layer_sizes=classifier_layer_sizes, initializer=initializer)
+    is_judged = metrics is None or not set(vae_measure.JUDGED).isdisjoint(metrics)
     model = Model(own, latent_dim, labeller if classifier else None, loss, pixels)
 
     def init(key, settings, data):
@@ -172,7 +173,7 @@ def vae(
         num_steps=max(epochs, classifier_epochs) if classifier else epochs,
         hosted=True,
         points="stream" if points == "stream" else "recipes",
-        prepare=lambda key, settings, table: judge.train(key, table),
+        prepare=lambda key, settings, table: judge.train(key, table, is_asked=is_judged),
         across=across if classifier else None,
     )
 

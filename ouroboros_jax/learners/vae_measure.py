@@ -20,6 +20,10 @@ from ouroboros_jax.metrics.names.images import MATRICES
 
 CHUNK = 500
 NUM_CLASSIFIED = 1000  # images of a generation that every generation's classifier is tried on
+JUDGED = (  # metrics that a judge is needed for
+    *("label_counts_judge", "label_entropy_judge", "label_share_judge"),
+    *("frechet_distance", "precision", "recall"),
+)
 EDGES = (-5.0, 5.0, 100)  # of the histogram of codes: from, to, bins
 
 
@@ -75,7 +79,9 @@ def _of_codes(model, reference: Params, images: jax.Array) -> Metrics:
 def _of_labels(model, params: Params, context: Context, generated) -> Metrics:
     """Classes of generated images, by the judge and by the first and this classifier."""
     images = generated["image"]
-    labels = {"_judge": _classified(judge.network(), context.prepared.params, images)}
+    labels = {}
+    if context.prepared.params:
+        labels["_judge"] = _classified(judge.network(), context.prepared.params, images)
     if model.classifier is not None:
         labels[""] = generated["label"]
         first = context.reference["classifier"]
@@ -96,10 +102,14 @@ def _classified(classifier, params: Params, images: jax.Array) -> jax.Array:
 def _of_spread(prepared: judge.Judge, images: jax.Array) -> Metrics:
     """How different generated images are, and from real ones in the judge's eyes."""
     few = images[: judge.NUM_FEATURES]
-    features, real = judge.seen(prepared.params, few), prepared.features
-    return {
+    found = {
         "variance": of_images.pixel_variance(images),
         "pairwise_distance": of_images.mean_distance(few),
+    }
+    if not prepared.params:
+        return found
+    features, real = judge.seen(prepared.params, few), prepared.features
+    return found | {
         "frechet_distance": of_images.frechet_distance(
             *(real.mean(0), jnp.cov(real.T)), *(features.mean(0), jnp.cov(features.T))
         ),

@@ -39,6 +39,7 @@ CHECKS: dict[str, Check] = {
     "error ratios": gaussians.ratios,
     "fresh data": gaussians.fresh,
     "golden ratio": gaussians.golden,
+    "autoencoder": networks.autoencoder,
     "mixtures": mixtures.squared_l2,
     "regression": regressions.linear,
     "kernel densities": regressions.kernels,
@@ -51,7 +52,6 @@ CHECKS: dict[str, Check] = {
     "thresholds": heat_death.thresholds,
     "urns": heat_death.urns,
     "vocabulary": texts.tokens,
-    "autoencoder": networks.autoencoder,
 }
 
 

@@ -338,6 +338,23 @@ def test_every_metric_is_taken(case):
         assert set(found) == {"variance"}
 
 
+def test_no_judge_is_trained_where_none_is_asked():
+    """And what is asked for is the same as beside all other metrics."""
+    data, names = bars(16), ("latent_std", "pairwise_distance", "test_elbo")
+    found = {}
+    for metrics in (names, None):
+        learner = vae(**SMALL, metrics=metrics)
+        params = jax.jit(learner.init)(jax.random.key(0), settings_of(), data)
+        prepared = jax.jit(lambda key: learner.prepare(key, None, data))(jax.random.key(5))  # noqa: B023
+        assert (prepared.params == ()) == (metrics is not None)
+        context = Context(None, params, data, prepared)
+        found[metrics] = jax.jit(learner.measure)(settings_of(), params, context)
+    assert set(found[names]) == set(names)
+    for name in names:
+        np.testing.assert_allclose(found[names][name], found[None][name], rtol=1e-6)
+    assert vae(**SMALL, metrics=("recall",)).prepare(jax.random.key(5), None, data).params
+
+
 def test_matrices_of_classifiers_and_data(labelled):
     """A classifier agrees with its own labels, and a generation of other classes with none."""
     learner, data, (params, _) = labelled
