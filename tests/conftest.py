@@ -1,6 +1,7 @@
 """Strict ranks, two CPU devices, and compiled programs shared between the runs of a module."""
 
 import dataclasses
+import gc
 import os
 import sys
 from pathlib import Path
@@ -24,6 +25,14 @@ if jax.__version_info__[:2] == (0, 10):
 def pytest_xdist_auto_num_workers():
     """One worker more than there are cores: tests wait for disks and for other processes, too."""
     return os.cpu_count() + 1
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_programs_are_let_go():
+    """With their module: a worker goes through dozens, and would hold 5 GB at the end."""
+    yield
+    jax.clear_caches()
+    gc.collect()
 
 
 NO_BITS = ("generations", "chains", "sweep", "seed", "store.every")
