@@ -24,13 +24,17 @@ SOURCES = {
     "weighted": "He, Xu and Cheng 2025; exact recursion derived here",
 }
 KEEPING = ("accumulate", "accumulate_fresh", "fixed_real")  # whose real points stay for ever
+REDRAWING = ("replace", "fresh")  # who draws all points anew, from one model and the truth
 LABELS = {"replace": "H_0 (1 - 1/n)^(g+1)", "accumulate": "H_0 prod_j [1 - 1/(n j^2)]"}
 CHAIN = "exact Wright-Fisher chain", "Suresh et al. 2024; Wright-Fisher model"
+POISSON_SOURCES = {"replace": "Suresh et al. 2024, Thm 2"}
+ALIVE_LABELS = {"replace": "1 - exp(-n lambda g_k)"}
 MARTINGALE = "constant (martingale)"
 # Relative standard errors up to which a mean over chains is near enough to Gaussian to be tested.
 MEAN_LIMIT, SHARE_LIMIT = 0.05, 0.3
 CERTAIN_SHARE = 0.99  # above it the chains that are otherwise are too few for a z-score
 MOST_WORK = 5e9  # products that one call may take
+PLAIN = {"regime.kept": False, "regime.real_of": "original"}  # where a regime has such settings
 NEUTRAL = {"sampler.temperature": 1.0, "learner.smoothing": 0.0}
 
 
@@ -61,8 +65,7 @@ def _premises(point: dict[str, Any], generations: np.ndarray) -> _Plan | None:
     if (
         regime not in SOURCES
         or not generations.size
-        or (regime == "window" and point.get("regime.kept"))
-        or (regime == "fresh" and point.get("regime.real_of", "original") != "original")
+        or any(point.get(path, plain) != plain for path, plain in PLAIN.items())
         or any((_values(point.get(path, one), every) != one).any() for path, one in NEUTRAL.items())
     ):
         return None
@@ -145,10 +148,10 @@ def _survival(regime, plan: _Plan, p, generations) -> np.ndarray | None:
     """Pr(symbol survives) `[G, V]`, None where there is no exact form or it costs too much."""
     if regime in KEEPING:
         return discrete.seen_symbols(plan.seen[generations], p)
-    if regime not in ("replace", "fresh") or not plan.is_plain:
+    if regime not in REDRAWING or not plan.is_plain:
         return None
     last, n, first = int(generations.max()), plan.num_samples, plan.num_real
-    if regime == "replace" or not plan.real[1:].any():
+    if not plan.real[1:].any():
         states = wright_fisher.uncertain_counts(last, n, first)
         if states > wright_fisher.LARGEST or states**2 * last > MOST_WORK:
             return None
@@ -198,8 +201,8 @@ def poisson_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, La
         return {}
     regime, rate = point["regime.name"], float(point["data.rate"])
     errors = _ERRORS[regime](point, generations, plan) if regime in _ERRORS else None
-    source = "Suresh et al. 2024, Thm 2"
-    derived = f"{source}; derived here for this regime" if regime != "replace" else source
+    derived = "Suresh et al. 2024, Thm 2; derived here for this regime"
+    derived = POISSON_SOURCES.get(regime, derived)
     is_equal = plan.is_plain and plan.sizes[0] == plan.sizes[-1]
     spread = None if errors is None else np.sqrt(rate * errors[generations])
     constant = np.full(generations.shape, rate)
@@ -211,7 +214,7 @@ def poisson_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, La
         found["mean_squared_error"] = Law(label, derived, expected, None, False, MEAN_LIMIT)
     alive = _alive(point, regime, plan, generations, rate)
     if alive is not None:
-        label = "1 - exp(-n lambda g_k)" if regime == "replace" else "exact survival"
+        label = ALIVE_LABELS.get(regime, "exact survival")
         found["is_alive"] = Law(label, derived, alive, _share_sd(alive), False, SHARE_LIMIT)
     return found
 
@@ -219,7 +222,7 @@ def poisson_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, La
 def _alive(point, regime, plan: _Plan, generations, rate) -> np.ndarray | None:
     if regime in KEEPING:
         return poisson.kept_survival(generations, plan.num_real, rate, plan.real)
-    if regime not in ("replace", "fresh"):
+    if regime not in REDRAWING:
         return None
     share = plan.real / plan.sizes
     return poisson.survival(generations, list(plan.sizes), rate, real_share=list(share))

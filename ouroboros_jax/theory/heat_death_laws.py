@@ -39,25 +39,37 @@ def heat_death_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str,
     temperature = _values(point["sampler.temperature"], every)
     if dynamics == "counts":
         return _of_counts(point, generations) if (temperature == 1).all() else {}
-    if dynamics != "map" or KEEPING[regime] or np.ptp(temperature[1:] if len(every) > 1 else 0):
+    if dynamics != "map" or np.ptp(temperature[1:] if len(every) > 1 else 0):
         return {}
-    start, external = law_of(point, "data.start"), law_of(point, "data.external")
-    if regime == "replace":
-        path = heat_death.sharpened(generations, start, temperature[-1])
-        label = "p_0^((1/T)^g)"
-    elif temperature[-1] == 1 and isinstance(share := point["regime.real_fraction"], int | float):
-        kept = (1 - _exact_share(share, point)) ** generations[:, None]
-        path = external[None] + kept * (start - external)[None]
-        label = "h + (1 - a)^g (p_0 - h)"
-    else:
+    found = PATHS[regime](point, generations, temperature[-1]) if regime in PATHS else None
+    if found is None:
         return {}
+    path, label = found
     values = {
         "max_probability": path.max(-1),
-        "deviation": np.abs(path - 1 / len(start)).max(-1),
+        "deviation": np.abs(path - 1 / path.shape[-1]).max(-1),
         "heterozygosity": 1 - np.square(path).sum(-1),
         "entropy": entr(path).sum(-1),
     }
     return {name: Law(label, SOURCE, value) for name, value in values.items()}
+
+
+def _sharpened(point, generations, temperature):
+    start = law_of(point, "data.start")
+    return heat_death.sharpened(generations, start, temperature), "p_0^((1/T)^g)"
+
+
+def _mixed(point, generations, temperature):
+    share = point["regime.real_fraction"]
+    if temperature != 1 or not isinstance(share, int | float):
+        return None
+    start, external = law_of(point, "data.start"), law_of(point, "data.external")
+    kept = (1 - _exact_share(share, point)) ** generations[:, None]
+    return external[None] + kept * (start - external)[None], "h + (1 - a)^g (p_0 - h)"
+
+
+# The map's probabilities [G, K] by regime, and what the law is called; None where not known.
+PATHS = {"replace": _sharpened, "fresh": _mixed}
 
 
 def law_of(point: dict[str, Any], path: str) -> np.ndarray:
