@@ -15,7 +15,7 @@ from scipy import stats
 
 from ouroboros_jax.base import Context
 from ouroboros_jax.build import build
-from ouroboros_jax.config import new_config
+from ouroboros_jax.config import flatten, new_config
 from ouroboros_jax.keys import chain_key
 from ouroboros_jax.sweep import expand
 from ouroboros_jax.theory import laws, z_score
@@ -356,3 +356,11 @@ def test_fewer_points_than_features(draw):
     assert (abs(mean - 4 * (1 - 1 / 3) ** np.arange(1, 4)) < LIMIT * error).all()
     mean, error = mean_of(cell.metrics["mean_squared_error"][:, :3])
     assert (abs(mean - 12 * (1 - (1 - 1 / 3) ** np.arange(1, 4))) < LIMIT * error).all()
+
+
+def test_no_law_is_drawn_of_real_points_that_are_taken_over():
+    """Their share falls from generation to generation, which the recursion of `fresh` is not of."""
+    told = {"learner.draw": "samples", "regime.real_of": "previous"}
+    point = flatten(new_config(learner="gaussian", regime="fresh", data="normal", **told))
+    assert laws(point, np.arange(LAST + 1)) == {}
+    assert laws(point | {"regime.real_of": "original"}, np.arange(LAST + 1))

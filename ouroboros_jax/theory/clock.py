@@ -12,6 +12,14 @@ from ouroboros_jax.schedule import count_share, parse, round_half_up
 
 ESTIMATORS = ("mle", "unbiased")
 
+PLAIN = {"regime.kept": False, "regime.real_of": "original"}  # where a regime has such settings
+
+
+def uses_plain_points(point) -> bool:
+    """Whether all points are drawn anew, real ones from the truth, as the laws of `window` and
+    `fresh` want it."""
+    return all(point.get(path, plain) == plain for path, plain in PLAIN.items())
+
 
 def _values(x, generations) -> np.ndarray:
     """Values at `generations`, float64 of the same shape, of anything `schedule.parse` reads."""

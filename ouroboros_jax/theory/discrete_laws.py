@@ -9,7 +9,13 @@ from scipy.special import entr
 from ouroboros_jax.data.vocabulary import PROBABILITIES, rarest
 from ouroboros_jax.schedule import count_share
 from ouroboros_jax.theory import discrete, poisson, recursion, wright_fisher
-from ouroboros_jax.theory.clock import _all_generations, _counts, _generations, _values
+from ouroboros_jax.theory.clock import (
+    _all_generations,
+    _counts,
+    _generations,
+    _values,
+    uses_plain_points,
+)
 from ouroboros_jax.theory.law import Law
 from ouroboros_jax.theory.weighted import resolve_weight
 
@@ -34,7 +40,6 @@ MARTINGALE = "constant (martingale)"
 MEAN_LIMIT, SHARE_LIMIT = 0.05, 0.3
 CERTAIN_SHARE = 0.99  # above it the chains that are otherwise are too few for a z-score
 MOST_WORK = 5e9  # products that one call may take
-PLAIN = {"regime.kept": False, "regime.real_of": "original"}  # where a regime has such settings
 NEUTRAL = {"sampler.temperature": 1.0, "learner.smoothing": 0.0}
 
 
@@ -65,7 +70,7 @@ def _premises(point: dict[str, Any], generations: np.ndarray) -> _Plan | None:
     if (
         regime not in SOURCES
         or not generations.size
-        or any(point.get(path, plain) != plain for path, plain in PLAIN.items())
+        or not uses_plain_points(point)
         or any((_values(point.get(path, one), every) != one).any() for path, one in NEUTRAL.items())
     ):
         return None

@@ -13,6 +13,7 @@ from ouroboros_jax.theory.clock import (
     _generations,
     _sizes,
     _values,
+    uses_plain_points,
 )
 from ouroboros_jax.theory.law import Law
 
@@ -121,7 +122,7 @@ def _premises(point, generations) -> dict[str, Any] | None:
         point.get("learner.name") != "gaussian"
         or point.get("data.name") != "normal"
         or point.get("regime.name") not in SOURCES
-        or (point.get("regime.name") == "window" and point.get("regime.kept"))
+        or not uses_plain_points(point)
         or estimator not in ESTIMATORS
         or not generations.size
         or not _plain_sampler(point)
