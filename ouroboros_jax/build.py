@@ -117,6 +117,7 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
         num_floats = num_bytes(program.state_shapes.params) // 4
         if learner.moments is None:
             num_floats += program.capacity(0).new * _point_floats(program)
+            num_floats += program.memory_bytes(program.capacity(0)) // 4
         chain_block = choose_block(backend, learner.block, num_floats, group.num_chains)
     layout = make_layout(group.num_chains, int(chain_block), devices)
     return dataclasses.replace(program, layout=layout, cache={})

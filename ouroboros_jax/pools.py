@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ouroboros_jax import draws
 from ouroboros_jax.base import Data, Learner, Pool, Settings
 from ouroboros_jax.data.base import RealData
 from ouroboros_jax.keys import stage_key
@@ -164,11 +165,7 @@ def rows(
 
     def subsample(key, points, num, generation, slots):
         key_select = stage_key(key, "select", generation)
-        bits = jax.random.bits(key_select, points.weights.shape, jnp.uint32)
-        # Positive floats order as their bits do, so this ranks by 30 random bits; XLA's fast top_k
-        # on a CPU takes float32 alone.
-        rank = jax.lax.bitcast_convert_type(bits >> 2, jnp.float32)
-        _, chosen = jax.lax.top_k(jnp.where(points.weights > 0, rank, -1), slots)
+        chosen = draws.without_replacement(key_select, points.weights > 0, num, slots)
         return _unit_rows(jax.tree.map(lambda a: a[chosen], points.data), num)
 
     def pool(key, settings, points, generation, capacity):
@@ -176,7 +173,8 @@ def rows(
             num = jnp.where(generation == 0, settings.num_data, settings.num_samples)
             slots = min(max(capacity.new, capacity.real), num_rows(points))
             points = subsample(key, points, num, generation, slots)
-        totals = jnp.zeros(num_groups, points.weights.dtype).at[points.group].add(points.weights)
+        groups = jnp.arange(num_groups)[:, None]
+        totals = jnp.where(points.group[None] == groups, points.weights[None], 0).sum(1)
         return Pool(points.data, points.weights, points.group, totals)
 
     def begin(key, settings, table, capacity):

@@ -19,8 +19,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 def choose_block(backend: str, cpu_block: int, num_floats: int, num_chains: int) -> int:
     """Chains that share one vmapped call, for `chain_block = "auto"`.
 
-    On a CPU, `cpu_block` is what the learner asks for, less where a chain's parameters of
-    `num_floats` numbers are large; it does not depend on the number of chains. On an accelerator
+    On a CPU, `cpu_block` is what the learner asks for, less where a chain's state of `num_floats`
+    numbers is large; it does not depend on the number of chains. On an accelerator
     a device's chains go into one block.
     """
     if backend == "cpu":

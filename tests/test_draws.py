@@ -1,4 +1,6 @@
-"""`log_chi_square` against SciPy: the law, its moments, its edges."""
+"""Draws that JAX lacks, against SciPy and by counting: their laws, their edges."""
+
+import math
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,7 @@ import pytest
 from scipy import stats
 from scipy.special import digamma, polygamma
 
-from ouroboros_jax.draws import log_chi_square
+from ouroboros_jax.draws import log_chi_square, places_below, without_replacement, words
 
 DF = np.array([0.5, 1, 1.7, 2, 3, 9, 99, 1e3, 1e5, 1e7], np.float32)
 CHAINS = 40_000
@@ -56,3 +58,43 @@ def test_64_bit():
     with jax.enable_x64(True):
         found = jax.jit(log_chi_square)(jax.random.key(0), jnp.full(3, 4.0))
         assert found.dtype == jnp.float64 and jnp.isfinite(found).all()
+
+
+THERE = np.array([1, 1, 0, 1, 1, 1, 0, 1, 0, 0], bool)
+
+
+@pytest.mark.parametrize("num", [0, 1, 2, 3, 5, 6])
+def test_every_subset_is_as_likely(num):
+    """Chi-square over all subsets of the six places that are there."""
+    keys = jax.random.split(jax.random.key(1), CHAINS)
+    draw = jax.jit(jax.vmap(lambda key: without_replacement(key, jnp.array(THERE), num, 6)))
+    chosen = np.asarray(draw(keys))[:, :num]
+    assert (np.diff(chosen, axis=1) > 0).all() and THERE[chosen].all()
+    subsets, counts = np.unique(chosen, axis=0, return_counts=True)
+    assert len(subsets) == math.comb(6, num)
+    if len(subsets) > 1:
+        assert stats.chisquare(counts).pvalue > 1e-5
+
+
+def test_places_are_drawn_evenly_from_many():
+    """A thousand of 100,000, beyond which there are none: as many from each tenth."""
+    there = jnp.arange(128_000) < 100_000
+    draw = jax.jit(jax.vmap(lambda key: without_replacement(key, there, 1000, 1000)))
+    chosen = np.asarray(draw(jax.random.split(jax.random.key(2), 100)))
+    assert (np.diff(chosen, axis=1) > 0).all() and chosen.max() < 100_000
+    tenths = np.bincount(chosen.ravel() // 10_000, minlength=10)
+    variance = 100 * 1000 * 0.1 * 0.9 * (1 - 1000 / 100_000)  # hypergeometric
+    assert (abs(tenths - 10_000) < 4.5 * np.sqrt(variance)).all()
+
+
+@pytest.mark.parametrize("end", [1, 2, 3, 1000, 65_537, 300_000_000, 2**31 - 1])
+def test_places_below_an_end_are_the_high_words_of_products(end):
+    key = jax.random.key(3)
+    places, dropped = jax.jit(places_below, static_argnums=2)(key, jnp.int32(end), 10_000)
+    products = np.asarray(words(key, 10_000)).astype(np.uint64) * end
+    np.testing.assert_array_equal(places, products >> 32)
+    np.testing.assert_array_equal(dropped, products % 2**32 < 2**32 % end)
+
+
+def test_a_subset_uses_its_key_once(key_reuse):
+    jax.jit(without_replacement, static_argnums=3)(jax.random.key(0), jnp.array(THERE), 3, 4)
