@@ -1,9 +1,10 @@
-"""Programs one group ahead: the next is compiled while the one before runs.
+"""Programs compiled ahead: those of the next groups while the one before runs.
 
 Compilation keeps one core busy and a run of small chains rarely all of them, so a sweep of many
 shapes takes about as long as the longer of the two.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -13,16 +14,15 @@ import jax
 from ouroboros_jax.program import Program
 from ouroboros_jax.progress import Progress
 
-WARM_BYTES = 256 << 20  # of what chains remember: above it two groups at once are too many
+GROUPS_AHEAD = 4  # of which the real data and the compiled functions are in memory
 
 
-def one_ahead(
+def compiled_ahead(
     makers: Sequence[Callable[[], Program] | None], *, x64: bool
 ) -> Iterator[Program | None]:
     """The programs that `makers` build, in order; None where a maker is None.
 
-    While one is in use the next is built and run for two generations, whose results are thrown
-    away: what is compiled serves the real ones.
+    While one is in use the next ones are built and compiled, but not run: on half of the cores.
     """
     if sum(maker is not None for maker in makers) < 2:
         yield from (maker() if maker else None for maker in makers)
@@ -31,29 +31,19 @@ def one_ahead(
     def prepare(maker) -> Program:
         with jax.enable_x64(x64):
             program = maker()
-            generations = program.group.point["generations"]
-            memory = program.memory_bytes(program.capacity(generations)) * program.group.num_chains
-            if not program.learner.hosted and generations and memory < WARM_BYTES:
-                progress = Progress(program)
-                progress.work(1)
-                progress.work(1)
+            if not program.learner.hosted:
+                Progress(program).compile(program.group.point["generations"])
         return program
 
     with ExitStack() as stack:
-        executor = ThreadPoolExecutor(1, "compile-ahead")
+        workers = min(max(1, (os.cpu_count() or 1) // 2), GROUPS_AHEAD)
+        executor = ThreadPoolExecutor(workers, "compile-ahead")
         stack.callback(executor.shutdown, wait=False, cancel_futures=True)
         coming: dict[int, Future[Program]] = {}
-
-        def order(place: int) -> None:
-            nearest = next((i for i in range(place, len(makers)) if makers[i]), None)
-            if nearest is not None and nearest not in coming:
-                coming[nearest] = executor.submit(prepare, makers[nearest])
-
+        ordered = 0
         for place, maker in enumerate(makers):
-            if maker is None:
-                yield None
-                continue
-            order(place)
-            program = coming.pop(place).result()
-            order(place + 1)
-            yield program
+            for i in range(ordered, min(place + 1 + GROUPS_AHEAD, len(makers))):
+                if makers[i] is not None:
+                    coming[i] = executor.submit(prepare, makers[i])
+                ordered = i + 1
+            yield coming.pop(place).result() if maker is not None else None

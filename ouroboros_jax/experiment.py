@@ -11,7 +11,7 @@ import jax
 from ml_collections import ConfigDict
 
 from ouroboros_jax import rundir
-from ouroboros_jax.ahead import one_ahead
+from ouroboros_jax.ahead import compiled_ahead
 from ouroboros_jax.build import build
 from ouroboros_jax.config import flatten, identity, to_json
 from ouroboros_jax.errors import UserError
@@ -134,7 +134,7 @@ def _run(config, groups, manifest, workdir, name, progress, figures, start, sour
                 None if is_complete(store, generations) else _maker(group, point, manifest)
                 for group, store in zip(groups, stores, strict=True)
             ]
-            programs = one_ahead(makers, x64=point["x64"])
+            programs = compiled_ahead(makers, x64=point["x64"])
             with contextlib.closing(programs):
                 for group, store, program in zip(groups, stores, programs, strict=True):
                     _run_group(group, program, store, point, manifest, report, workdir, source)

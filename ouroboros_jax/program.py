@@ -23,7 +23,7 @@ from ouroboros_jax.keys import chain_key
 from ouroboros_jax.memory import Capacity, Memory, num_bytes
 from ouroboros_jax.stages import IN_PLACE, Stages
 from ouroboros_jax.sweep import Group
-from ouroboros_jax.vectorize import Layout, each_in_place, make_layout, over_chains
+from ouroboros_jax.vectorize import Layout, make_layout, over_chains
 
 SEGMENT_GENERATIONS = 100  # most generations of one device call and of one step on disk
 SEGMENT_BYTES = 64 << 20  # of parameters and metrics, likewise
@@ -193,19 +193,28 @@ class Program:
         own = self.learner, self.real, self.chain, self.memory, self.eras, self.num_test
         return Stages(*own, self.layout.block)
 
-    def call(self, name: str, *static, state=(), settings=None, num: int = 1, **args):
+    def call(self, name: str, *static, state=(), **args):
         """A stage of `Stages`, compiled for its static arguments, over all chains. Those of
-        `IN_PLACE` give the state away."""
+        `IN_PLACE` give their `state` away."""
+        return self._over_chains(name, static)(state, *self._arguments(**args))
+
+    def compile(self, name: str, *static, state=(), **args):
+        """Compile a stage for arguments of which the shapes are enough, and do not run it: a `call`
+        finds it compiled. Returns the shapes of its results."""
+        return self._over_chains(name, static).compile(state, *self._arguments(**args))
+
+    def _over_chains(self, name: str, static: tuple[Any, ...]) -> Callable:
         key = (name, *static)
         if key not in self.cache:
             function = functools.partial(getattr(self.stages, name), *static)
-            over = each_in_place if name in IN_PLACE else over_chains
-            self.cache[key] = over(function, self.layout)
+            self.cache[key] = IN_PLACE.get(name, over_chains)(function, self.layout)
+        return self.cache[key]
+
+    def _arguments(self, settings: Settings | None = None, num: int = 1, **args):
         args["key"] = self.keys
         if settings is not None:
             args["settings"] = self.layout.split(settings)
-        shared = {"table": self.table, "test": self.test, "num": np.int32(num)}
-        return self.cache[key](state, args, shared)
+        return args, {"table": self.table, "test": self.test, "num": np.int32(num)}
 
     def sample(self, key, settings: Settings, params: Params, num: int):
         """`num` points of one chain's model; `params` as the learner's type."""

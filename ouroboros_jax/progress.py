@@ -74,10 +74,14 @@ class Progress:
         return self._first() if self.generation < 0 else self.advance(num)
 
     def _first(self):
-        program, capacity = self.program, self.program.capacity(0)
-        settings = program.settings(0, 1)
-        state, metrics = program.call("first", capacity, settings=settings, **self._prepared)
-        return self._arrived(state, program.layout.join(metrics))
+        name, args = self._to_first()
+        state, metrics = self.program.call(*name, **args)
+        return self._arrived(state, self.program.layout.join(metrics))
+
+    def _to_first(self):
+        program = self.program
+        name = "first", program.capacity(0)
+        return name, {"settings": program.settings(0, 1), **self._prepared}
 
     def _arrived(self, state: State, metrics) -> tuple[Params, dict[str, np.ndarray]]:
         """One generation on, its metrics being [C, ...]."""
@@ -92,19 +96,36 @@ class Progress:
         """`num` generations after the first in one call."""
         program, start = self.program, self.generation + 1
         self._make_room(start + num - 1)
-        state, out = program.call(
-            "segment",
-            self.capacity,
-            program.segment_length,
-            state=self.state,
-            settings=program.settings(start, program.segment_length),
-            reference=self.reference,
-            num=num,
-            **self._prepared,
-        )
+        name, args = self._to_segment(start, self.capacity, self.state, self.reference)
+        memory, (state, out) = program.call(*name, num=num, **args)
         on_host = program.layout.join_segment(out, num)  # waits, and is where Ctrl-C lands
+        state = state if memory is None else state._replace(memory=memory)
         self.state, self.generation = state, self.generation + num
         return on_host
+
+    def _to_segment(self, start: int, capacity: Capacity, state: State, reference: Params):
+        program, memory = self.program, None
+        if program.draws_memory_again:  # cut here, what is stored does without it
+            memory, state = state.memory, state._replace(memory=None)
+        name = "segment", capacity, program.segment_length
+        settings = program.settings(start, program.segment_length)
+        args = {"before": state, "reference": reference, "settings": settings}
+        return name, {"state": memory, **args, **self._prepared}
+
+    def compile(self, generations: int) -> None:
+        """Compile what the way from the first generation to `generations` calls, without going it;
+        of learners whose fits are one call."""
+        program = self.program
+        name, args = self._to_first()
+        state, _ = program.compile(*name, **args)
+        reference, here, start = state.params, program.capacity(0), 1
+        while start <= generations:
+            if (capacity := program.capacity(start)) != here:
+                state = program.compile("grow", capacity, state=state)
+                here = capacity
+            name, args = self._to_segment(start, capacity, state, reference)
+            program.compile(*name, **args)
+            start += program.stretch(start, generations + 1 - start)
 
     def begin(self) -> None:
         """Begin the next generation's fit: draw what it is fitted to."""
@@ -180,7 +201,7 @@ class Progress:
             padded[:num] = a
             return np.moveaxis(padded, 0, 1)
 
-        self.state = program.call(
+        self.state, _ = program.call(
             "replay",
             self.capacity,
             program.era(start),

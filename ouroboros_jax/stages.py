@@ -16,9 +16,10 @@ from ouroboros_jax.eras import Era
 from ouroboros_jax.keys import stage_key
 from ouroboros_jax.memory import Memory
 from ouroboros_jax.metrics.mixture import truth_of
-from ouroboros_jax.vectorize import over_block
+from ouroboros_jax.vectorize import all_in_place, each_in_place, over_block
 
-IN_PLACE = ("advance",)  # whose new state takes the place of the old
+# Stages that give their state away, and how the new one takes its place.
+IN_PLACE = {"advance": each_in_place, "segment": all_in_place, "replay": all_in_place}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -73,10 +74,15 @@ class Stages:
 
         return over_block(one, self.block)(args["key"], args["settings"], args["prepared"])
 
-    def segment(self, capacity, length, state, args, shared):
+    def segment(self, capacity, length, memory, args, shared):
         """Up to `length` generations of one block; `shared["num"]` of them, a traced number, so
-        that segments of every size run the same program."""
-        block = self.block
+        that segments of every size run the same program.
+
+        The memory, if it is not None, is that of `args["before"]` and given away.
+        """
+        block, before = self.block, args["before"]
+        gives = memory is not None
+        before = before._replace(memory=memory) if gives else before
 
         def context_of(key, settings, reference, prepared):
             return self.context(key, _at(settings, 0), reference, shared["test"], prepared)
@@ -98,9 +104,12 @@ class Stages:
             out = jax.tree.map(lambda a, b: a.at[i].set(b), out, (state.params, metrics))
             return state, out
 
-        out = (state.params, jax.eval_shape(lambda: step(0, state)[1]))
+        out = (before.params, jax.eval_shape(lambda: step(0, before)[1]))
         out = jax.tree.map(lambda a: jnp.zeros((length, *a.shape), a.dtype), out)
-        return jax.lax.fori_loop(0, shared["num"], body, (state, out))
+        state, out = jax.lax.fori_loop(0, shared["num"], body, (before, out))
+        if not gives:
+            return None, (state, out)
+        return state.memory, (state._replace(memory=None), out)
 
     # One chain whose fits the host drives
 
@@ -179,7 +188,7 @@ class Stages:
             models = jax.tree.map(lambda a: a[:, i], args["models"])
             return over_block(one, self.block)(args["key"], args["settings"], state, models)
 
-        return jax.lax.fori_loop(0, shared["num"], body, state)
+        return jax.lax.fori_loop(0, shared["num"], body, state), ()
 
     def train(self, capacity, state, args, shared):
         """The pool that one block's next generation is fitted to."""

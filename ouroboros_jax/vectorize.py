@@ -96,26 +96,48 @@ def over_chains(function: Callable, layout: Layout) -> Callable:
 
     Blocks run one after another on each device, devices at the same time; `shared` is the same for
     all. Nothing is donated: a call that is interrupted leaves the state before it whole.
+
+    What is returned has `compile`, which takes arguments as a call does, or their shapes, runs
+    nothing and returns the shapes of results: a call then finds it compiled.
     """
 
-    def local(state, rest, shared, num_blocks):
-        def block(i):
+    def giving_nothing(given, rest, shared):
+        return given, function(*rest, shared)
+
+    compiled = all_in_place(giving_nothing, layout)
+
+    def call(state, rest, shared):
+        return compiled((), (state, rest), shared)[1]
+
+    call.compile = lambda state, rest, shared: compiled.compile((), (state, rest), shared)[1]
+    return call
+
+
+def all_in_place(function: Callable, layout: Layout) -> Callable:
+    """Compile `function(given, rest, shared) -> (given, out)` of one block, as `over_chains` does.
+
+    What is given is given away, and the new takes its place block by block: for states of which two
+    do not fit, or whose copies take long. A call that is interrupted has lost it.
+    """
+
+    def local(given, rest, shared, num_blocks):
+        def block(given, i):
             return jax.tree.map(
-                lambda a: jax.lax.dynamic_index_in_dim(a, i, 0, False), (state, rest)
+                lambda a: jax.lax.dynamic_index_in_dim(a, i, 0, False), (given, rest)
             )
 
-        def body(i, out):
-            new = function(*block(i), shared)
+        def body(i, carry):
+            new = function(*block(carry[0], i), shared)
             return jax.tree.map(
-                lambda a, b: jax.lax.dynamic_update_index_in_dim(a, b, i, 0), out, new
+                lambda a, b: jax.lax.dynamic_update_index_in_dim(a, b, i, 0), carry, new
             )
 
         # A loop of a traced number of turns: XLA has no number to unroll or specialise it by, so
         # that a chain's bits do not depend on how many other blocks its device has.
         total = jax.tree.leaves(rest)[0].shape[0]
-        shapes = jax.eval_shape(lambda: function(*block(0), shared))
+        shapes = jax.eval_shape(lambda: function(*block(given, 0), shared)[1])
         out = jax.tree.map(lambda a: jnp.zeros((total, *a.shape), a.dtype), shapes)
-        return jax.lax.fori_loop(0, num_blocks, body, out)
+        return jax.lax.fori_loop(0, num_blocks, body, (given, out))
 
     chains, everywhere = PartitionSpec("chain"), PartitionSpec()
     sharded = jax.shard_map(
@@ -125,17 +147,28 @@ def over_chains(function: Callable, layout: Layout) -> Callable:
         out_specs=chains,
         check_vma=False,
     )
-    compiled = jax.jit(sharded)
+    compiled = jax.jit(sharded, donate_argnums=0)
     num_blocks = np.int32(layout.num_blocks // layout.mesh.devices.size)
-    return lambda state, rest, shared: compiled(state, rest, shared, num_blocks)
+
+    def call(given, rest, shared):
+        return compiled(given, rest, shared, num_blocks)
+
+    def compile_only(given, rest, shared):
+        lowered = compiled.lower(given, rest, shared, num_blocks)
+        shardings = lowered.compile().output_shardings
+        return jax.tree.map(
+            lambda a, sharding: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=sharding),
+            lowered.out_info,
+            shardings,
+        )
+
+    call.compile = compile_only
+    return call
 
 
 def each_in_place(function: Callable, layout: Layout) -> Callable:
-    """Compile `function(state, rest, shared) -> (state, out)` of one block `[B, ...]` as a call of
-    its own for each block of `[P, B, ...]` a device.
-
-    The state is given away, and the new one takes its place block by block: for states of which two
-    do not fit. A call that is interrupted has lost it. `out` comes back on the host.
+    """As `all_in_place`, with a call from the host for each block of a device, so that one block's
+    state is not held twice either. `out` comes back on the host.
     """
     num_blocks = layout.num_blocks // layout.mesh.devices.size
 

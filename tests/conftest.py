@@ -90,6 +90,20 @@ def quick_compilation():
 
 
 @pytest.fixture
+def compilations():
+    """Counts what XLA compiles."""
+    found = []
+
+    def listen(name, seconds, **_):
+        if name == "/jax/core/compile/backend_compile_duration":
+            found.append(seconds)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    yield found
+    jax.monitoring.unregister_event_duration_listener(listen)
+
+
+@pytest.fixture
 def key_reuse():
     """A key used twice is an error."""
     with jax.debug_key_reuse(True):

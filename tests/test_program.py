@@ -99,20 +99,6 @@ def test_one_device_gives_what_two_give(kind):
 # Compilation
 
 
-@pytest.fixture
-def compilations():
-    """Counts what XLA compiles."""
-    found = []
-
-    def listen(name, seconds, **_):
-        if name == "/jax/core/compile/backend_compile_duration":
-            found.append(seconds)
-
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    yield found
-    jax.monitoring.unregister_event_duration_listener(listen)
-
-
 def test_compiled_once_whatever_the_number_of_generations(compilations):
     def count(generations):
         toys.TRACES.clear()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ouroboros_jax.vectorize import (
+    all_in_place,
     choose_block,
     each_in_place,
     make_layout,
@@ -46,7 +47,7 @@ def test_join_segment_puts_generations_first():
 
 
 @pytest.mark.parametrize(("chains", "block"), [(5, 1), (5, 2), (6, 6)])
-def test_over_chains_is_a_loop_over_chains(chains, block):
+def test_over_chains_is_a_loop_over_chains(chains, block, compilations):
     layout = make_layout(chains, block)
 
     def one(x, y):
@@ -57,7 +58,15 @@ def test_over_chains_is_a_loop_over_chains(chains, block):
 
     compiled = over_chains(function, layout)
     x, y = np.arange(chains, dtype=np.float32), np.arange(1, chains + 1, dtype=np.float32)
+    shapes = compiled.compile(layout.split(x), {"y": layout.split(y)}, {"scale": jnp.float32(2)})
+    compilations.clear()
     found = compiled(layout.split(x), {"y": layout.split(y)}, {"scale": jnp.float32(2)})
+    assert not compilations
+    assert (shapes.shape, shapes.dtype, shapes.sharding) == (
+        found.shape,
+        found.dtype,
+        found.sharding,
+    )
     expected = []
     for a, b in zip(x, y, strict=True):
         while a < 10:
@@ -84,8 +93,9 @@ def test_an_accelerator_takes_all_its_chains_at_once():
     assert choose_block("gpu", 1, 3, 5000) == -(-5000 // devices)
 
 
+@pytest.mark.parametrize("over", [all_in_place, each_in_place])
 @pytest.mark.parametrize(("chains", "block"), [(1, 1), (2, 1), (5, 1), (5, 2)])
-def test_each_in_place_is_a_loop_over_chains_that_gives_the_state_away(chains, block):
+def test_in_place_it_is_a_loop_over_chains_that_gives_the_state_away(chains, block, over):
     layout = make_layout(chains, block)
 
     def function(state, args, shared):
@@ -96,7 +106,7 @@ def test_each_in_place_is_a_loop_over_chains_that_gives_the_state_away(chains, b
 
     x, y = np.arange(chains, dtype=np.float32), np.arange(1, chains + 1, dtype=np.float32)
     state, args = {"x": layout.split(x)}, {"y": layout.split(y)}
-    compiled = each_in_place(function, layout)
+    compiled = over(function, layout)
     for i in range(2):
         given, (state, out) = state, compiled(state, args, {"scale": jnp.float32(2)})
         assert given["x"].is_deleted()
