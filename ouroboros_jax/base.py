@@ -85,6 +85,17 @@ class Moments(NamedTuple):
     points: Callable[[np.random.Generator, Data], np.ndarray] | None = None
 
 
+class Parts(NamedTuple):
+    """Drawing some rows at a time, where all of them take long: the host drives it.
+
+    `sample(key, settings, params, source, num, places) -> data` are the rows at `places` [R] of the
+    `num` that the learner's own `sample` draws from the same key, R being `size`.
+    """
+
+    sample: Callable[[Key, Settings, Params, Data, int, jax.Array], Data]
+    size: int
+
+
 class Learner(NamedTuple):
     """A model family: a substrate that can be fit to a pool and sampled from.
 
@@ -110,10 +121,11 @@ class Learner(NamedTuple):
     through the last two by `pool.take`, `pool.most_taken` rows at a time, never holds them all.
 
     A `hosted` learner's fits are long: the host drives them step by step, shows progress, and loses
-    a minute at most. `prepare(key, settings, table) -> Any` is computed once a run and handed to
-    `measure` as `context.prepared`. `across(key, settings, models, table, test) -> metrics` sees
-    all generations of a chain at once, leaves of `models` being [G, ...], after the last; its
-    metrics are [G, ...].
+    a minute at most; and so its draws, if it has `parts`.
+
+    `prepare(key, settings, table) -> Any` is computed once a run and handed to `measure` as
+    `context.prepared`. `across(key, settings, models, table, test) -> metrics` sees all generations
+    of a chain at once, leaves of `models` being [G, ...], after the last; its metrics are [G, ...].
 
     `scores` are the metrics of `measure` by which stored generations are scored on other data than
     the run's, as `context.test`; None means those that begin with `test_`.
@@ -129,6 +141,7 @@ class Learner(NamedTuple):
     moments: Moments | None = None
     block: int = 1  # chains that share one vmapped call on a CPU
     hosted: bool = False
+    parts: Parts | None = None
     prompts: Literal["table", "real", "previous", "fresh"] = "table"
     points: Literal["rows", "recipes", "stream"] = "rows"
     prepare: Callable[[Key, Settings, Data], Any] | None = None

@@ -72,7 +72,7 @@ def _selected(learner: Learner, select: Select | None) -> Learner:
 
         return select(key, settings, draw, num)
 
-    return learner._replace(sample=sample, moments=None)
+    return learner._replace(sample=sample, moments=None, parts=None)
 
 
 def build(group: Group, chain_block: int | str = "auto", devices=None) -> Program:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ouroboros_jax.base import Learner, Metrics, Params, Pool
+from ouroboros_jax.base import Data, Learner, Metrics, Params, Pool
 from ouroboros_jax.data.base import RealData
 from ouroboros_jax.keys import stage_key
 from ouroboros_jax.memory import Capacity
@@ -45,19 +45,22 @@ class Chain(NamedTuple):
     `key` is the chain's own key (`keys.chain_key`), the same at every generation; `table` the rows
     of finite real data or None; `capacity` static sizes. `first` is the pool and the memory of
     generation 0, `train` the pool generation `state.generation + 1` is fitted to, and the memory;
-    `open` a pool as rows. A fit starts (`start` at generation 0, else `begin`), advances a step at
-    a time, and ends; `curves` are what the steps said, leaves [num_steps, ...].
+    `part` some of the points that it draws, where the host draws them; `open` a pool as rows.
+
+    A fit starts (`start` at generation 0, else `begin`), advances a step at a time, and ends;
+    `curves` are what the steps said, leaves [num_steps, ...].
     """
 
     init: Callable[..., tuple[State, Metrics]]  # (key, settings, table, capacity): generation 0
     step: Callable[..., tuple[State, Metrics]]  # (key, settings, state, context, table, capacity)
     start: Callable[..., Fit]  # (key, settings, table, capacity)
-    begin: Callable[..., Fit]  # (key, settings, state, table, capacity)
+    begin: Callable[..., Fit]  # (key, settings, state, table, capacity, drawn=None)
     advance: Callable[..., tuple[Fit, Metrics]]  # (key, settings, fit, step, table, capacity)
     finish: Callable[[Fit, Metrics], tuple[State, Metrics]]  # (fit, curves): before measuring
     end: Callable[..., tuple[State, Metrics]]  # (settings, fit, context, curves)
     first: Callable[..., tuple[Pool, Any]]  # (key, settings, table, capacity)
-    train: Callable[..., tuple[Pool, Any]]  # (key, settings, state, table, capacity)
+    train: Callable[..., tuple[Pool, Any]]  # (key, settings, state, table, capacity, drawn=None)
+    part: Callable[..., list[Data]] | None  # (key, settings, state, table, capacity, turn)
     open: Callable[..., Pool]  # (key, settings, pool, table, generation, step, capacity)
     measure: Callable[..., Metrics]  # (settings, params, context, info, frozen)
 
@@ -168,19 +171,26 @@ def make_chain(
         fit = start_fit(key, settings, table, capacity)
         return finish(*all_steps(key, settings, fit, table, capacity))
 
-    def train(key, settings, state, table, capacity: Capacity):
-        generation = state.generation + 1
+    def about(key, settings, state, table, capacity):
         models = (state.params, *state.past)
-        points = realisation.draw(key, settings, models, table, generation, capacity, state.memory)
+        return key, settings, models, table, state.generation + 1, capacity, state.memory
+
+    def part(key, settings, state, table, capacity: Capacity, turn):
+        return realisation.part(*about(key, settings, state, table, capacity), turn)
+
+    def train(key, settings, state, table, capacity: Capacity, drawn=None):
+        generation = state.generation + 1
+        given = {} if drawn is None else {"drawn": drawn}
+        points = realisation.draw(*about(key, settings, state, table, capacity), **given)
         memory = memory_kind.add(state.memory, points, capacity)
         union = memory_kind.union(
             memory, points, lambda: realisation.first(key, settings, table, capacity)
         )
         return realisation.pool(key, settings, union, generation, capacity), memory
 
-    def begin(key, settings, state, table, capacity: Capacity):
+    def begin(key, settings, state, table, capacity: Capacity, drawn=None):
         generation = state.generation + 1
-        pool, memory = train(key, settings, state, table, capacity)
+        pool, memory = train(key, settings, state, table, capacity, drawn)
         params = begins[start](
             key, settings, state, lambda: realisation.begin(key, settings, table, capacity)
         )
@@ -196,6 +206,6 @@ def make_chain(
         pool = opened(*args)
         return Pool(pool.data, pool.weights, pool.group, pool.totals)
 
-    return Chain(
-        *(init, step, start_fit, begin, advance, finish, end, first, train, as_rows, measured)
-    )
+    in_parts = part if realisation.part else None
+    fits = init, step, start_fit, begin, advance, finish, end
+    return Chain(*fits, first, train, in_parts, as_rows, measured)

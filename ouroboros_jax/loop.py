@@ -22,7 +22,9 @@ from ouroboros_jax.store import Segment, Store, join
 CALL_SECONDS = 3.0  # what a device call aims at, so that progress shows
 LARGE_CALL_SECONDS = 15.0  # where a call must first copy a large state in and out
 LARGE_BYTES = 256 << 20
-COMMIT_SECONDS = 20.0  # what a cut may lose
+COMMIT_SECONDS = 20.0  # what a cut may lose,
+COMMIT_SHARE = 20  # or this many times what storing took, so that it takes a twentieth at most
+PIECES = 1_000_000  # more than a generation has
 
 
 def run_group(
@@ -48,7 +50,7 @@ def run_group(
     """
     pending: list[Segment] = []
     progress = restore(program, store, report.note)
-    committed, saved = time.monotonic(), saved_as(progress)
+    committed, took, saved = time.monotonic(), 0.0, saved_as(progress)
 
     def take(params, metrics):
         first = progress.generation + 1 - len(metrics["status"])
@@ -63,11 +65,11 @@ def run_group(
         return (
             sum(len(part.metrics["status"]) for part in pending) >= SEGMENT_GENERATIONS
             or sum(part.num_bytes for part in pending) >= SEGMENT_BYTES
-            or time.monotonic() - committed > COMMIT_SECONDS
+            or time.monotonic() - committed > max(COMMIT_SECONDS, COMMIT_SHARE * took)
         )
 
     def commit():
-        nonlocal committed, saved
+        nonlocal committed, took, saved
         start = time.monotonic()
         if pending:
             store.append(join(pending))
@@ -77,7 +79,8 @@ def run_group(
             store.save_state(number, portable(progress))
             saved = number
         committed = time.monotonic()
-        clock["store"] = clock.get("store", 0.0) + committed - start
+        took = committed - start
+        clock["store"] = clock.get("store", 0.0) + took
 
     rate, programs = 0.0, set()
     seconds_wanted = LARGE_CALL_SECONDS if _is_large(program, generations) else CALL_SECONDS
@@ -122,8 +125,7 @@ def _compiled(progress: Progress, num: int) -> set[Any]:
     """What tells the programs that a piece of work needs from those of others."""
     capacity = progress.program.capacity(progress.generation + num)
     if progress.program.learner.hosted:
-        stage = "begin" if progress.part is None else "step"
-        return {(stage, min(progress.generation, 0), capacity)}
+        return {(progress.piece, min(progress.generation, 0), capacity)}
     return {(min(progress.generation, 0), capacity)}
 
 
@@ -133,15 +135,16 @@ def _is_large(program: Program, generations: int) -> bool:
 
 
 def saved_as(progress: Progress) -> int:
-    """The number of a state, which grows with every step of every fit and with its end."""
-    steps = progress.program.learner.num_steps if progress.program.learner.hosted else 0
-    return (progress.generation + 1) * (steps + 1) + (progress.part.step if progress.part else 0)
+    """The number of a state, which grows with every piece of every generation and with its end."""
+    pieces = len(progress.drawn) + (progress.part.step if progress.part else 0)
+    return (progress.generation + 1) * PIECES + pieces
 
 
 def portable(progress: Progress) -> dict[str, Any]:
     """What going on needs, as host arrays [C, ...] for any number of devices.
 
-    What can be drawn again cheaply is left out: large memories, and the pool of a begun fit.
+    What can be drawn again cheaply is left out: large memories, and the pool of a begun fit; what
+    the host draws in parts is not cheap.
     """
     join = progress.program.layout.join
     tree: dict[str, Any] = {"generation": np.int32(progress.generation)}
@@ -150,6 +153,8 @@ def portable(progress: Progress) -> dict[str, Any]:
         if progress.program.draws_memory_again:
             state = state._replace(memory=())
         tree["state"] = _numbered(join(state))
+    if progress.drawn:
+        tree["drawn"] = _numbered(progress.drawn_rows())
     if progress.part is not None and progress.part.step:
         tree["fit"] = _numbered(join(progress.part.fit.fit_state))
         tree["step"] = np.int32(progress.part.step)
@@ -202,6 +207,8 @@ def restore(
         forked = program.group.forked
         store.truncate(forked, keep_state=False)
         return rebuild(program, store, forked) if forked >= 0 else Progress(program)
+    if saved is not None and "drawn" in saved:
+        progress.resume_draw(_in_order(saved["drawn"]))
     if saved is not None and "fit" in saved:
         step = int(saved["step"])
         progress.resume(_in_order(saved["fit"]), step, saved.get("curves", {}))

@@ -33,7 +33,9 @@ class Realisation(NamedTuple):
 
     `first(key, settings, table, capacity)` is the real data set of generation 0;
     `draw(key, settings, models, table, generation, capacity, memory)` a generation's new points,
-    with `models[lag - 1]` the parameters that many generations back; and
+    with `models[lag - 1]` the parameters that many generations back, and `drawn` what they draw,
+    where the host has it; `part(..., turn)`, of learners with `parts` and with the same arguments,
+    are rows of that, [R, ...] of each model, in turns 0, 1, ...; and
     `pool(key, settings, points, generation, capacity)` of what the memory says is trained on.
     `open(key, settings, pool, table, generation, step, capacity)` is the pool as a step sees it,
     and `begin(key, settings, table, capacity)` points that a fit may begin from.
@@ -45,6 +47,7 @@ class Realisation(NamedTuple):
     memory: Memory
     begin: Callable[..., Data]
     open: Callable[..., Pool] = lambda key, settings, pool, *rest: pool
+    part: Callable[..., list[Data]] | None = None
 
 
 def _isolated(function):
@@ -137,23 +140,43 @@ def rows(
             source = real.draw(key_new, settings, table, capacity.new)
         return last, source
 
-    def draw(key, settings, models, table, generation, capacity, memory):
-        def points(key, settings, models, last, source):
-            drawn = []
+    def part(key, settings, models, table, generation, capacity, memory, turn):
+        size = learner.parts.size
+        places = jnp.minimum(turn * size + jnp.arange(size), capacity.new - 1)
+
+        def points(key, settings, models, source):
+            return [
+                learner.parts.sample(
+                    stage_key(key, "sample", generation, place),
+                    *(settings, models[place - 1], source, capacity.new, places),
+                )
+                for place in regime.sources
+                if place not in (REAL, PREVIOUS)
+            ]
+
+        _, source = read_again(key, settings, table, generation, capacity, memory)
+        return _isolated(points)(key, settings, models, source)
+
+    def draw(key, settings, models, table, generation, capacity, memory, drawn=None):
+        def points(key, settings, models, last, source, drawn):
+            drawn, options = iter(drawn or ()), []
             for place in regime.sources:
                 if place == REAL:
                     key_real = stage_key(key, "real", generation)
-                    drawn.append(real.draw(key_real, settings, table, capacity.new))
+                    options.append(real.draw(key_real, settings, table, capacity.new))
                 elif place == PREVIOUS:
-                    drawn.append(last)
+                    options.append(last)
+                elif (known := next(drawn, None)) is not None:
+                    options.append(known)
                 else:
                     key_sample = stage_key(key, "sample", generation, place)
                     params = models[place - 1]
-                    drawn.append(learner.sample(key_sample, settings, params, source, capacity.new))
-            return drawn
+                    new = learner.sample(key_sample, settings, params, source, capacity.new)
+                    options.append(new)
+            return options
 
         again = read_again(key, settings, table, generation, capacity, memory)
-        options = _isolated(points)(key, settings, models, *again)
+        options = _isolated(points)(key, settings, models, *again, drawn)
         counts = regime.counts(settings, generation)
         source = (jnp.arange(capacity.new)[:, None] >= jnp.cumsum(counts)[None]).sum(-1)
         drawn = _unit_rows(_choose(source, options), counts.sum())
@@ -182,7 +205,7 @@ def rows(
         return first(key, settings, table, capacity).data
 
     memory = with_last(memory) if is_read or keeps_last else memory
-    return Realisation(first, draw, pool, memory, begin)
+    return Realisation(first, draw, pool, memory, begin, part=part if learner.parts else None)
 
 
 def statistics(learner: Learner, regime: Regime, real: RealData) -> Realisation:

@@ -1,7 +1,7 @@
 """A group's chains as they go: from one generation to the next, on the devices.
 
 `work` does a piece: a stretch of generations in one call; or, of a learner whose fits the host
-drives, one step of a fit.
+drives, some rows of what is drawn for it, or one step of a fit.
 """
 
 import dataclasses
@@ -35,6 +35,7 @@ class Progress:
     generation: int = -1
     capacity: Capacity | None = None
     part: Part | None = None  # of the next generation's fit
+    drawn: list[Any] = dataclasses.field(default_factory=list)  # for it, on the host, [C, R, ...]
 
     @classmethod
     def known(cls, program: Program, params: Params) -> "Progress":
@@ -53,8 +54,16 @@ class Progress:
     @property
     def done(self) -> float:
         """Generations done, a begun one in part."""
-        steps = self.part.step / self.program.learner.num_steps if self.part else 0
-        return self.generation + 1 + steps
+        done = len(self.drawn) + (self.part.step if self.part else 0)
+        return self.generation + 1 + done / (self._num_turns + self.program.learner.num_steps)
+
+    @property
+    def _num_turns(self) -> int:
+        """Into how many calls the next generation's draw is cut; 0: it is part of the fit."""
+        if self.program.chain.part is None or self.generation < 0:
+            return 0
+        num = self.program.capacity(self.generation + 1).new
+        return -(-num // self.program.learner.parts.size)
 
     def stretch(self, most: int) -> int:
         """How many generations the next call may run."""
@@ -63,7 +72,7 @@ class Progress:
         return self.program.stretch(self.generation + 1, most)
 
     def work(self, num: int) -> tuple[Params, dict[str, np.ndarray]] | None:
-        """Run `num` generations, at most `stretch(...)`, or a step of one.
+        """Run `num` generations, at most `stretch(...)`, or a piece of one.
 
         Returns:
           Parameters and metrics, [num, C, ...], when they are on the host; None where a
@@ -86,7 +95,7 @@ class Progress:
     def _arrived(self, state: State, metrics) -> tuple[Params, dict[str, np.ndarray]]:
         """One generation on, its metrics being [C, ...]."""
         out = jax.tree.map(lambda a: a[None], (self.program.layout.join(state.params), metrics))
-        self.state, self.part = state, None
+        self.state, self.part, self.drawn = state, None, []
         self.generation += 1
         if self.generation == 0:
             self.reference, self.capacity = state.params, self.program.capacity(0)
@@ -135,15 +144,44 @@ class Progress:
             fit = program.call("start", program.capacity(0), settings=settings)
         else:
             self._make_room(generation)
-            fit = program.call("begin", self.capacity, state=self.state, settings=settings)
+            drawn = None
+            if self.drawn:
+                num = self.capacity.new
+                drawn = program.layout.split(jax.tree.map(lambda a: a[:, :num], self.drawn_rows()))
+            fit = program.call(
+                "begin", self.capacity, state=self.state, settings=settings, drawn=drawn
+            )
             # The models before are not needed twice.
             before = self.state._replace(memory=fit.state.memory)
             fit = fit._replace(state=before)
         self.part = Part(jax.block_until_ready(fit), 0, {})
 
+    @property
+    def piece(self) -> str:
+        """What `work` does next, of a learner whose fits the host drives."""
+        if self.part is not None:
+            return "step"
+        return "part" if len(self.drawn) < self._num_turns else "begin"
+
+    def _draw(self) -> bool:
+        """Draw some rows of what the next generation is fitted to, if there are any to draw."""
+        program, turn = self.program, len(self.drawn)
+        if turn == self._num_turns:
+            return False
+        self._make_room(self.generation + 1)
+        settings = program.settings(self.generation + 1, 1)
+        rows = program.call("part", self.capacity, state=self.state, settings=settings, num=turn)
+        self.drawn.append(program.layout.join(rows))
+        return True
+
+    def drawn_rows(self) -> Any:
+        """What the host has drawn for the next generation, of each model [C, rows, ...]."""
+        return jax.tree.map(lambda *parts: np.concatenate(parts, 1), *self.drawn)
+
     def _step(self):
         if self.part is None:
-            self.begin()
+            if not self._draw():
+                self.begin()
             return None
         program, (fit, step, curves) = self.program, self.part
         settings = program.settings(self.generation + 1, 1)
@@ -177,8 +215,25 @@ class Progress:
         )
         return self._arrived(state, program.layout.join(metrics))
 
+    def resume_draw(self, leaves: list[np.ndarray]) -> None:
+        """Take up the next generation's draw; leaves [C, rows, ...] of all rows drawn so far."""
+        program, size = self.program, self.program.learner.parts.size
+        settings = jax.tree.map(lambda a: a[0, 0], program.settings(self.generation + 1, 1))
+
+        def rows(key, state):
+            return program.chain.part(key, settings, state, program.table, self.capacity, 0)
+
+        shapes = jax.eval_shape(rows, jax.random.key(0), program.state_shapes)
+        treedef = jax.tree.structure(shapes)
+        self.drawn = [
+            jax.tree.unflatten(treedef, [a[:, i : i + size] for a in leaves])
+            for i in range(0, leaves[0].shape[1], size)
+        ]
+
     def resume(self, fit_state: Any, step: int, curves: dict[str, np.ndarray]) -> None:
         """Take up the next generation's fit after `step` steps; host arrays, [C, ...]."""
+        while self._draw():
+            pass
         self.begin()
         split = self.program.layout.split
         shapes = jax.tree.structure(self.part.fit.fit_state)

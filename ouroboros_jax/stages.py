@@ -122,13 +122,23 @@ class Stages:
 
         return over_block(one, self.block)(args["key"], args["settings"])
 
-    def begin(self, capacity, state, args, shared):
-        """The next generation's fit of one block, begun."""
+    def part(self, capacity, state, args, shared):
+        """Turn `shared["num"]` of drawing what the next generation is fitted to."""
 
         def one(key, settings, state):
-            return self.chain.begin(key, _at(settings, 0), state, shared["table"], capacity)
+            here = key, _at(settings, 0), state, shared["table"], capacity
+            return self.chain.part(*here, shared["num"])
 
         return over_block(one, self.block)(args["key"], args["settings"], state)
+
+    def begin(self, capacity, state, args, shared):
+        """The next generation's fit of one block, begun; on what the host has drawn, if it has."""
+
+        def one(key, settings, state, drawn):
+            here = key, _at(settings, 0), state, shared["table"], capacity
+            return self.chain.begin(*here, drawn)
+
+        return over_block(one, self.block)(args["key"], args["settings"], state, args["drawn"])
 
     def advance(self, capacity, state, args, shared):
         """Step `shared["num"]` of a fit; `state` is the fit's own alone, so that a pool which no

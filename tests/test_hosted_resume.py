@@ -22,6 +22,7 @@ NOISE = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarn
 def shared(compiled_once, quick_compilation, monkeypatch):
     """Every step of every fit is written at once."""
     monkeypatch.setattr("ouroboros_jax.loop.COMMIT_SECONDS", -1.0)
+    monkeypatch.setattr("ouroboros_jax.loop.COMMIT_SHARE", 0)
 
 
 def config_of(points="recipes", **overrides):

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ouroboros_jax.base import Learner
+from ouroboros_jax.base import Learner, Parts
 from ouroboros_jax.data.base import RealData, hash_rows, law, subset
 from ouroboros_jax.registry import Setting
 
@@ -132,8 +132,9 @@ class Epochs(NamedTuple):
     epochs: jax.Array  # int32 []
 
 
-def pictures(*, hosted=False, points="rows"):
-    """A prototype a class, moved half-way to its class's mean in each of 3 epochs, bit by bit."""
+def pictures(*, hosted=False, points="rows", part=0):
+    """A prototype a class, moved half-way to its class's mean in each of 3 epochs, bit by bit;
+    drawn `part` rows at a time."""
     classes = 3
 
     def init(key, settings, data):
@@ -151,8 +152,9 @@ def pictures(*, hosted=False, points="rows"):
         shares = weights.sum(1) / pool.weights.sum()
         return Epochs(Prototypes(images, shares), fit.epochs + 1), {"loss": shares.sum()}
 
-    def sample(key, settings, params, source, num):
+    def sample(key, settings, params, source, num, places=None):
         uniform = jax.random.uniform(key, (num,))
+        uniform = uniform if places is None else uniform[places]
         edges = jnp.cumsum(params.shares)[:-1]
         label = (uniform[:, None] > edges[None]).sum(1, dtype=jnp.int32)
         level = jnp.clip(params.images, 0, 1)[label] * uniform[:, None, None]
@@ -171,6 +173,7 @@ def pictures(*, hosted=False, points="rows"):
         num_steps=3,
         block=4,
         hosted=hosted,
+        parts=Parts(sample, part) if part else None,
         points=points,
         prepare=lambda key, settings, table: jnp.asarray(table["image"]).mean() / 255,
         across=lambda key, settings, models, table, test: {

@@ -56,19 +56,22 @@ def continue_rows(
     knobs: Knobs,
     plan: Plan,
     batch_size: int,
+    places: jax.Array | None = None,
 ) -> jax.Array:
-    """Continuations int32 [M, N] of as many prompts [M, P] as there are, batch after batch.
+    """Continuations int32 [M, N] of as many prompts [M, P] as there are, batch after batch; or, if
+    `places` int32 [R] are given, of those prompts alone, [R, N].
 
     A row's draws depend on the key and its place alone, not on the batches.
     """
     check_plan(model, prompts.shape[1], plan)
-    num = prompts.shape[0]
+    places = jnp.arange(prompts.shape[0]) if places is None else places
+    num = places.shape[0]
     batch_size = min(batch_size, num)
     num_batches = -(-num // batch_size)
-    place = jnp.minimum(jnp.arange(num_batches * batch_size), num - 1)
+    place = places[jnp.minimum(jnp.arange(num_batches * batch_size), num - 1)]
     uniforms = None
     if plan.method == "sample":
-        uniforms = jax.random.uniform(key, (num, plan.max_new_tokens, 2))[place]
+        uniforms = jax.random.uniform(key, (prompts.shape[0], plan.max_new_tokens, 2))[place]
         uniforms = uniforms.reshape(num_batches, batch_size, *uniforms.shape[1:])
     batches = prompts[place].reshape(num_batches, batch_size, -1)
 

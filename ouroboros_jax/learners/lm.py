@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ouroboros_jax.base import Learner
+from ouroboros_jax.base import Learner, Parts
 from ouroboros_jax.data.text import Text
 from ouroboros_jax.decoding import Knobs, Plan, continue_rows
 from ouroboros_jax.errors import UserError
@@ -25,6 +25,7 @@ from ouroboros_jax.models.decoder import Decoder
 from ouroboros_jax.models.decoder_config import DecoderConfig
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+BATCHES_AT_ONCE = 2  # of rows, in a call from the host
 PROMPTS = {"previous": "previous", "original": "real", "none": "table"}
 
 
@@ -149,16 +150,16 @@ def lm(
         params = fit.best if keep == "best" else fit.training.params
         return params, {"best_validation_loss": fit.best_loss, "best_epoch": fit.best_epoch}
 
-    def write(key, settings, params, source):
+    def write(key, settings, params, source, places=None):
         if bos is not None:
             source = jnp.full((source.shape[0], 1), bos, jnp.int32)
         return continue_rows(
-            key, model, params, source.astype(jnp.int32), knobs(settings), plan, rows
+            key, model, params, source.astype(jnp.int32), knobs(settings), plan, rows, places
         )
 
-    def sample(key, settings, params, source, num):
+    def sample(key, settings, params, source, num, places=None):
         source = source[jnp.arange(num) % source.shape[0]]
-        return write(key, settings, params, source).astype(tokenizer.dtype)
+        return write(key, settings, params, source, places).astype(tokenizer.dtype)
 
     told = lm_measure.Scored(model, tokenizer.size, rows, bos, num_scored, write)
 
@@ -179,6 +180,7 @@ def lm(
         measure,
         num_steps=epochs,
         hosted=True,
+        parts=Parts(sample, BATCHES_AT_ONCE * rows),
         prompts=PROMPTS[prompts],
         prepare=prepare,
     )

@@ -111,6 +111,9 @@ def test_rows_do_not_depend_on_batches(tiny):
     np.testing.assert_array_equal(found[2], found[7])
     fewer = continue_rows(key, model, params, prompts[:3], Knobs(), plan, 2)
     np.testing.assert_array_equal(fewer, found[2][:3])
+    places = jnp.array([5, 1, 6])
+    some = continue_rows(key, model, params, prompts, Knobs(), plan, 2, places)
+    np.testing.assert_array_equal(some, found[2][places])
     other = continue_rows(jax.random.key(4), model, params, prompts, Knobs(), plan, 7)
     assert not np.array_equal(other, found[7])
 
