@@ -23,7 +23,7 @@ default       17 s. Survivors at generation 10: 107.6 [107.2, 108.1]; the exact 
               .378 .347 .323 .30 and .79 .68 .60 .55 .505 .47 .44 .415 .395
 :unigram      55 s. Of 2,520 words seen first 55.5% are left at generation 10
 :wikitext     69 s. Survivors at generation 10: 11,000 [10,977, 11,022]; the exact law says 11,004
-:bernoulli    55 s. p = .001 is left in 2.0% [1.6, 2.4] of chains after 101 fits; the law says 1.95%
+:bernoulli    15 s. p = .001 is left in 2.0% [1.6, 2.4] of chains after 101 fits; the law says 1.95%
 :cardinality  69 s. Survivors of 200 at generation 30, n = 100: 6.1 without real points, 48 with 32
 """
 

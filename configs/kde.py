@@ -11,7 +11,9 @@ default     two moons, a Gaussian kernel of bandwidth 0.1, n = 500, replace and 
             points, 100 generations: the grid of Kazdan et al. 2024 (arXiv 2410.16713) on blobs
 
 The default takes 33 s on 2 CPU cores: after 50 generations the variance is 1.99 of the
-original under replace and 1.07 under accumulate. The other variants have not been timed.
+original under replace and 1.07 under accumulate. :kazdan takes 5 min 34 s: after 100 generations
+the variance is from 0.02 (replace, bandwidth 0.1, n = 10) to 26 (replace, bandwidth 1, n = 1,000)
+of the original. The other variants have not been timed.
 """
 
 from ouroboros_jax.config import choose, new_config

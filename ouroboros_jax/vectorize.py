@@ -49,10 +49,10 @@ class Layout(NamedTuple):
         sharding = NamedSharding(self.mesh, PartitionSpec("chain"))
 
         def split_leaf(a):
-            is_key = jnp.issubdtype(getattr(a, "dtype", None), jax.dtypes.prng_key)
-            a = a if is_key else np.asarray(a)
-            a = a[index].reshape(self.num_blocks, self.block, *a.shape[1:])
-            return jax.device_put(a, sharding)
+            if jnp.issubdtype(getattr(a, "dtype", None), jax.dtypes.prng_key):
+                return jax.random.wrap_key_data(split_leaf(jax.random.key_data(a)))
+            a = np.asarray(a)[index]
+            return jax.device_put(a.reshape(self.num_blocks, self.block, *a.shape[1:]), sharding)
 
         return jax.tree.map(split_leaf, tree)
 
