@@ -5,6 +5,7 @@ shapes takes about as long as the longer of the two.
 """
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -28,14 +29,20 @@ def compiled_ahead(
         yield from (maker() if maker else None for maker in makers)
         return
 
+    one_at_a_time, is_over = threading.Lock(), threading.Event()
+
     def prepare(maker) -> Program:
         with jax.enable_x64(x64):
-            program = maker()
+            with one_at_a_time:  # real data are loaded, and prepared on disk
+                program = maker()
             if not program.learner.hosted:
-                Progress(program).compile(program.group.point["generations"])
+                for _ in Progress(program).compiling(program.group.point["generations"]):
+                    if is_over.is_set():
+                        break
         return program
 
     with ExitStack() as stack:
+        stack.callback(is_over.set)
         workers = min(max(1, (os.cpu_count() or 1) // 2), GROUPS_AHEAD)
         executor = ThreadPoolExecutor(workers, "compile-ahead")
         stack.callback(executor.shutdown, wait=False, cancel_futures=True)

@@ -121,7 +121,7 @@ class Learner(NamedTuple):
     through the last two by `pool.take`, `pool.most_taken` rows at a time, never holds them all.
 
     A `hosted` learner's fits are long: the host drives them step by step, shows progress, and loses
-    a minute at most; and so its draws, if it has `parts`.
+    20 seconds at most or what storing takes 20 times; and so its draws, if it has `parts`.
 
     `prepare(key, settings, table) -> Any` is computed once a run and handed to `measure` as
     `context.prepared`. `across(key, settings, models, table, test) -> metrics` sees all generations

@@ -38,14 +38,14 @@ def normal_of(uniform: jax.Array) -> jax.Array:
     return math.sqrt(2) * jax.lax.erf_inv(uniform)
 
 
-def places_below(key: Key, end: jax.Array, num: int) -> tuple[jax.Array, jax.Array]:
-    """`num` places, int32 [num], uniform on 0, ..., end - 1, and which of them are to be dropped,
-    so that they are exactly so: next to none where `end` is far below 2^32.
+def places_below(drawn: jax.Array, end: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Places, int32 [N], uniform on 0, ..., end - 1, of random words, uint32 [N]; and which of them
+    are to be dropped, so that they are exactly so: next to none where `end` is far below 2^32.
 
     References:
       Lemire, Fast Random Integer Generation in an Interval, 2019.
     """
-    drawn, end = words(key, num), end.astype(jnp.uint32)
+    end = end.astype(jnp.uint32)
     high, low = drawn >> 16, drawn & 0xFFFF
     end_high, end_low = end >> 16, end & 0xFFFF
     carried = (low * end_low >> 16) + (high * end_low & 0xFFFF) + (low * end_high & 0xFFFF)
@@ -54,11 +54,11 @@ def places_below(key: Key, end: jax.Array, num: int) -> tuple[jax.Array, jax.Arr
 
 
 def without_replacement(key: Key, there: jax.Array, num: jax.Array, slots: int) -> jax.Array:
-    """Different places of those that are `there`: each set of `num` of them is as likely.
+    """Different places of those that are `there`, uniformly, in random order.
 
-    Places are drawn with replacement, in rounds of about as many as are wanted, until there are
-    `num` different ones; of those too many a uniform choice is dropped. By symmetry that is exact,
-    and its time is that of `slots` draws, however many places there are.
+    Places are drawn one after another, and those not there or drawn before are skipped: exact, and
+    a function of the key, the places that are there and `num` alone. The time is that of about
+    `slots` draws, however many places there are, and log(slots) times that if nearly all are taken.
 
     Args:
       key: a key.
@@ -67,33 +67,27 @@ def without_replacement(key: Key, there: jax.Array, num: jax.Array, slots: int) 
       slots: static.
 
     Returns:
-      int32 [slots], the first `num` of which are the places, ascending; the others may be any.
+      int32 [slots], the first `num` of which are the places; the others may be any.
     """
-    key_places, key_drop = jax.random.split(key)
-    nowhere = len(there)
-    end = jnp.where(there, jnp.arange(1, nowhere + 1), 0).max()
+    end = jnp.where(there, jnp.arange(1, len(there) + 1), 0).max()
     num = jnp.minimum(num, there.sum())  # or it would look for ever
     width = slots + slots // 2 + 8
     order = jnp.arange(width, dtype=jnp.int32)
 
-    def gathered(places, wanted):
-        """The wanted ones in front, and their number."""
-        count = jnp.cumsum(wanted, dtype=jnp.int32)
-        return places[jnp.searchsorted(count, order + 1)], count[-1]
-
     def draw(carry):
-        places, count, turn = carry
-        new, dropped = places_below(jax.random.fold_in(key_places, turn), end, width)
-        new = jnp.where(dropped | ~there[new], nowhere, new)
-        places = jnp.sort(jnp.where(order < count, places, new))
-        is_first = jnp.append(True, places[1:] != places[:-1])
-        return *gathered(places, is_first & (places < nowhere)), turn + 1
+        """Drawn places behind the `count` that are kept, and again those that differ in front."""
+        kept, count, drawn = carry
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, drawn + order - count)
+        new, is_dropped = places_below(jax.random.key_data(keys)[:, 0], end)
+        new = jnp.where(is_dropped | ~there[new], len(there), new)
+        places = jnp.where(order < count, kept, new)
+        by_place, when = jax.lax.sort((places, order), num_keys=1, is_stable=True)
+        is_first = jnp.append(True, by_place[1:] != by_place[:-1]) & (by_place < len(there))
+        firsts = jnp.sort(jnp.where(is_first, when, width - 1))
+        return places[firsts], is_first.sum(dtype=jnp.int32), drawn + width - count
 
     start = jnp.zeros(width, jnp.int32), jnp.int32(0), jnp.int32(0)
-    places, count, _ = jax.lax.while_loop(lambda carry: carry[1] < num, draw, start)
-    ranks = jnp.where(order < count, words(key_drop, width) >> 1, jnp.uint32(2**32 - 1))
-    last = jnp.sort(ranks)[jnp.maximum(num - 1, 0)]
-    return gathered(places, ranks <= last)[0][:slots]
+    return jax.lax.while_loop(lambda carry: carry[1] < num, draw, start)[0][:slots]
 
 
 def log_chi_square(key: Key, df: jax.Array) -> jax.Array:

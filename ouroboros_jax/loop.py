@@ -20,7 +20,7 @@ from ouroboros_jax.report import Report
 from ouroboros_jax.store import Segment, Store, join
 
 CALL_SECONDS = 3.0  # what a device call aims at, so that progress shows
-LARGE_CALL_SECONDS = 15.0  # where a call must first copy a large state in and out
+LARGE_CALL_SECONDS = 15.0  # where a call copies a large memory, block by block, in and out
 LARGE_BYTES = 256 << 20
 COMMIT_SECONDS = 20.0  # what a cut may lose,
 COMMIT_SHARE = 20  # or this many times what storing took, so that it takes a twentieth at most
@@ -137,7 +137,7 @@ def _is_large(program: Program, generations: int) -> bool:
 def saved_as(progress: Progress) -> int:
     """The number of a state, which grows with every piece of every generation and with its end."""
     pieces = len(progress.drawn) + (progress.part.step if progress.part else 0)
-    return (progress.generation + 1) * PIECES + pieces
+    return (progress.generation + 1) * (PIECES if progress.program.learner.hosted else 1) + pieces
 
 
 def portable(progress: Progress) -> dict[str, Any]:

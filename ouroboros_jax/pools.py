@@ -18,6 +18,7 @@ from ouroboros_jax.base import Data, Learner, Pool, Settings
 from ouroboros_jax.data.base import RealData
 from ouroboros_jax.keys import stage_key
 from ouroboros_jax.memory import (
+    Capacity,
     Memory,
     Rows,
     num_rows,
@@ -97,6 +98,11 @@ def _shuffled(key, points: Rows) -> Rows:
     return jax.tree.map(lambda a: a[order], points)
 
 
+def part_size(learner: Learner, capacity: Capacity) -> int:
+    """Rows of one turn of a draw in parts: at most those of the whole, which are drawn alike."""
+    return min(learner.parts.size, capacity.new)
+
+
 def reads_last(learner: Learner, regime: Regime) -> bool:
     """Whether a generation needs the points of the one before again."""
     return PREVIOUS in regime.sources or learner.prompts == "previous"
@@ -141,7 +147,7 @@ def rows(
         return last, source
 
     def part(key, settings, models, table, generation, capacity, memory, turn):
-        size = learner.parts.size
+        size = part_size(learner, capacity)
         places = jnp.minimum(turn * size + jnp.arange(size), capacity.new - 1)
 
         def points(key, settings, models, source):
@@ -205,7 +211,9 @@ def rows(
         return first(key, settings, table, capacity).data
 
     memory = with_last(memory) if is_read or keeps_last else memory
-    return Realisation(first, draw, pool, memory, begin, part=part if learner.parts else None)
+    has_models = any(place not in (REAL, PREVIOUS) for place in regime.sources)
+    in_parts = part if learner.parts and has_models else None
+    return Realisation(first, draw, pool, memory, begin, part=in_parts)
 
 
 def statistics(learner: Learner, regime: Regime, real: RealData) -> Realisation:

@@ -6,6 +6,7 @@ drives, some rows of what is drawn for it, or one step of a fit.
 
 import dataclasses
 import functools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +15,7 @@ import numpy as np
 from ouroboros_jax.base import Params
 from ouroboros_jax.chain import Fit, State
 from ouroboros_jax.memory import Capacity
+from ouroboros_jax.pools import part_size
 from ouroboros_jax.program import Program
 
 
@@ -62,8 +64,8 @@ class Progress:
         """Into how many calls the next generation's draw is cut; 0: it is part of the fit."""
         if self.program.chain.part is None or self.generation < 0:
             return 0
-        num = self.program.capacity(self.generation + 1).new
-        return -(-num // self.program.learner.parts.size)
+        capacity = self.program.capacity(self.generation + 1)
+        return -(-capacity.new // part_size(self.program.learner, capacity))
 
     def stretch(self, most: int) -> int:
         """How many generations the next call may run."""
@@ -121,12 +123,13 @@ class Progress:
         args = {"before": state, "reference": reference, "settings": settings}
         return name, {"state": memory, **args, **self._prepared}
 
-    def compile(self, generations: int) -> None:
-        """Compile what the way from the first generation to `generations` calls, without going it;
-        of learners whose fits are one call."""
+    def compiling(self, generations: int) -> Iterator[None]:
+        """Compile what the way from the first generation to `generations` calls, one program at a
+        time, without going it; of learners whose fits are one call."""
         program = self.program
         name, args = self._to_first()
         state, _ = program.compile(*name, **args)
+        yield
         reference, here, start = state.params, program.capacity(0), 1
         while start <= generations:
             if (capacity := program.capacity(start)) != here:
@@ -134,6 +137,7 @@ class Progress:
                 here = capacity
             name, args = self._to_segment(start, capacity, state, reference)
             program.compile(*name, **args)
+            yield
             start += program.stretch(start, generations + 1 - start)
 
     def begin(self) -> None:
@@ -166,7 +170,7 @@ class Progress:
     def _draw(self) -> bool:
         """Draw some rows of what the next generation is fitted to, if there are any to draw."""
         program, turn = self.program, len(self.drawn)
-        if turn == self._num_turns:
+        if turn >= self._num_turns:
             return False
         self._make_room(self.generation + 1)
         settings = program.settings(self.generation + 1, 1)
@@ -217,17 +221,20 @@ class Progress:
 
     def resume_draw(self, leaves: list[np.ndarray]) -> None:
         """Take up the next generation's draw; leaves [C, rows, ...] of all rows drawn so far."""
-        program, size = self.program, self.program.learner.parts.size
-        settings = jax.tree.map(lambda a: a[0, 0], program.settings(self.generation + 1, 1))
+        program, generation = self.program, self.generation + 1
+        self._make_room(generation)
+        size = part_size(program.learner, self.capacity)
+        settings = jax.tree.map(lambda a: a[0, 0], program.settings(generation, 1))
 
         def rows(key, state):
             return program.chain.part(key, settings, state, program.table, self.capacity, 0)
 
         shapes = jax.eval_shape(rows, jax.random.key(0), program.state_shapes)
         treedef = jax.tree.structure(shapes)
+        whole = leaves[0].shape[1] // size  # they may have been drawn in parts of another size
         self.drawn = [
-            jax.tree.unflatten(treedef, [a[:, i : i + size] for a in leaves])
-            for i in range(0, leaves[0].shape[1], size)
+            jax.tree.unflatten(treedef, [a[:, i * size : (i + 1) * size] for a in leaves])
+            for i in range(min(whole, self._num_turns))
         ]
 
     def resume(self, fit_state: Any, step: int, curves: dict[str, np.ndarray]) -> None:

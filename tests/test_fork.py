@@ -458,3 +458,15 @@ def test_forked_from_the_command_line(stored, tmp_path, capsys, monkeypatch):
         error = capsys.readouterr().err
         assert sentence in error and error.count("\n") == 1
     assert not (tmp_path / "z").exists() and not (tmp_path / "runs").exists()
+
+
+def test_a_subsample_before_the_fork_is_the_sources(compiled_once):
+    """Whatever room the fork needs for more points than the source ever drew."""
+    names = {"learner": "gaussian", "regime": "accumulate_subsample", "data": "normal"}
+    own = {"learner.draw": "samples", "num_samples": 20, "chains": 2, "generations": 3}
+    source = oj.run(new_config(**names, **own), progress=False)
+    fork = oj.fork(source, 3, {"num_samples": 30, "generations": 4}, progress=False)
+    for generation in range(4):
+        before, after = (run.data(generation, chain=1) for run in (source, fork))
+        np.testing.assert_array_equal(after, before)
+    assert len(fork.data(4, chain=1)) == 30

@@ -81,6 +81,37 @@ def test_a_cut_loses_no_part_that_is_on_disk(cut, tmp_path, monkeypatch, calls):
     assert_same(resumed, go(config_of()))
 
 
+def test_few_points_are_one_part(calls):
+    """As many rows as there are, not as a part may have."""
+    assert_same(go(config_of(part=100)), go(config_of(part=0)))
+    assert calls.count("part") == LAST
+
+
+def test_parts_of_another_size_on_disk(tmp_path, calls):
+    """Whole parts of today's size are taken up, the rest is drawn again."""
+    with interrupted_after(STEPS + 3):
+        go(config_of(), tmp_path / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ouroboros_jax.progress.part_size", lambda *_: 4)
+        patch.setattr("ouroboros_jax.pools.part_size", lambda *_: 4)
+        calls.clear()
+        # Other programs, since those of `compiled_once` are of the other size.
+        patch.setattr("ouroboros_jax.program.Program._over_chains", _not_cached)
+        resumed = go(config_of(), tmp_path / "run")
+    assert calls.count("part") == 1 + (LAST - 1) * 2
+    assert_same(resumed, go(config_of()))
+
+
+def _not_cached(self, name, static):
+    import functools
+
+    from ouroboros_jax.stages import IN_PLACE
+    from ouroboros_jax.vectorize import over_chains
+
+    function = functools.partial(getattr(self.stages, name), *static)
+    return IN_PLACE.get(name, over_chains)(function, self.layout)
+
+
 def test_progress_tells_parts_from_steps():
     from ouroboros_jax.build import build
     from ouroboros_jax.sweep import expand
