@@ -123,7 +123,8 @@ def test_inputs_are_the_same_for_ever_or_fresh():
         sets = last["inputs"].reshape(3, 12, 5)
         np.testing.assert_array_equal(sets[0], first["inputs"])
         for drawn in sets[1:]:
-            assert np.array_equal(drawn, sets[0]) == (inputs == "same")
+            # To the last bit but one: compiled without optimisation, programs round otherwise.
+            assert np.allclose(drawn, sets[0], rtol=1e-6) == (inputs == "same")
         if inputs == "fresh":
             assert not np.isin(sets[2], sets[1]).any()
         targets = last["targets"].reshape(3, 12)
