@@ -1,4 +1,4 @@
-"""Cholesky factors of many small matrices, safe when singular.
+"""Decompositions of many small matrices; Cholesky factors are safe when singular.
 
 Matrices of up to `UNROLLED` rows are factored by plain arithmetic, which fuses with its
 neighbours; a LAPACK call on a 2 x 2 costs more than a pass over a thousand points. Triangular
@@ -6,13 +6,48 @@ factors are always inverted while small and only then multiplied onto data: twic
 triangular solve over the points.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 
-UNROLLED = 4
+UNROLLED = 4  # rows
 matmul = partial(jnp.matmul, precision="highest")  # accelerators round to 10 bits by default
+
+
+def one_by_one(function: Callable[[jax.Array], jax.Array]) -> Callable[[jax.Array], jax.Array]:
+    """`function` of one matrix, by LAPACK, for matrices `[..., M, N]`, and under `vmap`.
+
+    On a CPU in a loop: jaxlib cuts a call for several matrices into tasks of the very threads that
+    wait for them, and where several devices call at a time, they wait for ever.
+    """
+
+    def over_all(matrices):
+        one, over = function, jax.vmap
+        if jax.default_backend() == "cpu":
+            one = jax.custom_batching.sequential_vmap(function)
+            over = partial(partial, jax.lax.map)
+        for _ in range(matrices.ndim - 2):
+            one = over(one)
+        return one(matrices)
+
+    return over_all
+
+
+def cholesky(matrices: jax.Array) -> jax.Array:
+    """Lower Cholesky factors of `[..., D, D]`; NaN where a matrix is not positive definite."""
+    return one_by_one(jax.lax.linalg.cholesky)(matrices)
+
+
+def triangular_of_qr(matrices: jax.Array) -> jax.Array:
+    """R of the QR decompositions of `[..., M, N]`, the signs of its rows being LAPACK's."""
+    return one_by_one(partial(jnp.linalg.qr, mode="r"))(matrices)
+
+
+def singular_values(matrices: jax.Array) -> jax.Array:
+    """Singular values of `[..., M, N]`, descending."""
+    return one_by_one(partial(jnp.linalg.svd, compute_uv=False))(matrices)
 
 
 def correlation_cholesky(corr: jax.Array) -> jax.Array:
@@ -28,7 +63,7 @@ def correlation_cholesky(corr: jax.Array) -> jax.Array:
         eye = jnp.broadcast_to(jnp.eye(dim, dtype=corr.dtype), corr.shape)
         factor = eye
         for matrix in (corr + slack * eye, corr):
-            plain = jax.lax.linalg.cholesky(matrix)
+            plain = cholesky(matrix)
             factor = jnp.where(jnp.isnan(plain).any((-1, -2), keepdims=True), factor, plain)
     else:
         rows = []
@@ -60,8 +95,8 @@ def invert_lower(factor: jax.Array) -> jax.Array:
     """Inverses of lower triangular matrices `[..., D, D]`."""
     dim = factor.shape[-1]
     if dim > UNROLLED:
-        eye = jnp.broadcast_to(jnp.eye(dim, dtype=factor.dtype), factor.shape)
-        return jax.lax.linalg.triangular_solve(factor, eye, left_side=True, lower=True)
+        solve = partial(jax.lax.linalg.triangular_solve, left_side=True, lower=True)
+        return one_by_one(lambda one: solve(one, jnp.eye(dim, dtype=one.dtype)))(factor)
     rows = []
     for i in range(dim):
         inverse = 1 / factor[..., i, i]

@@ -21,6 +21,7 @@ from ouroboros_jax.metrics.linalg import (
     invert_lower,
     lower_times,
     matmul,
+    singular_values,
 )
 from ouroboros_jax.metrics.names.mixtures import OF_MIXTURES
 
@@ -214,7 +215,7 @@ def w2_squared(p: Mixture, q: Mixture) -> jax.Array:
         det = cross[0, 0] * cross[1, 1] - cross[0, 1] * cross[1, 0]
         nuclear = jnp.sqrt(jnp.square(cross).sum() + 2 * jnp.abs(det))
     else:
-        nuclear = jnp.linalg.svd(cross, compute_uv=False).sum()
+        nuclear = singular_values(cross).sum()
     return apart + jnp.maximum(squares - 2 * nuclear, 0)
 
 
