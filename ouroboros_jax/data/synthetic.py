@@ -12,6 +12,7 @@ import numpy as np
 
 from ouroboros_jax.base import Mixture
 from ouroboros_jax.data.base import RealData, law
+from ouroboros_jax.draws import normals
 from ouroboros_jax.errors import UserError
 
 
@@ -21,7 +22,7 @@ def normal(*, num_features: int = 1) -> RealData:
         raise UserError(f"data.num_features is {num_features}, expected at least 1")
 
     def draw(key, settings, num):
-        noise = jax.random.normal(key, (num, num_features))
+        noise = normals(key, (num, num_features))
         mean, std = _moments(settings)
         return mean + std * noise
 
@@ -119,7 +120,7 @@ def _mixture(name, means, scales, weights, definition) -> RealData:
         del settings
         key_component, key_noise = jax.random.split(key)
         uniform = jax.random.uniform(key_component, (num,))
-        noise = jax.random.normal(key_noise, (num, num_features))
+        noise = normals(key_noise, (num, num_features))
         component = (uniform[:, None] >= jnp.asarray(edges, uniform.dtype)[None]).sum(1)
         where, scale = (jnp.asarray(array, noise.dtype)[component] for array in (means, scales))
         return where + scale * noise

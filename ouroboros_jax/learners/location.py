@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from ouroboros_jax.base import Context, Learner, Pool
+from ouroboros_jax.draws import normals
 from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.mixture import total_mean
 from ouroboros_jax.metrics.names.densities import OF_LOCATION
@@ -73,7 +74,7 @@ def _location(estimate: Callable[[jax.Array, jax.Array], jax.Array], metrics) ->
     def sample(key, settings, params, source, num):
         del source
         dtype = params.centre.dtype
-        noise = jax.random.normal(key, (num, params.centre.shape[0]), dtype)
+        noise = normals(key, (num, params.centre.shape[0]), dtype)
         spread = jnp.asarray(settings.learner["spread"], dtype)
         return params.centre[None] + spread * noise
 

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ouroboros_jax.base import Context, Learner, Pool
+from ouroboros_jax.draws import normals
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.names.densities import OF_SYMMETRIC
@@ -140,7 +141,7 @@ def symmetric_gmm(*, estimator: str = "approximate", metrics=None) -> Learner:
         key_side, key_noise = jax.random.split(key)
         dtype = params.log_std.dtype
         side = jax.random.rademacher(key_side, (num, 1), dtype)
-        noise = jax.random.normal(key_noise, (num, 1), dtype)
+        noise = normals(key_noise, (num, 1), dtype)
         return side * jnp.exp(params.log_mean)[None] + jnp.exp(params.log_std)[None] * noise
 
     def measure(settings, params, context: Context):
