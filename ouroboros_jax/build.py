@@ -19,8 +19,6 @@ from ouroboros_jax.selectors import Select
 from ouroboros_jax.sweep import Group
 from ouroboros_jax.vectorize import choose_block, make_layout
 
-KEPT_FLOATS = 1 << 20  # numbers of one chain that may lie empty to save a compilation
-
 
 def make_real(point: registry.Point) -> RealData:
     """The real data a point names."""
@@ -93,7 +91,7 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
     eras = _eras(learner, regime, real, realisation, earlier)
     num_data = int(group.counts(np.arange(1))["num_data"].max())
     check_counts(real, num_data=num_data)
-    kept_first, kept_growth = _kept_sizes(learner, regime, num_data * real.num_features)
+    kept_first, kept_growth = _kept_sizes(learner, regime)
     program = Program(
         group=group,
         learner=learner,
@@ -117,7 +115,7 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
         num_floats = num_bytes(program.state_shapes.params) // 4
         if learner.moments is None:
             num_floats += program.capacity(0).new * _point_floats(program)
-            num_floats += program.memory_bytes(program.capacity(0)) // 4
+            num_floats += _remembered_floats(program)
         chain_block = choose_block(backend, learner.block, num_floats, group.num_chains)
     layout = make_layout(group.num_chains, int(chain_block), devices)
     return dataclasses.replace(program, layout=layout, cache={})
@@ -185,14 +183,23 @@ def _most_real(program: Program, regime: Regime) -> int:
     return int(jax.jit(jax.vmap(most))(jax.tree.map(jnp.asarray, settings)).max())
 
 
-def _kept_sizes(learner: Learner, regime: Regime, floats: int) -> tuple[int, int]:
-    """Data sets, of `floats` numbers each, that a memory of all has room for at first, and by what
-    it grows.
+def _kept_sizes(learner: Learner, regime: Regime) -> tuple[int, int]:
+    """Data sets that a memory of all has room for at first, and by what it grows; 0: by nothing,
+    having room for all that are planned.
 
-    Empty slots cost a fit its time, and a subsample next to nothing: compiling costs it more.
+    Empty slots cost a fit its time, and decide its bits. A subsample does not depend on them, and
+    a program for each size of its memory would cost more.
     """
     if regime.kept != "all" or learner.moments is not None:
         return 0, 0
     if not regime.subsample:
         return 8, 2
-    return (128, 16) if 128 * floats <= KEPT_FLOATS else (8, 16)
+    return (8, 16) if learner.hosted else (128, 0)
+
+
+def _remembered_floats(program: Program) -> int:
+    """Numbers that a chain remembers at first, whatever the number of planned generations."""
+    capacity = program.capacity(0)
+    if program.kept_first and not program.kept_growth:
+        return program.kept_first * max(capacity.real, capacity.new) * _point_floats(program)
+    return program.memory_bytes(capacity) // 4

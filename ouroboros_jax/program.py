@@ -41,7 +41,7 @@ class Program:
     memory: Memory
     layout: Layout
     kept_first: int  # data sets that a memory of all points has room for at first; 0: there is none
-    kept_growth: int  # by what it grows at a time
+    kept_growth: int  # by what it grows at a time; 0: it has room for all planned ones
     keeps_models: bool  # whether that memory holds a model for each data set, and not its points
     num_test: int  # points held out of a law's, for each chain
     shared: dict[str, Any]  # what programs of other layouts may use as well
@@ -79,23 +79,28 @@ class Program:
 
     def capacity(self, generation: int) -> Capacity:
         """Static sizes at a generation; far apart, so that few programs serve a run."""
-        column = self.group.columns["num_samples"]
         counts = self.group.counts(np.arange(generation + 1))
-        real = int(counts["num_data"].max())
-        if column.is_constant:
-            new = int(counts["num_samples"].max())
-            drawn = new * generation
-        else:
-            new = _grown(int(counts["num_samples"].max()), 16, 2)
-            drawn = int(counts["num_samples"][:, 1:].sum(1).max(initial=0))
+        real, new = int(counts["num_data"].max()), int(counts["num_samples"].max())
+        if not self.group.columns["num_samples"].is_constant:
+            new = _grown(new, 16, 2)
         kept = 0
         if self.keeps_models:
             kept = _grown(generation + 1, self.kept_first, self.kept_growth)
-        elif self.kept_first:  # in steps that no later generation changes
+        elif self.kept_first and self.kept_growth:  # in steps that no later generation changes
             first = int(self.group.counts(np.arange(1, 2))["num_samples"].max())
             size = self.kept_first * max(real, first)
-            kept = _grown(real + drawn + new, size, self.kept_growth)
+            kept = _grown(real + self._num_drawn(generation) + new, size, self.kept_growth)
+        elif self.kept_first:
+            last = max(generation, self.group.point["generations"])
+            kept = real + self._num_drawn(last) + new
         return Capacity(real, new, kept)
+
+    def _num_drawn(self, generation: int) -> int:
+        """The most points that a chain has drawn up to a generation, the real ones aside."""
+        if self.group.columns["num_samples"].is_constant:
+            return int(self.group.counts(np.arange(1))["num_samples"].max()) * generation
+        counts = self.group.counts(np.arange(generation + 1))
+        return int(counts["num_samples"][:, 1:].sum(1).max(initial=0))
 
     def era(self, generation: int) -> int:
         """Which era drew a generation's points; the number of eras where it is the chain's own."""
@@ -162,9 +167,12 @@ class Program:
 
     def _trace_shapes(self):
         settings = jax.tree.map(lambda a: jnp.asarray(a[0, 0]), self.settings(0, 1))
+        capacity = self.capacity(0)
+        if self.kept_first and not self.kept_growth:  # the same however many are planned
+            capacity = capacity._replace(kept=capacity.real)
 
         def first(key):
-            state, info = self.chain.init(key, settings, self.table, self.capacity(0))
+            state, info = self.chain.init(key, settings, self.table, capacity)
             prepared = self.stages.prepared(key, settings, self.table)
             context = self.stages.context(key, settings, state.params, self.test, prepared)
             return state, self.chain.measure(settings, state.params, context, info, state.frozen)

@@ -189,11 +189,8 @@ def test_a_sweep_over_shapes_is_one_run():
 )
 def test_capacity_only_grows(regime, num):
     """And holds what the regime keeps, whatever the schedule; a stretch ends where it grows."""
-    config = config_of(
-        **LEAN | {"regime": regime, "num_samples": num, "learner.draw": "samples"},
-        **{"data.num_samples": 20},
-    )
-    program = program_of(config)
+    lean = LEAN | {"regime": regime, "num_samples": num, "learner.draw": "samples"}
+    program = program_of(config_of(**lean | {"generations": 39, "data.num_samples": 20}))
     capacities = [program.capacity(g) for g in range(40)]
     counts = np.broadcast_to(program.group.counts(np.arange(40))["num_samples"], (4, 40))[0]
     for g, capacity in enumerate(capacities):
