@@ -10,7 +10,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from ouroboros_jax import rundir
+from ouroboros_jax import rundir, vectorize
 from ouroboros_jax.ahead import compiled_ahead
 from ouroboros_jax.build import build
 from ouroboros_jax.config import flatten, identity, to_json
@@ -135,7 +135,7 @@ def _run(config, groups, manifest, workdir, name, progress, figures, start, sour
                 for group, store in zip(groups, stores, strict=True)
             ]
             programs = compiled_ahead(makers, x64=point["x64"])
-            with contextlib.closing(programs):
+            with contextlib.closing(programs), vectorize.lapack_on_one_thread():
                 for group, store, program in zip(groups, stores, programs, strict=True):
                     _run_group(group, program, store, point, manifest, report, workdir, source)
         except BaseException as error:

@@ -7,6 +7,7 @@ its block, which is part of a run's identity, and in the last place on whether t
 devices, which a resumed run warns of; the number of other chains decides none.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -26,6 +27,17 @@ def choose_block(backend: str, cpu_block: int, num_floats: int, num_chains: int)
     if backend == "cpu":
         return int(np.clip(16384 // max(num_floats, 1), 1, cpu_block))
     return -(-num_chains // jax.local_device_count())
+
+
+def lapack_on_one_thread() -> contextlib.AbstractContextManager:
+    """Where several CPU devices call LAPACK at a time, each on its own core: threads that it starts
+    besides only stand in each other's way, and make a call three times as long."""
+    if jax.default_backend() != "cpu" or jax.local_device_count() == 1:
+        return contextlib.nullcontext()
+    import scipy.linalg  # noqa: F401  # whose library jax calls: it must be there to be told
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1, "blas")
 
 
 class Layout(NamedTuple):

@@ -16,9 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from ouroboros_jax.base import Context, Learner, Mixture, Moments, Pool
-from ouroboros_jax.draws import log_chi_square_of, normal_of, uniforms
-from ouroboros_jax.metrics.linalg import matmul
+from ouroboros_jax.draws import log_chi_square_of, normal_of, normals, uniforms
+from ouroboros_jax.metrics.linalg import matmul, triangular_of_qr
 from ouroboros_jax.metrics.mixture import mixture_metrics
+
+MANY_COLUMNS = 8  # from which on LAPACK, which takes chains one by one, is the faster
 
 
 class Gaussian(NamedTuple):
@@ -77,6 +79,7 @@ def _triangular(rows: jax.Array, rank=None, size=None) -> jax.Array:
     chains where LAPACK takes them one by one. A column that the ones before it explain to within
     rounding, or that comes after `rank` others, has a zero on the diagonal. Rounding is that of
     numbers of `size` [D] (by default the columns' lengths), and of the columns taken off before.
+    Many columns go to LAPACK first, which is all where it leaves no doubt of their rank.
     """
     m, d = rows.shape
     lengths = jnp.sqrt(jnp.square(rows).sum(0))
@@ -102,8 +105,15 @@ def _triangular(rows: jax.Array, rank=None, size=None) -> jax.Array:
 
     noise = eps * (lengths if size is None else lengths + size)
     most = jnp.maximum(noise, 1e-4 * lengths)  # a bound that compounds must not eat the variance
-    start = (rows, jnp.zeros((d, d), rows.dtype), noise, jnp.int32(0))
-    return jax.lax.fori_loop(0, d, column, start)[1].T
+    turns, upper = d, jnp.zeros((d, d), rows.dtype)
+    if m > d >= MANY_COLUMNS:
+        rows = triangular_of_qr(rows)  # of the same root
+        diagonal = jnp.diagonal(rows)
+        is_clear = (jnp.abs(diagonal) > most).all() & (rank >= d)
+        upper = jnp.where(is_clear, jnp.sign(diagonal)[:, None] * rows, upper)
+        turns = jnp.where(is_clear, 0, d)  # no turns and no `cond`, which costs all under `vmap`
+    start = (rows, upper, noise, jnp.int32(0))
+    return jax.lax.fori_loop(0, turns, column, start)[1].T
 
 
 def _stacked(weights, means, log_scales, factors, centre):
@@ -255,7 +265,7 @@ def gaussian(*, estimator: str = "mle", draw: str = "sufficient", metrics=None) 
         del source
         d = params.mean.shape[0]
         log_scale = params.log_scale + jnp.log(settings.sampler["bias"]) / 2
-        z = jax.random.normal(key, (num, d), params.mean.dtype)
+        z = normals(key, (num, d), params.mean.dtype)
         z = matmul(z, unpack(params.factor, d).T)
         return params.mean[None] + jnp.exp(log_scale)[None].astype(z.dtype) * z
 
