@@ -157,7 +157,7 @@ def make_chain(
     def first(key, settings, table, capacity: Capacity):
         points = realisation.first(key, settings, table, capacity)
         memory = memory_kind.add(memory_kind.empty(points, capacity), points, capacity)
-        return realisation.pool(key, settings, points, jnp.int32(0), capacity), memory
+        return realisation.pool(key, settings, points, 0, capacity), memory
 
     def start_fit(key, settings, table, capacity: Capacity):
         pool, memory = first(key, settings, table, capacity)

@@ -37,7 +37,8 @@ class Realisation(NamedTuple):
     with `models[lag - 1]` the parameters that many generations back, and `drawn` what they draw,
     where the host has it; `part(..., turn)`, of learners with `parts` and with the same arguments,
     are rows of that, [R, ...] of each model, in turns 0, 1, ...; and
-    `pool(key, settings, points, generation, capacity)` of what the memory says is trained on.
+    `pool(key, settings, points, generation, capacity)` of what the memory says is trained on, the
+    generation being a plain 0 where it is known to be the first.
     `open(key, settings, pool, table, generation, step, capacity)` is the pool as a step sees it,
     and `begin(key, settings, table, capacity)` points that a fit may begin from.
     """
@@ -198,7 +199,7 @@ def rows(
         return _unit_rows(jax.tree.map(lambda a: a[chosen], points.data), num)
 
     def pool(key, settings, points, generation, capacity):
-        if regime.subsample:
+        if regime.subsample and not isinstance(generation, int):  # of 0, all are taken
             num = jnp.where(generation == 0, settings.num_data, settings.num_samples)
             slots = min(max(capacity.new, capacity.real), num_rows(points))
             points = subsample(key, points, num, generation, slots)

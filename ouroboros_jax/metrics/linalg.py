@@ -40,11 +40,6 @@ def cholesky(matrices: jax.Array) -> jax.Array:
     return one_by_one(jax.lax.linalg.cholesky)(matrices)
 
 
-def triangular_of_qr(matrices: jax.Array) -> jax.Array:
-    """R of the QR decompositions of `[..., M, N]`, the signs of its rows being LAPACK's."""
-    return one_by_one(partial(jnp.linalg.qr, mode="r"))(matrices)
-
-
 def singular_values(matrices: jax.Array) -> jax.Array:
     """Singular values of `[..., M, N]`, descending."""
     return one_by_one(partial(jnp.linalg.svd, compute_uv=False))(matrices)
