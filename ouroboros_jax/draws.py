@@ -7,14 +7,31 @@ import jax.numpy as jnp
 
 from ouroboros_jax.base import Key
 
+ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))  # of Threefry's rounds, in fours
+
 
 def words(key: Key, num: int) -> jax.Array:
     """`num` random words, uint32; `num` is static.
 
-    Both of the two that the cipher makes at a time, as keys show them; `jax.random.bits` folds the
-    two into one, for twice the time.
+    Both of the two that the cipher makes of each of 0, 1, ...: the data of `jax.random.split`'s
+    keys. JAX loops over the cipher's rounds; written out they are one pass, in a third of the time
+    on a CPU. `jax.random.bits` folds the two words into one, for twice the time again.
+
+    References:
+      Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3, 2011.
     """
-    return jax.random.key_data(jax.random.split(key, -(-num // 2))).reshape(-1)[:num]
+    first, second = jax.random.key_data(key)
+    keys = first, second, first ^ second ^ jnp.uint32(0x1BD11BDA)
+    counts = jnp.arange(-(-num // 2), dtype=jnp.uint32)
+    a, b = jnp.broadcast_to(first, counts.shape), counts + second
+    for four in range(5):
+        for rotation in ROTATIONS[four % 2]:
+            a = a + b
+            b = a ^ ((b << rotation) | (b >> (32 - rotation)))
+        a = a + keys[(four + 1) % 3]
+        b = b + keys[(four + 2) % 3] + jnp.uint32(four + 1)
+    # Made once, and not again by each of those who read them.
+    return jax.lax.optimization_barrier(jnp.stack([a, b], -1).reshape(-1)[:num])
 
 
 def uniforms(key: Key, shape: tuple[int, ...], dtype) -> jax.Array:

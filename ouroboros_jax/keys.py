@@ -22,7 +22,7 @@ STAGES = {
 
 def chain_key(seed: jax.Array, replicate: jax.Array) -> Key:
     """The key of one chain; `seed` and `replicate` are uint32 scalars."""
-    return jax.random.fold_in(jax.random.key(seed), replicate)
+    return jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), replicate)
 
 
 def stage_key(key: Key, stage: str, generation: jax.Array | int, source: int = 0) -> Key:

@@ -100,6 +100,15 @@ def test_places_are_drawn_evenly_from_many():
     assert (abs(tenths - 10_000) < 4.5 * np.sqrt(variance)).all()
 
 
+@pytest.mark.parametrize("num", [1, 2, 7, 512])
+def test_words_are_those_of_keys(num):
+    """Threefry written out makes the words that JAX's own makes for `split`."""
+    keys = jax.random.split(jax.random.key(9, impl="threefry2x32"), 5)
+    found = jax.jit(jax.vmap(lambda key: words(key, num)))(keys)
+    split = jax.vmap(lambda key: jax.random.key_data(jax.random.split(key, -(-num // 2))))(keys)
+    np.testing.assert_array_equal(found, split.reshape(5, -1)[:, :num])
+
+
 @pytest.mark.parametrize("end", [1, 2, 3, 1000, 65_537, 300_000_000, 2**31 - 1])
 def test_places_below_an_end_are_the_high_words_of_products(end):
     drawn = words(jax.random.key(3), 10_000)
