@@ -12,6 +12,7 @@ from ouroboros_jax.base import Learner
 from ouroboros_jax.chain import make_chain
 from ouroboros_jax.data.base import RealData, check_counts
 from ouroboros_jax.eras import Earlier, Era, earlier_of
+from ouroboros_jax.keys import new_key
 from ouroboros_jax.memory import num_bytes
 from ouroboros_jax.program import Program
 from ouroboros_jax.regimes import REAL, Regime
@@ -161,7 +162,7 @@ def _point_floats(program: Program) -> int:
     """Numbers in one point, as bytes by four."""
     settings = jax.tree.map(lambda a: jnp.asarray(a[0, 0]), program.settings(0, 1))
     point = jax.eval_shape(
-        lambda key: program.real.draw(key, settings, program.table, 1), jax.random.key(0)
+        lambda key: program.real.draw(key, settings, program.table, 1), new_key(0)
     )
     return max(1, num_bytes(point) // 4)
 
@@ -194,7 +195,7 @@ def _kept_sizes(learner: Learner, regime: Regime) -> tuple[int, int]:
         return 0, 0
     if not regime.subsample:
         return 8, 2
-    return (8, 16) if learner.hosted else (128, 0)
+    return (8, 16) if learner.hosted or recipes.wants_recipes(learner, regime) else (128, 0)
 
 
 def _remembered_floats(program: Program) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from ouroboros_jax import rundir, vectorize
+from ouroboros_jax import rundir
 from ouroboros_jax.ahead import compiled_ahead
 from ouroboros_jax.build import build
 from ouroboros_jax.config import flatten, identity, to_json
@@ -23,6 +23,7 @@ from ouroboros_jax.report import Report, duration
 from ouroboros_jax.results import Run, open_run, store_paths
 from ouroboros_jax.store import DiskStore, MemoryStore
 from ouroboros_jax.sweep import Group
+from ouroboros_jax.vectorize import lapack_on_one_thread
 
 NO_BLOCKS: Mapping[str, int] = {}
 
@@ -135,7 +136,7 @@ def _run(config, groups, manifest, workdir, name, progress, figures, start, sour
                 for group, store in zip(groups, stores, strict=True)
             ]
             programs = compiled_ahead(makers, x64=point["x64"])
-            with contextlib.closing(programs), vectorize.lapack_on_one_thread():
+            with contextlib.closing(programs):
                 for group, store, program in zip(groups, stores, programs, strict=True):
                     _run_group(group, program, store, point, manifest, report, workdir, source)
         except BaseException as error:
@@ -172,15 +173,16 @@ def _run_group(group, program, store, point, manifest, report, workdir, source) 
     _save(workdir, manifest)
     if origin := origin_in(manifest):
         inherit(group, store, origin, source)
-    run_group(
-        program,
-        store,
-        point["generations"],
-        every=point["store.every"],
-        metrics_every=point["store.metrics_every"],
-        report=report,
-        clock=manifest["timings"],
-    )
+    with lapack_on_one_thread(program.layout):
+        run_group(
+            program,
+            store,
+            point["generations"],
+            every=point["store.every"],
+            metrics_every=point["store.metrics_every"],
+            report=report,
+            clock=manifest["timings"],
+        )
 
 
 def _label(group: Group, point: dict[str, Any]) -> str:

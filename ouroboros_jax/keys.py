@@ -20,9 +20,14 @@ STAGES = {
 }
 
 
+def new_key(seed: jax.Array | int) -> Key:
+    """A Threefry key, whatever JAX's default: others draw one block for all chains under `vmap`."""
+    return jax.random.key(seed, impl="threefry2x32")
+
+
 def chain_key(seed: jax.Array, replicate: jax.Array) -> Key:
     """The key of one chain; `seed` and `replicate` are uint32 scalars."""
-    return jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), replicate)
+    return jax.random.fold_in(new_key(seed), replicate)
 
 
 def stage_key(key: Key, stage: str, generation: jax.Array | int, source: int = 0) -> Key:

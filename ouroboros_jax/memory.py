@@ -20,7 +20,8 @@ from ouroboros_jax.base import Data, Moments
 class Capacity(NamedTuple):
     """Static sizes of one stretch of generations; rows beyond a count have weight 0.
 
-    They are functions of the generation alone, never of how many generations are planned.
+    They are functions of the generation alone, never of how many generations are planned, but for
+    the room of a memory that is only subsampled, on which no bits depend.
     """
 
     real: int  # rows of generation 0's real data set

@@ -199,7 +199,7 @@ def rows(
         return _unit_rows(jax.tree.map(lambda a: a[chosen], points.data), num)
 
     def pool(key, settings, points, generation, capacity):
-        if regime.subsample and not isinstance(generation, int):  # of 0, all are taken
+        if regime.subsample and not isinstance(generation, int):  # else it is 0: all are taken
             num = jnp.where(generation == 0, settings.num_data, settings.num_samples)
             slots = min(max(capacity.new, capacity.real), num_rows(points))
             points = subsample(key, points, num, generation, slots)

@@ -19,7 +19,7 @@ from ouroboros_jax.base import Data, Learner, Params, Settings
 from ouroboros_jax.chain import Chain, State
 from ouroboros_jax.data.base import RealData
 from ouroboros_jax.eras import Era
-from ouroboros_jax.keys import chain_key
+from ouroboros_jax.keys import chain_key, new_key
 from ouroboros_jax.memory import Capacity, Memory, num_bytes
 from ouroboros_jax.stages import IN_PLACE, Stages
 from ouroboros_jax.sweep import Group
@@ -79,10 +79,7 @@ class Program:
 
     def capacity(self, generation: int) -> Capacity:
         """Static sizes at a generation; far apart, so that few programs serve a run."""
-        counts = self.group.counts(np.arange(generation + 1))
-        real, new = int(counts["num_data"].max()), int(counts["num_samples"].max())
-        if not self.group.columns["num_samples"].is_constant:
-            new = _grown(new, 16, 2)
+        real, new = self._num_real_and_new(generation)
         kept = 0
         if self.keeps_models:
             kept = _grown(generation + 1, self.kept_first, self.kept_growth)
@@ -92,8 +89,16 @@ class Program:
             kept = _grown(real + self._num_drawn(generation) + new, size, self.kept_growth)
         elif self.kept_first:
             last = max(generation, self.group.point["generations"])
-            kept = real + self._num_drawn(last) + new
+            kept = real + self._num_drawn(last) + self._num_real_and_new(last)[1]
         return Capacity(real, new, kept)
+
+    def _num_real_and_new(self, generation: int) -> tuple[int, int]:
+        """Rows of the real data set, and of the largest set drawn up to a generation."""
+        counts = self.group.counts(np.arange(generation + 1))
+        new = int(counts["num_samples"].max())
+        if not self.group.columns["num_samples"].is_constant:
+            new = _grown(new, 16, 2)
+        return int(counts["num_data"].max()), new
 
     def _num_drawn(self, generation: int) -> int:
         """The most points that a chain has drawn up to a generation, the real ones aside."""
@@ -177,7 +182,7 @@ class Program:
             context = self.stages.context(key, settings, state.params, self.test, prepared)
             return state, self.chain.measure(settings, state.params, context, info, state.frozen)
 
-        return jax.eval_shape(first, jax.random.key(0))
+        return jax.eval_shape(first, new_key(0))
 
     # Arrays that all chains share
 

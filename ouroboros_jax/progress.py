@@ -14,6 +14,7 @@ import numpy as np
 
 from ouroboros_jax.base import Params
 from ouroboros_jax.chain import Fit, State
+from ouroboros_jax.keys import new_key
 from ouroboros_jax.memory import Capacity
 from ouroboros_jax.pools import part_size
 from ouroboros_jax.program import Program
@@ -229,7 +230,7 @@ class Progress:
         def rows(key, state):
             return program.chain.part(key, settings, state, program.table, self.capacity, 0)
 
-        shapes = jax.eval_shape(rows, jax.random.key(0), program.state_shapes)
+        shapes = jax.eval_shape(rows, new_key(0), program.state_shapes)
         treedef = jax.tree.structure(shapes)
         whole = leaves[0].shape[1] // size  # they may have been drawn in parts of another size
         self.drawn = [

@@ -12,6 +12,7 @@ import numpy as np
 from ouroboros_jax import rundir
 from ouroboros_jax.config import flatten, from_json
 from ouroboros_jax.errors import UserError, listed
+from ouroboros_jax.keys import new_key
 from ouroboros_jax.lineage import groups_of, origin_in
 from ouroboros_jax.sweep import Group, expand
 
@@ -139,7 +140,7 @@ class Run:
 
             settings = jax.tree.map(lambda a: a[place, 0], program.settings(generation + 1, 1))
             typed = like(program.state_shapes.params, params)
-            points = program.sample(jax.random.key(seed), settings, typed, num_samples)
+            points = program.sample(new_key(seed), settings, typed, num_samples)
             return jax.tree.map(np.asarray, points)
 
     def export(self, generation: int, out: str | Path, chain: int = 0) -> None:

@@ -29,10 +29,10 @@ def choose_block(backend: str, cpu_block: int, num_floats: int, num_chains: int)
     return -(-num_chains // jax.local_device_count())
 
 
-def lapack_on_one_thread() -> contextlib.AbstractContextManager:
+def lapack_on_one_thread(layout: "Layout") -> contextlib.AbstractContextManager:
     """Where several CPU devices call LAPACK at a time, each on its own core: threads that it starts
     besides only stand in each other's way, and make a call three times as long."""
-    if jax.default_backend() != "cpu" or jax.local_device_count() == 1:
+    if jax.default_backend() != "cpu" or layout.mesh.devices.size == 1:
         return contextlib.nullcontext()
     import scipy.linalg  # noqa: F401  # whose library jax calls: it must be there to be told
     from threadpoolctl import threadpool_limits
@@ -62,7 +62,8 @@ class Layout(NamedTuple):
 
         def split_leaf(a):
             if jnp.issubdtype(getattr(a, "dtype", None), jax.dtypes.prng_key):
-                return jax.random.wrap_key_data(split_leaf(jax.random.key_data(a)))
+                data = split_leaf(jax.random.key_data(a))
+                return jax.random.wrap_key_data(data, impl=jax.random.key_impl(a))
             a = np.asarray(a)[index]
             return jax.device_put(a.reshape(self.num_blocks, self.block, *a.shape[1:]), sharding)
 

@@ -120,3 +120,14 @@ def test_places_below_an_end_are_the_high_words_of_products(end):
 
 def test_a_subset_uses_its_key_once(key_reuse):
     jax.jit(without_replacement, static_argnums=3)(jax.random.key(0), jnp.array(THERE), 3, 4)
+
+
+def test_words_of_a_key_used_twice(key_reuse):
+    """The checker sees them."""
+
+    @jax.jit
+    def twice(key):
+        return words(key, 4), words(key, 4)
+
+    with pytest.raises(jax.errors.KeyReuseError):
+        twice(jax.random.key(0))

@@ -207,3 +207,12 @@ def test_capacity_only_grows(regime, num):
         num = program.stretch(g, 20)
         alike = [capacity == capacities[g] for capacity in capacities[g : g + 20]]
         assert num == (alike.index(False) if False in alike else 20)
+
+
+def test_room_for_a_subsample_is_that_of_all_that_is_planned():
+    """From the start, and more where a run is extended."""
+    lean = LEAN | {"regime": "accumulate_subsample", "learner.draw": "samples", "num_samples": 7}
+    program = program_of(config_of(**lean | {"generations": 5, "data.num_samples": 20}))
+    assert program.capacity(0) == program.capacity(5)
+    assert program.capacity(9).kept == program.capacity(5).kept + 4 * 7
+    assert program.stretch(4, 10) == 2

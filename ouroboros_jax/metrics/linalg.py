@@ -21,6 +21,7 @@ def one_by_one(function: Callable[[jax.Array], jax.Array]) -> Callable[[jax.Arra
 
     On a CPU in a loop: jaxlib cuts a call for several matrices into tasks of the very threads that
     wait for them, and where several devices call at a time, they wait for ever.
+    There are no gradients of it then.
     """
 
     def over_all(matrices):

@@ -223,7 +223,7 @@ def _times_forward(x, kernels, turned):
 def _times_backward(saved, gradient):
     x, turned = saved
     of_kernels = jnp.einsum("una,unb->uab", x, gradient)
-    return jnp.einsum("unb,uba->una", gradient, turned), of_kernels, jnp.zeros_like(turned)
+    return jnp.einsum("unb,uba->una", gradient, turned), of_kernels, None
 
 
 _times.defvjp(_times_forward, _times_backward)

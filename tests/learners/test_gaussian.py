@@ -284,3 +284,27 @@ def test_roots_of_many_columns(num, columns, rank):
     size = np.sqrt((rows**2).sum(0))
     error = (root @ root.T - rows.T @ rows) / np.outer(size, size)
     assert np.abs(error).max() < 1e-5
+
+
+def test_roots_of_a_block_are_those_of_each_alone():
+    """Whether Cholesky serves, columns depend on each other, or one holds NaN."""
+    rng = np.random.default_rng(5)
+    clear = rng.normal(size=(60, 12))
+    dependent = clear.copy()
+    dependent[:, 7] = dependent[:, :7].sum(1)
+    broken = np.where(np.arange(12) == 3, np.nan, clear)
+    rows = jnp.asarray(np.stack([clear, dependent, broken]), jnp.float32)
+    together = jax.jit(jax.vmap(g._triangular))(rows)
+    for one, found in zip(rows, together, strict=True):
+        np.testing.assert_allclose(jax.jit(g._triangular)(one), found, rtol=1e-5, atol=1e-5)
+    root = np.asarray(together[0], np.float64)
+    np.testing.assert_allclose(root @ root.T, clear.T @ clear, rtol=1e-4, atol=1e-4)
+    assert (np.diagonal(together[1]) > 0).sum() == 11
+
+
+def test_clear_columns_take_no_turn_of_gram_schmidt(monkeypatch):
+    """They are Cholesky's: with another factor the root is another."""
+    rows = jnp.asarray(np.random.default_rng(6).normal(size=(200, 9)), jnp.float32)
+    expected = g._triangular(rows)
+    monkeypatch.setattr(g, "cholesky", lambda gram: 2 * jnp.linalg.cholesky(gram))
+    np.testing.assert_allclose(g._triangular(rows), 2 * expected, rtol=1e-5)
