@@ -210,7 +210,7 @@ def _matmul(matrix: np.ndarray, x: jax.Array) -> jax.Array:
 def _times(x: jax.Array, kernels: jax.Array, turned: jax.Array) -> jax.Array:
     """Products of [U, N, A] with kernels [U, A, B]; `turned` [U, B, A] are the same for gradients.
 
-    With a transposed matrix a product takes XLA twice the time on a CPU.
+    With a transposed matrix a product takes XLA longer on a CPU.
     """
     del turned
     return jnp.einsum("una,uab->unb", x, kernels)
