@@ -43,23 +43,28 @@ class Chain(NamedTuple):
     """Pure functions of one chain.
 
     `key` is the chain's own key (`keys.chain_key`), the same at every generation; `table` the rows
-    of finite real data or None; `capacity` static sizes. `first` is the pool and the memory of
-    generation 0, `train` the pool generation `state.generation + 1` is fitted to, and the memory;
-    `part` some of the points that it draws, where the host draws them; `open` a pool as rows.
+    of finite real data or None; `capacity` static sizes. `blank` is the state before generation 0;
+    `train` the pool generation `state.generation + 1` is fitted to, and the memory; `part` some of
+    the points that it draws, where the host draws them; `open` a pool as rows.
 
-    A fit starts (`start` at generation 0, else `begin`), advances a step at a time, and ends;
-    `curves` are what the steps said, leaves [num_steps, ...].
+    A fit begins, advances a step at a time, and ends; `curves` are what the steps said, leaves
+    [num_steps, ...].
+
+    `is_first` says whether that generation is 0, False unless given. It may be traced, one for all
+    chains of a call, where both have the same shapes: a program then has both ways to draw and to
+    pool, but one fit.
     """
 
     init: Callable[..., tuple[State, Metrics]]  # (key, settings, table, capacity): generation 0
-    step: Callable[..., tuple[State, Metrics]]  # (key, settings, state, context, table, capacity)
-    start: Callable[..., Fit]  # (key, settings, table, capacity)
-    begin: Callable[..., Fit]  # (key, settings, state, table, capacity, drawn=None)
+    # (key, settings, state, context, table, capacity, is_first)
+    step: Callable[..., tuple[State, Metrics]]
+    blank: Callable[..., State]  # (key, settings, table, capacity)
+    begin: Callable[..., Fit]  # (key, settings, state, table, capacity, drawn=None, is_first)
     advance: Callable[..., tuple[Fit, Metrics]]  # (key, settings, fit, step, table, capacity)
     finish: Callable[[Fit, Metrics], tuple[State, Metrics]]  # (fit, curves): before measuring
-    end: Callable[..., tuple[State, Metrics]]  # (settings, fit, context, curves)
-    first: Callable[..., tuple[Pool, Any]]  # (key, settings, table, capacity)
-    train: Callable[..., tuple[Pool, Any]]  # (key, settings, state, table, capacity, drawn=None)
+    end: Callable[..., tuple[State, Metrics]]  # (settings, fit, context, curves, is_first)
+    # (key, settings, state, table, capacity, drawn=None, is_first)
+    train: Callable[..., tuple[Pool, Any]]
     part: Callable[..., list[Data]] | None  # (key, settings, state, table, capacity, turn)
     open: Callable[..., Pool]  # (key, settings, pool, table, generation, step, capacity)
     measure: Callable[..., Metrics]  # (settings, params, context, info, frozen)
@@ -71,6 +76,13 @@ def _is_broken(path, leaf: jax.Array) -> jax.Array:
     if name.startswith("log_"):
         return (jnp.isnan(leaf) | jnp.isposinf(leaf)).any()
     return ~jnp.isfinite(leaf).all()
+
+
+def _either(is_first: bool | jax.Array, first: Callable[[], Any], later: Callable[[], Any]) -> Any:
+    """What `first` gives at generation 0 and `later` after it; a branch where that is traced."""
+    if isinstance(is_first, bool):
+        return first() if is_first else later()
+    return jax.lax.cond(is_first, first, later)
 
 
 def make_chain(
@@ -150,25 +162,27 @@ def make_chain(
         state = State(before.generation + 1, params, past, before.memory, frozen)
         return state, {**info, **curves}
 
-    def end(settings, fit, context, curves=NO_CURVES):
+    def end(settings, fit, context, curves=NO_CURVES, is_first=False):
         state, info = finish(fit, curves)
+        if is_first is not False:  # generation 0 is its own reference
+            reference = jax.tree.map(
+                lambda a, b: jnp.where(is_first, a, b), state.params, context.reference
+            )
+            context = context._replace(reference=reference)
         return state, measured(settings, state.params, context, info, state.frozen)
 
-    def first(key, settings, table, capacity: Capacity):
-        points = realisation.first(key, settings, table, capacity)
-        memory = memory_kind.add(memory_kind.empty(points, capacity), points, capacity)
-        return realisation.pool(key, settings, points, 0, capacity), memory
-
-    def start_fit(key, settings, table, capacity: Capacity):
-        pool, memory = first(key, settings, table, capacity)
-        seen = opened(key, settings, pool, table, jnp.int32(0), jnp.int32(0), capacity)
-        params = learner.init(stage_key(key, "init", 0), settings, seen.data)
+    def blank(key, settings, table, capacity: Capacity):
+        points = jax.eval_shape(lambda: realisation.first(key, settings, table, capacity))
+        memory = jax.eval_shape(lambda p: memory_kind.empty(p, capacity), points)
+        memory = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), memory)
+        data = realisation.begin(key, settings, table, capacity)
+        params = learner.init(stage_key(key, "init", 0), settings, data)
         past = (params,) * (regime.lags - 1)
-        state = State(jnp.int32(-1), params, past, memory, jnp.array(False))
-        return begin_fit(key, settings, state, params, pool, seen)
+        return State(jnp.int32(-1), params, past, memory, jnp.array(False))
 
     def init(key, settings, table, capacity: Capacity):
-        fit = start_fit(key, settings, table, capacity)
+        state = blank(key, settings, table, capacity)
+        fit = begin(key, settings, state, table, capacity, is_first=True)
         return finish(*all_steps(key, settings, fit, table, capacity))
 
     def about(key, settings, state, table, capacity):
@@ -178,34 +192,47 @@ def make_chain(
     def part(key, settings, state, table, capacity: Capacity, turn):
         return realisation.part(*about(key, settings, state, table, capacity), turn)
 
-    def train(key, settings, state, table, capacity: Capacity, drawn=None):
-        generation = state.generation + 1
+    def train(key, settings, state, table, capacity: Capacity, drawn=None, is_first=False):
         given = {} if drawn is None else {"drawn": drawn}
-        points = realisation.draw(*about(key, settings, state, table, capacity), **given)
-        memory = memory_kind.add(state.memory, points, capacity)
-        union = memory_kind.union(
-            memory, points, lambda: realisation.first(key, settings, table, capacity)
-        )
-        return realisation.pool(key, settings, union, generation, capacity), memory
 
-    def begin(key, settings, state, table, capacity: Capacity, drawn=None):
-        generation = state.generation + 1
-        pool, memory = train(key, settings, state, table, capacity, drawn)
+        def first_points():
+            return realisation.first(key, settings, table, capacity)
+
+        def new_points():
+            return realisation.draw(*about(key, settings, state, table, capacity), **given)
+
+        def first_pool():
+            return realisation.pool(key, settings, points, 0, capacity)
+
+        def later_pool():
+            union = memory_kind.union(memory, points, first_points)
+            return realisation.pool(key, settings, union, state.generation + 1, capacity)
+
+        points = _either(is_first, first_points, new_points)
+        # Not in a branch, which would copy it.
+        memory = memory_kind.add(state.memory, points, capacity)
+        if jax.tree.leaves(memory) or is_first is True:
+            return _either(is_first, first_pool, later_pool), memory
+        return later_pool(), memory
+
+    def begin(key, settings, state, table, capacity: Capacity, drawn=None, is_first=False):
+        pool, memory = train(key, settings, state, table, capacity, drawn, is_first)
         params = begins[start](
             key, settings, state, lambda: realisation.begin(key, settings, table, capacity)
         )
+        generation = state.generation + 1
         seen = opened(key, settings, pool, table, generation, jnp.int32(0), capacity)
         return begin_fit(key, settings, state._replace(memory=memory), params, pool, seen)
 
-    def step(key, settings, state, context, table, capacity: Capacity):
-        fit = begin(key, settings, state, table, capacity)
+    def step(key, settings, state, context, table, capacity: Capacity, is_first=False):
+        fit = begin(key, settings, state, table, capacity, is_first=is_first)
         fit, curves = all_steps(key, settings, fit, table, capacity)
-        return end(settings, fit, context, curves)
+        return end(settings, fit, context, curves, is_first)
 
     def as_rows(*args):
         pool = opened(*args)
         return Pool(pool.data, pool.weights, pool.group, pool.totals)
 
     in_parts = part if realisation.part else None
-    fits = init, step, start_fit, begin, advance, finish, end
-    return Chain(*fits, first, train, in_parts, as_rows, measured)
+    fits = init, step, blank, begin, advance, finish, end
+    return Chain(*fits, train, in_parts, as_rows, measured)

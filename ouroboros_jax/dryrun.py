@@ -71,7 +71,8 @@ def _cost(program: Program, point) -> dict[str, int]:
     num = program.group.num_chains
     metrics = program.generation_bytes - program.parameter_bytes
     segments = -(-(generations + 1) // program.segment_length)
-    capacities = {program.capacity(g) for g in _grid(generations)}
+    start = 0 if program.from_blank else 1  # of the generations that one program serves
+    capacities = {program.capacity(g) for g in range(start, generations + 1)}
     state = sum(
         int(np.prod(s.shape)) * s.dtype.itemsize for s in jax.tree.leaves(program.state_shapes)
     )
@@ -79,16 +80,12 @@ def _cost(program: Program, point) -> dict[str, int]:
     memory += program.memory_bytes(program.capacity(generations)) * num
     memory += program.segment_length * program.generation_bytes
     return {
-        "programs": 1 + len(capacities),
+        "programs": start + len(capacities),
         "disk": kept * program.parameter_bytes
         + 2 * (generations + 1) * metrics  # in generations/ and in metrics.nc
         + (segments + 1) * STEP_BYTES,
         "memory": memory,
     }
-
-
-def _grid(generations: int) -> list[int]:
-    return [1, *range(2, generations + 1)] if generations else []
 
 
 def _line(group: Group, program: Program, cost: dict[str, int]) -> str:

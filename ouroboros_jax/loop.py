@@ -126,6 +126,8 @@ def _compiled(progress: Progress, num: int) -> set[Any]:
     capacity = progress.program.capacity(progress.generation + num)
     if progress.program.learner.hosted:
         return {(progress.piece, min(progress.generation, 0), capacity)}
+    if progress.program.from_blank:
+        return {capacity}
     return {(min(progress.generation, 0), capacity)}
 
 

@@ -70,7 +70,8 @@ class Progress:
 
     def stretch(self, most: int) -> int:
         """How many generations the next call may run."""
-        if self.generation < 0 or self.program.learner.hosted:
+        alone = self.generation < 0 and not self.program.from_blank
+        if alone or self.program.learner.hosted:
             return 1
         return self.program.stretch(self.generation + 1, most)
 
@@ -83,7 +84,9 @@ class Progress:
         """
         if self.program.learner.hosted:
             return self._step()
-        return self._first() if self.generation < 0 else self.advance(num)
+        if self.generation < 0 and not self.program.from_blank:
+            return self._first()
+        return self.advance(num)
 
     def _first(self):
         name, args = self._to_first()
@@ -105,21 +108,29 @@ class Progress:
         return out
 
     def advance(self, num: int) -> tuple[Params, dict[str, np.ndarray]]:
-        """`num` generations after the first in one call."""
+        """`num` generations in one call; generation 0 among them only where `from_blank`."""
         program, start = self.program, self.generation + 1
+        if self.state is None:
+            name, args = self._to_blank()
+            self.state, self.capacity = program.call(*name, **args), program.capacity(0)
+            self.reference = self.state.params  # of which nothing is read
         self._make_room(start + num - 1)
         name, args = self._to_segment(start, self.capacity, self.state, self.reference)
-        memory, (state, out) = program.call(*name, num=num, **args)
+        memory, (state, reference, out) = program.call(*name, num=num, **args)
         on_host = program.layout.join_segment(out, num)  # waits, and is where Ctrl-C lands
         state = state if memory is None else state._replace(memory=memory)
-        self.state, self.generation = state, self.generation + num
+        self.state, self.reference, self.generation = state, reference, self.generation + num
         return on_host
+
+    def _to_blank(self):
+        program = self.program
+        return ("blank", program.capacity(0)), {"settings": program.settings(0, 1)}
 
     def _to_segment(self, start: int, capacity: Capacity, state: State, reference: Params):
         program, memory = self.program, None
         if program.draws_memory_again:  # cut here, what is stored does without it
             memory, state = state.memory, state._replace(memory=None)
-        name = "segment", capacity, program.segment_length
+        name = "segment", capacity, program.segment_length, program.from_blank
         settings = program.settings(start, program.segment_length)
         args = {"before": state, "reference": reference, "settings": settings}
         return name, {"state": memory, **args, **self._prepared}
@@ -127,11 +138,15 @@ class Progress:
     def compiling(self, generations: int) -> Iterator[None]:
         """Compile what the way from the first generation to `generations` calls, one program at a
         time, without going it; of learners whose fits are one call."""
-        program = self.program
-        name, args = self._to_first()
-        state, _ = program.compile(*name, **args)
-        yield
-        reference, here, start = state.params, program.capacity(0), 1
+        program, here = self.program, self.program.capacity(0)
+        if program.from_blank:
+            name, args = self._to_blank()
+            state, start = program.compile(*name, **args), 0
+        else:
+            name, args = self._to_first()
+            (state, _), start = program.compile(*name, **args), 1
+            yield
+        reference = state.params
         while start <= generations:
             if (capacity := program.capacity(start)) != here:
                 state = program.compile("grow", capacity, state=state)

@@ -57,11 +57,25 @@ class Stages:
 
         return over_block(one, self.block)(args["key"], args["settings"])
 
+    def real_pool(self, key, settings, table, capacity):
+        """What generation 0 of one chain is fitted to, and the memory of it."""
+        blank = self.chain.blank(key, settings, table, capacity)
+        return self.chain.train(key, settings, blank, table, capacity, is_first=True)
+
     def measure(self, key, settings, state, info, reference, prepared, shared):
         """Metrics of one chain; `reference` is None at generation 0, which is its own."""
         reference = state.params if reference is None else reference
         context = self.context(key, settings, reference, shared["test"], prepared)
         return self.chain.measure(settings, state.params, context, info, state.frozen)
+
+    def blank(self, capacity, state, args, shared):
+        """The state of one block before generation 0."""
+        del state
+
+        def one(key, settings):
+            return self.chain.blank(key, _at(settings, 0), shared["table"], capacity)
+
+        return over_block(one, self.block)(args["key"], args["settings"])
 
     def first(self, capacity, state, args, shared):
         """Generation 0 of one block: its state and metrics."""
@@ -74,42 +88,59 @@ class Stages:
 
         return over_block(one, self.block)(args["key"], args["settings"], args["prepared"])
 
-    def segment(self, capacity, length, memory, args, shared):
+    def segment(self, capacity, length, from_blank, memory, args, shared):
         """Up to `length` generations of one block; `shared["num"]` of them, a traced number, so
         that segments of every size run the same program.
 
-        The memory, if it is not None, is that of `args["before"]` and given away.
+        The memory, if it is not None, is that of `args["before"]` and given away. `from_blank` says
+        whether generation 0 may be one of them.
         """
         block, before = self.block, args["before"]
         gives = memory is not None
         before = before._replace(memory=memory) if gives else before
 
-        def context_of(key, settings, reference, prepared):
-            return self.context(key, _at(settings, 0), reference, shared["test"], prepared)
+        def context_of(key, settings, prepared):
+            return self.context(key, _at(settings, 0), None, shared["test"], prepared)
 
-        context = over_block(context_of, block)(
-            args["key"], args["settings"], args["reference"], args["prepared"]
-        )
+        context = over_block(context_of, block)(args["key"], args["settings"], args["prepared"])
 
-        def step(i, state):
-            def one(key, settings, state, context):
-                settings = _at(settings, i)
-                return self.chain.step(key, settings, state, context, shared["table"], capacity)
+        def step(i, state, reference):
+            # Of the block, so that a branch stays one: its chains are at the same generation.
+            is_first = state.generation[0] < 0 if from_blank else False
 
-            return over_block(one, block)(args["key"], args["settings"], state, context)
+            def one(key, settings, state, reference, context):
+                return self.chain.step(
+                    key,
+                    _at(settings, i),
+                    state,
+                    context._replace(reference=reference),
+                    shared["table"],
+                    capacity,
+                    is_first,
+                )
+
+            args_of = args["key"], args["settings"], state, reference, context
+            state, metrics = over_block(one, block)(*args_of)
+            if from_blank:
+                reference = jax.tree.map(
+                    lambda a, b: jnp.where(is_first, a, b), state.params, reference
+                )
+            return state, reference, metrics
 
         def body(i, carry):
-            state, out = carry
-            state, metrics = step(i, state)
+            *carry, out = carry
+            state, reference, metrics = step(i, *carry)
             out = jax.tree.map(lambda a, b: a.at[i].set(b), out, (state.params, metrics))
-            return state, out
+            return state, reference, out
 
-        out = (before.params, jax.eval_shape(lambda: step(0, before)[1]))
+        reference = args["reference"]
+        out = (before.params, jax.eval_shape(lambda: step(0, before, reference)[2]))
         out = jax.tree.map(lambda a: jnp.zeros((length, *a.shape), a.dtype), out)
-        state, out = jax.lax.fori_loop(0, shared["num"], body, (before, out))
+        carry = before, reference, out
+        state, reference, out = jax.lax.fori_loop(0, shared["num"], body, carry)
         if not gives:
-            return None, (state, out)
-        return state.memory, (state._replace(memory=None), out)
+            return None, (state, reference, out)
+        return state.memory, (state._replace(memory=None), reference, out)
 
     # One chain whose fits the host drives
 
@@ -118,7 +149,9 @@ class Stages:
         del state
 
         def one(key, settings):
-            return self.chain.start(key, _at(settings, 0), shared["table"], capacity)
+            settings, table = _at(settings, 0), shared["table"]
+            state = self.chain.blank(key, settings, table, capacity)
+            return self.chain.begin(key, settings, state, table, capacity, is_first=True)
 
         return over_block(one, self.block)(args["key"], args["settings"])
 
@@ -174,7 +207,7 @@ class Stages:
 
         def one(key, settings, params):
             settings = _at(settings, 0)
-            _, memory = self.chain.first(key, settings, shared["table"], capacity)
+            _, memory = self.real_pool(key, settings, shared["table"], capacity)
             past = (params,) * num_past
             return State(jnp.int32(0), params, past, memory, jnp.array(False))
 
@@ -217,7 +250,7 @@ class Stages:
 
         def one(key, settings):
             settings, table = _at(settings, 0), shared["table"]
-            pool = self.chain.first(key, settings, table, capacity)[0]
+            pool = self.real_pool(key, settings, table, capacity)[0]
             zero = jnp.int32(0)
             return self.chain.open(key, settings, pool, table, zero, zero, capacity)
 

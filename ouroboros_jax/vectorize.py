@@ -160,7 +160,9 @@ def all_in_place(function: Callable, layout: Layout) -> Callable:
         out_specs=chains,
         check_vma=False,
     )
-    compiled = jax.jit(sharded, donate_argnums=0)
+    # Said, since what XLA finds is spelt in several ways, and each spelling compiles anew.
+    sharding = NamedSharding(layout.mesh, chains)
+    compiled = jax.jit(sharded, donate_argnums=0, out_shardings=sharding)
     num_blocks = np.int32(layout.num_blocks // layout.mesh.devices.size)
 
     def call(given, rest, shared):
@@ -168,11 +170,9 @@ def all_in_place(function: Callable, layout: Layout) -> Callable:
 
     def compile_only(given, rest, shared):
         lowered = compiled.lower(given, rest, shared, num_blocks)
-        shardings = lowered.compile().output_shardings
+        lowered.compile()
         return jax.tree.map(
-            lambda a, sharding: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=sharding),
-            lowered.out_info,
-            shardings,
+            lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=sharding), lowered.out_info
         )
 
     call.compile = compile_only

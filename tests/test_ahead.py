@@ -41,7 +41,7 @@ def go(program):
 def test_what_was_compiled_ahead_is_what_runs(case, compilations):
     go(make(**CASES[case]))  # what JAX compiles on the side, once a process
     program = make(**CASES[case])
-    assert len(list(Progress(program).compiling(GENERATIONS))) > 1
+    assert list(Progress(program).compiling(GENERATIONS))
     assert len(compilations) > 2
     compilations.clear()
     assert np.isfinite(go(program)).all()

@@ -50,8 +50,10 @@ def pools_of(regime, sizes, real=None, seed=0):
 
     @jax.jit
     def begin(key):
-        pool, _ = chain.first(key, settings_at(sizes, 0), table, capacity)
-        return pool, chain.init(key, settings_at(sizes, 0), table, capacity)[0]
+        settings = settings_at(sizes, 0)
+        blank = chain.blank(key, settings, table, capacity)
+        pool, _ = chain.train(key, settings, blank, table, capacity, is_first=True)
+        return pool, chain.init(key, settings, table, capacity)[0]
 
     @jax.jit
     def go_on(key, settings, state):

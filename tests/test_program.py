@@ -11,7 +11,7 @@ import ouroboros_jax as oj
 from ouroboros_jax.build import build
 from ouroboros_jax.config import apply, new_config
 from ouroboros_jax.errors import UserError
-from ouroboros_jax.progress import first_generation
+from ouroboros_jax.progress import Progress, first_generation
 from ouroboros_jax.sweep import expand
 
 LAST = 4
@@ -94,6 +94,30 @@ def test_one_device_gives_what_two_give(kind):
     one = build(two.group, two.layout.block, jax.devices()[:1])
     assert one.layout.mesh.devices.size == 1
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-4, 1e-5), drive(one), whole)
+
+
+@pytest.mark.parametrize(
+    ("settings", "together"),
+    [
+        ({"regime": "accumulate_subsample"}, True),
+        ({"regime": "window", "regime.window": 1, "regime.kept": True}, True),
+        ({"regime": "fresh", "learner": "gmm", "chain_block": 1}, True),
+        ({"regime": "accumulate"}, False),  # its pool has room for more
+        ({"regime": "replace", "data.num_samples": 30}, False),
+        ({"regime": "replace", "learner.draw": "sufficient"}, False),
+    ],
+)
+def test_generation_0_in_the_program_of_the_others(settings, together):
+    """It is what it is in a program of its own, wherever the first call ends."""
+    draws = {} if settings.get("learner") == "gmm" else {"learner.draw": "samples"}
+    program = program_of(config_of(**SMALL | draws | settings))
+    assert program.from_blank == together
+    if not together:
+        return
+    apart = dataclasses.replace(program, shared={"from_blank": False}, cache={})
+    for a, b in zip(*(jax.tree.leaves(drive(p)) for p in (program, apart)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5)
+    assert_equal(Progress(program).advance(LAST + 1), drive(program))
 
 
 # Compilation

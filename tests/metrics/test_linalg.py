@@ -58,11 +58,15 @@ def test_runs_call_for_one_matrix(name, overrides):
     key, settings = jax.random.split(jax.random.key(0), block), program.settings(0, 1)
     settings = jax.tree.map(lambda a: jnp.broadcast_to(jnp.asarray(a[:1]), (block, 1)), settings)
 
-    def first(key, settings):
-        args, shared = {"key": key, "settings": settings, "prepared": ()}, {}
-        shared = {"table": program.table, "test": program.test, "num": 1}
-        stages = program.stages
-        return type(stages).first(stages, program.capacity(0), (), args, shared)
+    stages, capacity = program.stages, program.capacity(1)
 
-    calls = list(lapack_calls(jax.make_jaxpr(first)(key, settings).jaxpr))
+    def both(key, settings):
+        args = {"key": key, "settings": settings, "prepared": ()}
+        shared = {"table": program.table, "test": program.test, "num": jnp.int32(1)}
+        blank = stages.blank(capacity, (), args, shared)
+        first = stages.first(capacity, (), args, shared)
+        args |= {"before": blank, "reference": blank.params}
+        return first, stages.segment(capacity, 1, program.from_blank, None, args, shared)
+
+    calls = list(lapack_calls(jax.make_jaxpr(both)(key, settings).jaxpr))
     assert calls and all(len(shape) == 2 for _, shape in calls)
