@@ -24,7 +24,7 @@ NO_CURVES: Mapping[str, jax.Array] = {}
 class State(NamedTuple):
     """What a chain needs for its next generation."""
 
-    generation: jax.Array  # int32 [], 0 is the fit to real data
+    generation: jax.Array  # int32 [], 0 is the fit to real data, -1 before it
     params: Params
     past: tuple[Params, ...]  # of the models before, newest first, as far as the regime reaches
     memory: Any  # what the regime remembers of earlier data sets
@@ -83,6 +83,13 @@ def _either(is_first: bool | jax.Array, first: Callable[[], Any], later: Callabl
     if isinstance(is_first, bool):
         return first() if is_first else later()
     return jax.lax.cond(is_first, first, later)
+
+
+def reference_of(is_first: bool | jax.Array, params: Params, reference: Params) -> Params:
+    """What metrics are measured against: generation 0 is its own reference, and all others'."""
+    if is_first is False:
+        return reference
+    return jax.tree.map(lambda a, b: jnp.where(is_first, a, b), params, reference)
 
 
 def make_chain(
@@ -164,17 +171,14 @@ def make_chain(
 
     def end(settings, fit, context, curves=NO_CURVES, is_first=False):
         state, info = finish(fit, curves)
-        if is_first is not False:  # generation 0 is its own reference
-            reference = jax.tree.map(
-                lambda a, b: jnp.where(is_first, a, b), state.params, context.reference
-            )
-            context = context._replace(reference=reference)
+        reference = reference_of(is_first, state.params, context.reference)
+        context = context._replace(reference=reference)
         return state, measured(settings, state.params, context, info, state.frozen)
 
     def blank(key, settings, table, capacity: Capacity):
-        points = jax.eval_shape(lambda: realisation.first(key, settings, table, capacity))
-        memory = jax.eval_shape(lambda p: memory_kind.empty(p, capacity), points)
-        memory = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), memory)
+        shapes = jax.eval_shape(lambda: realisation.first(key, settings, table, capacity))
+        points = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
+        memory = memory_kind.empty(points, capacity)
         data = realisation.begin(key, settings, table, capacity)
         params = learner.init(stage_key(key, "init", 0), settings, data)
         past = (params,) * (regime.lags - 1)
@@ -211,13 +215,14 @@ def make_chain(
         points = _either(is_first, first_points, new_points)
         # Not in a branch, which would copy it.
         memory = memory_kind.add(state.memory, points, capacity)
-        if jax.tree.leaves(memory) or is_first is True:
-            return _either(is_first, first_pool, later_pool), memory
-        return later_pool(), memory
+        if regime.kept == "nothing" and not regime.subsample and is_first is not True:
+            return later_pool(), memory  # which pools generation 0 like any other
+        return _either(is_first, first_pool, later_pool), memory
 
     def begin(key, settings, state, table, capacity: Capacity, drawn=None, is_first=False):
         pool, memory = train(key, settings, state, table, capacity, drawn, is_first)
-        params = begins[start](
+        begun = begins["previous" if is_first is True else start]  # a blank state's are all three
+        params = begun(
             key, settings, state, lambda: realisation.begin(key, settings, table, capacity)
         )
         generation = state.generation + 1

@@ -71,8 +71,8 @@ def _cost(program: Program, point) -> dict[str, int]:
     num = program.group.num_chains
     metrics = program.generation_bytes - program.parameter_bytes
     segments = -(-(generations + 1) // program.segment_length)
-    start = 0 if program.from_blank else 1  # of the generations that one program serves
-    capacities = {program.capacity(g) for g in range(start, generations + 1)}
+    alone = 0 if program.from_blank else 1  # generations with a program of their own
+    capacities = {program.capacity(g) for g in range(alone, generations + 1)}
     state = sum(
         int(np.prod(s.shape)) * s.dtype.itemsize for s in jax.tree.leaves(program.state_shapes)
     )
@@ -80,7 +80,7 @@ def _cost(program: Program, point) -> dict[str, int]:
     memory += program.memory_bytes(program.capacity(generations)) * num
     memory += program.segment_length * program.generation_bytes
     return {
-        "programs": start + len(capacities),
+        "programs": alone + len(capacities),
         "disk": kept * program.parameter_bytes
         + 2 * (generations + 1) * metrics  # in generations/ and in metrics.nc
         + (segments + 1) * STEP_BYTES,

@@ -91,7 +91,8 @@ def run_group(
             fresh = not programs >= (needed := _compiled(progress, num))
             programs |= needed
             if fresh:
-                what = "the first fit" if progress.generation < 0 else "the loop"
+                is_alone = progress.generation < 0 and not program.from_blank
+                what = "the first fit" if is_alone else "the loop"
                 report.step(f"compiling {what}", progress.done - 1)
             start = time.monotonic()
             out = progress.work(num)

@@ -2,8 +2,8 @@
 
 Each memory exists for rows, for statistics and for recipes. `empty(points, capacity)` is the memory
 before generation 0, `add(memory, points, capacity)` the memory with a generation's new points, and
-`union(memory, points, first)` what is trained on, `points` being the new ones already added and
-`first()` the real data set of generation 0, or nothing at generation 0 itself.
+`union(memory, points, first)` what a later generation is trained on, `points` being the new ones
+already added and `first()` the real data set of generation 0.
 """
 
 import functools

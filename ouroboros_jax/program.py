@@ -1,8 +1,9 @@
 """A group of chains as compiled functions: the config ends here, arrays begin.
 
-A `Program` has a group's first generation, a segment of further generations, and the pools of any
-generation drawn again. Each is compiled once and serves every call, whatever the number of
-generations in it, so nothing that decides bits depends on where a segment ends.
+A `Program` has a group's generations by the segment, the first in a program of its own where it has
+other shapes, and the pools of any generation drawn again. Each is compiled once and serves every
+call, whatever the number of generations in it, so nothing that decides bits depends on where a
+segment ends.
 """
 
 import dataclasses
@@ -173,24 +174,25 @@ class Program:
         return self.shared["from_blank"]
 
     def _trace_from_blank(self) -> bool:
-        capacity = self.capacity(1)
-        if self.learner.hosted or self.learner.moments or self.group.forked >= 0:
-            return False
-        if capacity != self.capacity(0) or capacity.real != capacity.new:
+        first, second = self.capacity(0), self.capacity(1)
+        if self.learner.hosted or self.learner.moments or first[:2] != second[:2]:
             return False
         settings = jax.tree.map(lambda a: jnp.asarray(a[0, 0]), self.settings(0, 1))
 
-        def train(is_first: bool):
-            def trained(key):
-                state = self.chain.blank(key, settings, self.table, capacity)
-                return self.chain.train(
-                    key, settings, state, self.table, capacity, is_first=is_first
-                )
+        def begun(key, is_first):
+            state = self.chain.blank(key, settings, self.table, first)
+            here = key, settings, state, self.table, first
+            return state.params, self.chain.train(*here, is_first=is_first)
 
-            shapes = jax.eval_shape(trained, new_key(0))
-            return jax.tree.map(lambda a: (a.shape, a.dtype), shapes)
-
-        return train(True) == train(False)
+        try:
+            params, _ = jax.eval_shape(begun, new_key(0), False)
+        except TypeError:  # what is drawn or pooled has other shapes
+            return False
+        kinds = (
+            jax.tree.map(lambda a: (a.shape, a.dtype), each)
+            for each in (params, self.state_shapes.params)
+        )
+        return next(kinds) == next(kinds)
 
     @property
     def _shapes(self):

@@ -113,7 +113,7 @@ class Progress:
         if self.state is None:
             name, args = self._to_blank()
             self.state, self.capacity = program.call(*name, **args), program.capacity(0)
-            self.reference = self.state.params  # of which nothing is read
+            self.reference = self.state.params  # a stand-in: generation 0 is its own
         self._make_room(start + num - 1)
         name, args = self._to_segment(start, self.capacity, self.state, self.reference)
         memory, (state, reference, out) = program.call(*name, num=num, **args)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from ouroboros_jax.base import Context, Learner, Mixture, Settings
-from ouroboros_jax.chain import Chain, Fit, State
+from ouroboros_jax.chain import Chain, Fit, State, reference_of
 from ouroboros_jax.data.base import RealData
 from ouroboros_jax.eras import Era
 from ouroboros_jax.keys import stage_key
@@ -93,7 +93,8 @@ class Stages:
         that segments of every size run the same program.
 
         The memory, if it is not None, is that of `args["before"]` and given away. `from_blank` says
-        whether generation 0 may be one of them.
+        whether generation 0 may be one of them. Returns the memory, and the state without it, the
+        reference, and parameters and metrics of each generation.
         """
         block, before = self.block, args["before"]
         gives = memory is not None
@@ -121,11 +122,7 @@ class Stages:
 
             args_of = args["key"], args["settings"], state, reference, context
             state, metrics = over_block(one, block)(*args_of)
-            if from_blank:
-                reference = jax.tree.map(
-                    lambda a, b: jnp.where(is_first, a, b), state.params, reference
-                )
-            return state, reference, metrics
+            return state, reference_of(is_first, state.params, reference), metrics
 
         def body(i, carry):
             *carry, out = carry

@@ -37,12 +37,18 @@ def go(program):
     return np.concatenate(found)
 
 
+@pytest.fixture(scope="module")
+def compiled_on_the_side():
+    """What JAX compiles once a process, whatever it runs."""
+    go(make(**CASES["statistics"]))
+
+
+@pytest.mark.usefixtures("compiled_on_the_side")
 @pytest.mark.parametrize("case", CASES)
 def test_what_was_compiled_ahead_is_what_runs(case, compilations):
-    go(make(**CASES[case]))  # what JAX compiles on the side, once a process
     program = make(**CASES[case])
-    assert list(Progress(program).compiling(GENERATIONS))
-    assert len(compilations) > 2
+    assert len(list(Progress(program).compiling(GENERATIONS))) > 1 - program.from_blank
+    assert len(compilations) >= 2
     compilations.clear()
     assert np.isfinite(go(program)).all()
     assert not compilations

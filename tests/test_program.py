@@ -101,6 +101,10 @@ def test_one_device_gives_what_two_give(kind):
     [
         ({"regime": "accumulate_subsample"}, True),
         ({"regime": "window", "regime.window": 1, "regime.kept": True}, True),
+        ({"regime": "window", "regime.window": 2}, True),
+        ({"regime": "weighted"}, True),
+        ({"regime": "fresh", "regime.real_of": "previous"}, True),
+        ({"regime": "toys:half_of_real"}, True),
         ({"regime": "fresh", "learner": "gmm", "chain_block": 1}, True),
         ({"regime": "accumulate"}, False),  # its pool has room for more
         ({"regime": "replace", "data.num_samples": 30}, False),

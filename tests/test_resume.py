@@ -327,6 +327,7 @@ def child(tmp_path, workdir, kill_after=None):
     whether it finished."""
     environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
     environment["PYTHONPATH"] = str(Path(oj.__file__).parents[1])
+    environment |= {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "compiled")}  # by the first for all
     process = subprocess.Popen(
         [sys.executable, "-c", CHILD, str(tmp_path / "config.json"), str(workdir)],
         stdout=subprocess.PIPE,

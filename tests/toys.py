@@ -12,6 +12,7 @@ import numpy as np
 
 from ouroboros_jax.base import Learner, Parts
 from ouroboros_jax.data.base import RealData, hash_rows, law, subset
+from ouroboros_jax.regimes import Regime
 from ouroboros_jax.registry import Setting
 
 TRACES = []  # a name for every time that a function was traced
@@ -22,6 +23,19 @@ def _table(name, rows, test=None):
     leaves = jax.tree.leaves(rows)
     shapes = jax.tree.map(lambda a: a.shape[1:], rows)
     return RealData(subset, None, rows, test, name, "toys", hash_rows(*leaves), shapes)
+
+
+# A regime of the user's
+
+
+def half_of_real():
+    """So many points of the real ones and the new ones together."""
+    return Regime(
+        sources=(1,),
+        counts=lambda settings, generation: settings.num_samples[None],
+        kept="real",
+        subsample=True,
+    )
 
 
 # Points that say where they came from
