@@ -188,11 +188,11 @@ class Program:
             params, _ = jax.eval_shape(begun, new_key(0), False)
         except TypeError:  # what is drawn or pooled has other shapes
             return False
-        kinds = (
-            jax.tree.map(lambda a: (a.shape, a.dtype), each)
-            for each in (params, self.state_shapes.params)
-        )
-        return next(kinds) == next(kinds)
+
+        def kinds(tree):
+            return jax.tree.map(lambda a: (a.shape, a.dtype), tree)
+
+        return kinds(params) == kinds(self.state_shapes.params)
 
     @property
     def _shapes(self):
