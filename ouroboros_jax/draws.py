@@ -4,27 +4,24 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ouroboros_jax.base import Key
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))  # of Threefry's rounds, in fours
 
 
-def words(key: Key, num: int) -> jax.Array:
-    """`num` random words, uint32; `num` is static.
+def _two_words(key: Key, counts: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The two words that Threefry-2x32 makes of each count, uint32.
 
-    Both of the two that the cipher makes of each of 0, 1, ...: the data of `jax.random.split`'s
-    keys. JAX loops over the cipher's rounds; written out they are one pass, in a third of the time
-    on a CPU. `jax.random.bits` folds the two words into one, for twice the time again.
+    JAX loops over the cipher's rounds; written out they are one pass, in a quarter of the time on a
+    CPU.
 
     References:
       Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3, 2011.
     """
-    if jax.config.jax_debug_key_reuse:  # which follows keys through JAX's own functions alone
-        return jax.random.key_data(jax.random.split(key, -(-num // 2))).reshape(-1)[:num]
     first, second = jax.random.key_data(key)
     keys = first, second, first ^ second ^ jnp.uint32(0x1BD11BDA)
-    counts = jnp.arange(-(-num // 2), dtype=jnp.uint32)
     a, b = jnp.broadcast_to(first, counts.shape), counts + second
     for four in range(5):
         for rotation in ROTATIONS[four % 2]:
@@ -32,8 +29,43 @@ def words(key: Key, num: int) -> jax.Array:
             b = a ^ ((b << rotation) | (b >> (32 - rotation)))
         a = a + keys[(four + 1) % 3]
         b = b + keys[(four + 2) % 3] + jnp.uint32(four + 1)
-    # Made once, and not again by each of those who read them.
-    return jax.lax.optimization_barrier(jnp.stack([a, b], -1).reshape(-1)[:num])
+    return a, b
+
+
+def _once(array: jax.Array) -> jax.Array:
+    """Made once, and not again by each of those who read it."""
+    return jax.lax.optimization_barrier(array)
+
+
+def words(key: Key, num: int) -> jax.Array:
+    """`num` random words, uint32; `num` is static.
+
+    Both of the two that the cipher makes of each of 0, 1, ..., one after the other: the data of
+    `jax.random.split`'s keys.
+    """
+    if jax.config.jax_debug_key_reuse:  # which follows keys through JAX's own functions alone
+        return jax.random.key_data(jax.random.split(key, -(-num // 2))).reshape(-1)[:num]
+    places = jnp.arange(num, dtype=jnp.uint32)
+    a, b = _two_words(key, places >> 1)  # twice each: cheaper than to lay them side by side
+    return _once(jnp.where(places & 1 == 0, a, b))
+
+
+def bits(key: Key, num: int, width: int = 32) -> jax.Array:
+    """`num` random words of 32 bits or 64, those of `jax.random.bits`; `num` is static."""
+    dtype = {32: jnp.uint32, 64: jnp.uint64}[width]
+    if jax.config.jax_debug_key_reuse:
+        return jax.random.bits(key, (num,), dtype)
+    a, b = _two_words(key, jnp.arange(num, dtype=jnp.uint32))
+    return _once(a ^ b if width == 32 else (a.astype(dtype) << 32) | b.astype(dtype))
+
+
+def unit_uniforms(key: Key, shape: tuple[int, ...], dtype=None) -> jax.Array:
+    """Numbers uniform on [0, 1), those of `jax.random.uniform`, of the run's floats by default."""
+    dtype = jnp.dtype(jnp.result_type(float) if dtype is None else dtype)
+    width, digits = 8 * dtype.itemsize, jnp.finfo(dtype).nmant
+    drawn = bits(key, math.prod(shape), width) >> (width - digits)
+    one = jax.lax.bitcast_convert_type(jnp.ones((), dtype), drawn.dtype)
+    return (jax.lax.bitcast_convert_type(drawn | one, dtype) - 1).reshape(shape)
 
 
 def uniforms(key: Key, shape: tuple[int, ...], dtype) -> jax.Array:
@@ -58,8 +90,10 @@ def normals(key: Key, shape: tuple[int, ...], dtype=None) -> jax.Array:
     Drawn in one row: of a table with short rows XLA's CPU compiler unrolls every loop, and takes
     half as long again for a whole program.
     """
-    dtype = jnp.result_type(float) if dtype is None else dtype
-    return jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape)
+    dtype = jnp.dtype(jnp.result_type(float) if dtype is None else dtype)
+    inside = np.nextafter(np.array(-1, dtype), np.array(0, dtype))
+    uniform = unit_uniforms(key, (math.prod(shape),), dtype) * (1 - inside) + inside
+    return normal_of(jnp.maximum(uniform, inside)).reshape(shape)
 
 
 def normal_of(uniform: jax.Array) -> jax.Array:

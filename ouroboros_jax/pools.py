@@ -94,7 +94,7 @@ def _repeated(data: Data, count: jax.Array, num: int) -> Data:
 
 def _shuffled(key, points: Rows) -> Rows:
     """The same points in random order, empty slots last."""
-    scores = jax.random.uniform(key, points.weights.shape, jnp.float32)
+    scores = draws.unit_uniforms(key, points.weights.shape, jnp.float32)
     _, order = jax.lax.top_k(jnp.where(points.weights > 0, scores, -1.0), num_rows(points))
     return jax.tree.map(lambda a: a[order], points)
 

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from ouroboros_jax.base import Data, Key, Settings
+from ouroboros_jax.draws import unit_uniforms
 
 Draw = Callable[[Key, int], Data]
 Select = Callable[[Key, Settings, Draw, int], Data]
@@ -65,7 +66,7 @@ def verify(*, score: Score | str = "feature", index: int = 0, max_rounds: int = 
         told = settings.selector
         is_right = score(settings, data) > told["threshold"]
         probability = jnp.where(is_right, told["keep_right"], told["keep_wrong"])
-        return data, jax.random.uniform(key_keep, (num,), probability.dtype) < probability
+        return data, unit_uniforms(key_keep, (num,), probability.dtype) < probability
 
     def select(key, settings, draw, num):
         def again(carry):

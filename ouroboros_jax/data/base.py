@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ouroboros_jax.base import Data, Key, Mixture, Settings
+from ouroboros_jax.draws import unit_uniforms
 from ouroboros_jax.errors import UserError
 
 SPLIT_SEED = 20240724  # of the one shuffle that parts training from held-out rows
@@ -149,7 +150,7 @@ def subset(key: Key, settings: Settings, table: Data, num: int) -> Data:
     del settings
     table = jax.tree.map(jnp.asarray, table)
     size = jax.tree.leaves(table)[0].shape[0]
-    scores = jax.random.uniform(key, (size,), jnp.float32)
+    scores = unit_uniforms(key, (size,), jnp.float32)
     _, order = jax.lax.top_k(scores, min(num, size))
     if num > size:
         order = order[jnp.arange(num) % size]

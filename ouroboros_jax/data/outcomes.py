@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ouroboros_jax.data.base import RealData, law
-from ouroboros_jax.draws import log_chi_square
+from ouroboros_jax.draws import log_chi_square, unit_uniforms
 
 
 class External(NamedTuple):
@@ -94,5 +94,5 @@ def _law_of(name: str | Sequence[float], num_outcomes: int) -> np.ndarray:
 def _symbols(key: jax.Array, probabilities: jax.Array, num: int) -> jax.Array:
     """`num` outcomes, int32 [num]."""
     edges = jnp.cumsum(probabilities)[:-1]
-    uniform = jax.random.uniform(key, (num,), probabilities.dtype)
+    uniform = unit_uniforms(key, (num,), probabilities.dtype)
     return (uniform[:, None] >= edges[None]).sum(1, dtype=jnp.int32)

@@ -35,7 +35,7 @@ def linear(*, num_features: int = 5, scale: float = 1.0, layout_seed: int = 0) -
 
     def targets(key, settings, mean):
         noise = jnp.asarray(settings.data["noise"], mean.dtype)
-        return mean + noise * jax.random.normal(key, mean.shape, mean.dtype)
+        return mean + noise * normals(key, mean.shape, mean.dtype)
 
     return _law("linear", num_features, scale, layout_seed, targets)
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from ouroboros_jax.data.base import RealData, law
-from ouroboros_jax.draws import normals
+from ouroboros_jax.draws import normals, unit_uniforms
 from ouroboros_jax.errors import UserError
 
 
@@ -59,7 +59,7 @@ def _random(key, num: int, num_features: int) -> tuple[jax.Array, jax.Array]:
     """Two uniforms a point, and a normal a coordinate."""
     key_place, key_noise = jax.random.split(key)
     return (
-        jax.random.uniform(key_place, (num, 2)),
+        unit_uniforms(key_place, (num, 2)),
         normals(key_noise, (num, num_features)),
     )
 

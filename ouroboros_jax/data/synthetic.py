@@ -12,7 +12,7 @@ import numpy as np
 
 from ouroboros_jax.base import Mixture
 from ouroboros_jax.data.base import RealData, law
-from ouroboros_jax.draws import normals
+from ouroboros_jax.draws import normals, unit_uniforms
 from ouroboros_jax.errors import UserError
 
 
@@ -119,7 +119,7 @@ def _mixture(name, means, scales, weights, definition) -> RealData:
     def draw(key, settings, num):
         del settings
         key_component, key_noise = jax.random.split(key)
-        uniform = jax.random.uniform(key_component, (num,))
+        uniform = unit_uniforms(key_component, (num,))
         noise = normals(key_noise, (num, num_features))
         component = (uniform[:, None] >= jnp.asarray(edges, uniform.dtype)[None]).sum(1)
         where, scale = (jnp.asarray(array, noise.dtype)[component] for array in (means, scales))

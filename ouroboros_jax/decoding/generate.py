@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from ouroboros_jax.decoding.beams import beam_search
 from ouroboros_jax.decoding.plan import METHODS, Generated, Knobs, Plan
 from ouroboros_jax.decoding.sampling import sample_tokens
+from ouroboros_jax.draws import unit_uniforms
 from ouroboros_jax.models.decoder import Decoder
 
 
@@ -43,7 +44,7 @@ def generate(
     check_plan(model, prompts.shape[1], plan)
     uniforms = None
     if plan.method == "sample":
-        uniforms = jax.random.uniform(key, (prompts.shape[0], plan.max_new_tokens, 2))
+        uniforms = unit_uniforms(key, (prompts.shape[0], plan.max_new_tokens, 2))
     return _one_batch(model, params, prompts, mask, uniforms, knobs, plan)
 
 
@@ -71,7 +72,7 @@ def continue_rows(
     place = places[jnp.minimum(jnp.arange(num_batches * batch_size), num - 1)]
     uniforms = None
     if plan.method == "sample":
-        uniforms = jax.random.uniform(key, (prompts.shape[0], plan.max_new_tokens, 2))[place]
+        uniforms = unit_uniforms(key, (prompts.shape[0], plan.max_new_tokens, 2))[place]
         uniforms = uniforms.reshape(num_batches, batch_size, *uniforms.shape[1:])
     batches = prompts[place].reshape(num_batches, batch_size, -1)
 

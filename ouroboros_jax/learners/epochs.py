@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from ouroboros_jax.base import Data, Key, Pool
+from ouroboros_jax.draws import unit_uniforms
 
 Loss = Callable[[Key, Any, Data, jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
 
@@ -73,7 +74,7 @@ def epoch(
     there = pool.weights > 0
     count = there.sum()
     # Empty slots come last. Scores that tie leave their rows in order, as one of all orders does.
-    scores = jax.random.uniform(key_order, (slots,), jnp.float32)
+    scores = unit_uniforms(key_order, (slots,), jnp.float32)
     order = jnp.argsort(jnp.where(there, scores, 2.0)).astype(jnp.int32)
     together = min(max(pool.most_taken // batch_size, 1), -(-slots // batch_size))  # batches
     size = together * batch_size

@@ -25,6 +25,7 @@ import numpy as np
 
 from ouroboros_jax.base import Context, Learner, Moments, Params, Pool
 from ouroboros_jax.data.outcomes import External, Start
+from ouroboros_jax.draws import unit_uniforms
 from ouroboros_jax.metrics.names.heat_death import OF_HEAT_DEATH
 
 
@@ -171,7 +172,7 @@ def heat_death(*, dynamics: str = "map", metrics=None) -> Learner:
     def sample(key, settings, params, source, num):
         del source
         law = tempered(params.probabilities, settings.sampler["temperature"])
-        uniform = jax.random.uniform(key, (num,), law.dtype)
+        uniform = unit_uniforms(key, (num,), law.dtype)
         return (uniform[:, None] >= jnp.cumsum(law)[None, :-1]).sum(1, dtype=jnp.int32)
 
     def measure(settings, params, context: Context):

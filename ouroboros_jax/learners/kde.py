@@ -25,6 +25,7 @@ import numpy as np
 from jax.scipy.special import gammaln, logsumexp
 
 from ouroboros_jax.base import Context, Learner, Pool
+from ouroboros_jax.draws import unit_uniforms
 from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.mixture import total_mean
 from ouroboros_jax.metrics.names.densities import OF_KDE
@@ -135,7 +136,7 @@ def kde(
             room = num - slots
             points = jnp.pad(jnp.where(there[:, None], pool.data, 0), ((0, room), (0, 0)))
             return points, jnp.pad(pool.weights, (0, room)).astype(dtype), jnp.zeros((), dtype)
-        drawn = _choose(jax.random.uniform(key, (num,), dtype), pool.weights.astype(dtype))
+        drawn = _choose(unit_uniforms(key, (num,), dtype), pool.weights.astype(dtype))
         _, in_order = jax.lax.top_k(there * (slots - jnp.arange(slots, dtype=jnp.float32)), num)
         fits = there.sum() <= num
         place = jnp.where(fits, in_order, drawn)
@@ -164,7 +165,7 @@ def kde(
         slots, num_features = params.points.shape
         dtype = params.points.dtype
         columns = num_features + 1 + (kernel == "tophat")
-        uniforms = jax.random.uniform(key, (num, columns), dtype)
+        uniforms = unit_uniforms(key, (num, columns), dtype)
         turn = (uniforms[0, 0] * slots).astype(jnp.int32) + jnp.arange(num)
         place = jnp.where(params.once > 0, turn % slots, _choose(uniforms[:, 0], params.weights))
         noise = _normal(uniforms[:, 1 : num_features + 1])

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from ouroboros_jax.base import Context, Learner, Pool
+from ouroboros_jax.draws import normals
 from ouroboros_jax.learners.least_squares import shortest_solution
 from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.names.regression import OF_LINEAR
@@ -117,7 +118,7 @@ def linear_regression(
     def sample(key, settings, params, source, num):
         del settings
         x = source["inputs"][:num].astype(params.coefficients.dtype)
-        z = jax.random.normal(key, (num,), x.dtype)
+        z = normals(key, (num,), x.dtype)
         return {"inputs": x, "targets": predict(params, x) + jnp.exp(params.log_noise) * z}
 
     def measure(settings, params, context: Context):

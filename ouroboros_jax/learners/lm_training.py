@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from ouroboros_jax.base import Pool
+from ouroboros_jax.draws import unit_uniforms
 from ouroboros_jax.learners.lm_loss import token_losses
 from ouroboros_jax.models.decoder import Decoder
 
@@ -102,7 +103,7 @@ def train_epoch(
     key_order, key_dropout = jax.random.split(key)
     num, size = pool.weights.shape[0], recipe.batch_size
     num_batches = -(-num // size)
-    scores = jax.random.uniform(key_order, (num,), jnp.float32)
+    scores = unit_uniforms(key_order, (num,), jnp.float32)
     order = jnp.argsort(jnp.where(pool.weights > 0, scores, 2))
     order = jnp.pad(order, (0, num_batches * size - num)).reshape(num_batches, size)
     is_real = (jnp.arange(num_batches * size) < num).reshape(num_batches, size)

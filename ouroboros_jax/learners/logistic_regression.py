@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from ouroboros_jax.base import Context, Learner, Pool
+from ouroboros_jax.draws import unit_uniforms
 from ouroboros_jax.learners.least_squares import shortest_solution
 from ouroboros_jax.learners.linear_regression import INPUTS, PROMPTS, excess_error, predict
 from ouroboros_jax.metrics.linalg import matmul
@@ -143,7 +144,7 @@ def logistic_regression(*, inputs: str = "same", intercept: bool = False, metric
     def sample(key, settings, params, source, num):
         del settings
         x = source["inputs"][:num].astype(params.coefficients.dtype)
-        uniforms = jax.random.uniform(key, (num,), x.dtype)
+        uniforms = unit_uniforms(key, (num,), x.dtype)
         is_one = uniforms < jax.nn.sigmoid(predict(params, x))
         return {"inputs": x, "targets": is_one.astype(x.dtype)}
 

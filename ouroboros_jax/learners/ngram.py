@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from ouroboros_jax.base import Learner
 from ouroboros_jax.data.text import Text
 from ouroboros_jax.decoding.choice import draw
+from ouroboros_jax.draws import unit_uniforms
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.metrics import text as measures
 from ouroboros_jax.metrics.names.text import OF_COUNTS
@@ -70,7 +71,7 @@ def ngram(text: Text, *, order: int = 1, metrics=None) -> Learner:
     def sample(key, settings, params, source, num):
         del source
         length = text.validation.shape[1]
-        uniforms = jax.random.uniform(key, (num, length, 2), jnp.float32)
+        uniforms = unit_uniforms(key, (num, length, 2), jnp.float32)
         temperature = settings.sampler["temperature"].astype(jnp.float32)
 
         def step(contexts, t):

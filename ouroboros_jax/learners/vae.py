@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from ouroboros_jax.base import Learner, Settings
+from ouroboros_jax.draws import normals, unit_uniforms
 from ouroboros_jax.learners import judge, vae_measure
 from ouroboros_jax.learners.epochs import Training, begin, epoch
 from ouroboros_jax.learners.image_losses import RECONSTRUCTIONS, cross_entropy, kl_to_normal
@@ -202,7 +203,7 @@ def vae_loss(model: Model, beta: jax.Array):
     def loss(key, params, data, weights):
         images = as_float(data["image"])
         mean, log_var = model.network.encode(params, images)
-        codes = mean + jnp.exp(log_var / 2) * jax.random.normal(key, mean.shape, mean.dtype)
+        codes = mean + jnp.exp(log_var / 2) * normals(key, mean.shape, mean.dtype)
         logits = model.network.decode(params, codes, images.shape[1:])
         reconstruction = (weights * reconstruct(logits, images)).sum()
         kl = (weights * kl_to_normal(mean, log_var)).sum()
@@ -249,7 +250,7 @@ def sample(
     def decode(i, codes):
         images = jax.nn.sigmoid(model.network.decode(params["vae"], codes, shape))
         if model.pixels == "bernoulli":
-            uniform = jax.random.uniform(jax.random.fold_in(key_pixels, i), images.shape)
+            uniform = unit_uniforms(jax.random.fold_in(key_pixels, i), images.shape)
             images = (uniform < images).astype(images.dtype)
         image = as_kept(images, dtype)
         label = jnp.full(images.shape[0], NO_LABEL, jnp.int32)

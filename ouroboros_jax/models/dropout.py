@@ -10,6 +10,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ouroboros_jax.draws import bits
+
 LEVELS = 1 << 16
 
 
@@ -30,5 +32,5 @@ class Dropout(nn.Module):
 def random_words(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Uniform uint16 of `shape`, two from each word of 32 bits."""
     num = math.prod(shape)
-    words = jax.random.bits(key, ((num + 1) // 2,), jnp.uint32)
+    words = bits(key, (num + 1) // 2)
     return jax.lax.bitcast_convert_type(words, jnp.uint16).reshape(-1)[:num].reshape(shape)
