@@ -16,6 +16,7 @@ from ouroboros_jax.keys import stage_key
 from ouroboros_jax.memory import Capacity
 from ouroboros_jax.pools import Realisation
 from ouroboros_jax.regimes import Regime
+from ouroboros_jax.threefry import fold_in
 
 OK, DEGENERATE, FROZEN = 0, 1, 2  # values of the metric `status`
 NO_CURVES: Mapping[str, jax.Array] = {}
@@ -132,7 +133,7 @@ def make_chain(
 
     def advance(key, settings, fit, step, table=None, capacity=None):
         generation = fit.state.generation + 1
-        key_step = jax.random.fold_in(stage_key(key, "fit", generation), step + 1)
+        key_step = fold_in(stage_key(key, "fit", generation), step + 1)
         pool = opened(key, settings, fit.pool, table, generation, step, capacity)
         fit_state, info = learner.fit_step(key_step, settings, fit.fit_state, pool)
         return fit._replace(fit_state=fit_state), info

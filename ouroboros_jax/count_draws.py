@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from ouroboros_jax.base import Key
-from ouroboros_jax.draws import words
+from ouroboros_jax.threefry import bits, fold_in, words
 
 CHUNK = 512  # symbols drawn at a time where their number is traced
 COARSE = 32  # parts that a list of symbols is cut into by plain comparison
@@ -75,7 +75,7 @@ def _one_by_one(key: Key, probabilities: jax.Array, num: jax.Array) -> jax.Array
     slots = jnp.arange(CHUNK)
 
     def chunk(i, counts):
-        bits = words(jax.random.fold_in(key, i), CHUNK)
+        bits = words(fold_in(key, i), CHUNK)
         drawn = (i * CHUNK + slots < num).astype(jnp.int32)
         return counts + tally(_find(edges, _below(bits, edges[-1])), drawn, edges.shape[0])
 
@@ -99,7 +99,7 @@ def multinomial(key: Key, probabilities: jax.Array, num: jax.Array) -> jax.Array
     def draw(carry):
         # The barrier keeps XLA from moving the work of this turn in front of a loop without turns.
         turn, rate = jax.lax.optimization_barrier((carry[0], total * share))
-        return turn - 1, poisson(jax.random.fold_in(key, turn), rate)
+        return turn - 1, poisson(fold_in(key, turn), rate)
 
     def is_wrong(carry):
         turn, counts = carry
@@ -125,8 +125,8 @@ def poisson(key: Key, rate: jax.Array) -> jax.Array:
     def step(carry):
         turn, count = carry
         # Pairs, so that the first counts do not depend on how many are drawn.
-        bits = jax.random.bits(jax.random.fold_in(key, turn), (*rate.shape, 2), jnp.uint32)
-        u = (bits.astype(rate.dtype) + 0.5) * 2.0**-32
+        drawn = bits(fold_in(key, turn), 2 * rate.size).reshape(*rate.shape, 2)
+        u = (drawn.astype(rate.dtype) + 0.5) * 2.0**-32
         small = _inverted(u[..., 0], jnp.where(is_small, rate, 0), turn)
         tried = jnp.where(is_small, small, _attempt(u, rate))
         return turn + 1, jnp.where(count < 0, tried, count)

@@ -7,56 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ouroboros_jax.base import Key
-
-ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))  # of Threefry's rounds, in fours
-
-
-def _two_words(key: Key, counts: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The two words that Threefry-2x32 makes of each count, uint32.
-
-    JAX loops over the cipher's rounds; written out they are one pass, in a quarter of the time on a
-    CPU.
-
-    References:
-      Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3, 2011.
-    """
-    first, second = jax.random.key_data(key)
-    keys = first, second, first ^ second ^ jnp.uint32(0x1BD11BDA)
-    a, b = jnp.broadcast_to(first, counts.shape), counts + second
-    for four in range(5):
-        for rotation in ROTATIONS[four % 2]:
-            a = a + b
-            b = a ^ ((b << rotation) | (b >> (32 - rotation)))
-        a = a + keys[(four + 1) % 3]
-        b = b + keys[(four + 2) % 3] + jnp.uint32(four + 1)
-    return a, b
-
-
-def _once(array: jax.Array) -> jax.Array:
-    """Made once, and not again by each of those who read it."""
-    return jax.lax.optimization_barrier(array)
-
-
-def words(key: Key, num: int) -> jax.Array:
-    """`num` random words, uint32; `num` is static.
-
-    Both of the two that the cipher makes of each of 0, 1, ..., one after the other: the data of
-    `jax.random.split`'s keys.
-    """
-    if jax.config.jax_debug_key_reuse:  # which follows keys through JAX's own functions alone
-        return jax.random.key_data(jax.random.split(key, -(-num // 2))).reshape(-1)[:num]
-    places = jnp.arange(num, dtype=jnp.uint32)
-    a, b = _two_words(key, places >> 1)  # twice each: cheaper than to lay them side by side
-    return _once(jnp.where(places & 1 == 0, a, b))
-
-
-def bits(key: Key, num: int, width: int = 32) -> jax.Array:
-    """`num` random words of 32 bits or 64, those of `jax.random.bits`; `num` is static."""
-    dtype = {32: jnp.uint32, 64: jnp.uint64}[width]
-    if jax.config.jax_debug_key_reuse:
-        return jax.random.bits(key, (num,), dtype)
-    a, b = _two_words(key, jnp.arange(num, dtype=jnp.uint32))
-    return _once(a ^ b if width == 32 else (a.astype(dtype) << 32) | b.astype(dtype))
+from ouroboros_jax.threefry import bits, fold_in, split, words
 
 
 def unit_uniforms(key: Key, shape: tuple[int, ...], dtype=None) -> jax.Array:
@@ -140,7 +91,7 @@ def without_replacement(key: Key, there: jax.Array, num: jax.Array, slots: int) 
     def draw(carry):
         """Drawn places behind the `count` that are kept, and again those that differ in front."""
         kept, count, drawn = carry
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, drawn + order - count)
+        keys = jax.vmap(fold_in, (None, 0))(key, drawn + order - count)
         new, is_dropped = places_below(jax.random.key_data(keys)[:, 0], end)
         new = jnp.where(is_dropped | ~there[new], len(there), new)
         places = jnp.where(order < count, kept, new)
@@ -160,7 +111,7 @@ def log_chi_square(key: Key, df: jax.Array) -> jax.Array:
       key: a key.
       df: a float array, traced or not; the logarithm is -inf where `df` <= 0.
     """
-    key_first, key_again = jax.random.split(key)
+    key_first, key_again = split(key)
     return log_chi_square_of(uniforms(key_first, (3, *df.shape), df.dtype), key_again, df)
 
 
@@ -191,7 +142,7 @@ def log_chi_square_of(first: jax.Array, key: Key, df: jax.Array) -> jax.Array:
 
     def again(carry):
         turn, log_v = carry
-        attempt = uniforms(jax.random.fold_in(key, turn), (2, *shape), dtype)
+        attempt = uniforms(fold_in(key, turn), (2, *shape), dtype)
         return turn + 1, settle(log_v, attempt)
 
     # The first attempt stands outside the loop: hashing keys is most of the cost.

@@ -7,6 +7,7 @@ a sweep, so the points of a grid share random numbers and their differences are 
 import jax
 
 from ouroboros_jax.base import Key
+from ouroboros_jax.threefry import NAME, fold_in
 
 STAGES = {
     "real": 0,  # the real data set, and fresh real points
@@ -22,12 +23,12 @@ STAGES = {
 
 def new_key(seed: jax.Array | int) -> Key:
     """A Threefry key, whatever JAX's default: others draw one block for all chains under `vmap`."""
-    return jax.random.key(seed, impl="threefry2x32")
+    return jax.random.key(seed, impl=NAME)
 
 
 def chain_key(seed: jax.Array, replicate: jax.Array) -> Key:
     """The key of one chain; `seed` and `replicate` are uint32 scalars."""
-    return jax.random.fold_in(new_key(seed), replicate)
+    return fold_in(new_key(seed), replicate)
 
 
 def stage_key(key: Key, stage: str, generation: jax.Array | int, source: int = 0) -> Key:
@@ -36,4 +37,4 @@ def stage_key(key: Key, stage: str, generation: jax.Array | int, source: int = 0
     `source` tells apart what one stage draws from several models; it takes no hash of its own.
     """
     number = STAGES[stage] + len(STAGES) * source
-    return jax.random.fold_in(jax.random.fold_in(key, number), generation)
+    return fold_in(fold_in(key, number), generation)

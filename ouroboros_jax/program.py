@@ -24,6 +24,7 @@ from ouroboros_jax.keys import chain_key, new_key
 from ouroboros_jax.memory import Capacity, Memory, num_bytes
 from ouroboros_jax.stages import IN_PLACE, Stages
 from ouroboros_jax.sweep import Group
+from ouroboros_jax.threefry import split
 from ouroboros_jax.vectorize import Layout, make_layout, over_chains
 
 SEGMENT_GENERATIONS = 100  # most generations of one device call and of one step on disk
@@ -267,7 +268,7 @@ class Program:
             def sample(key, settings, params, table, num):
                 source = table
                 if self.learner.prompts != "table":
-                    key, key_source = jax.random.split(key)
+                    key, key_source = split(key)
                     source = self.real.draw(key_source, settings, table, num)
                 return self.draw(key, settings, params, source, num)
 

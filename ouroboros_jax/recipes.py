@@ -17,6 +17,7 @@ from ouroboros_jax.data.base import RealData
 from ouroboros_jax.memory import Rows, num_bytes, num_rows, pad, recipe_memories
 from ouroboros_jax.pools import Realisation, reads_last, rows
 from ouroboros_jax.regimes import Regime
+from ouroboros_jax.threefry import fold_in
 
 TAKEN_BYTES = 1 << 30  # of points that a step holds at a time
 
@@ -149,7 +150,7 @@ def recipes(
         return jax.lax.switch(era, branches)
 
     def open_pool(key, settings, pool: Recipes, table, generation, step, capacity):
-        key_step = jax.random.fold_in(key, step + 1) if is_stream else key
+        key_step = fold_in(key, step + 1) if is_stream else key
 
         def drawn(number) -> Rows:
             recipe = jax.tree.map(lambda a: a[number], pool.recipe)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from ouroboros_jax.base import Data, Key, Settings
 from ouroboros_jax.draws import unit_uniforms
+from ouroboros_jax.threefry import fold_in, split
 
 Draw = Callable[[Key, int], Data]
 Select = Callable[[Key, Settings, Draw, int], Data]
@@ -34,8 +35,8 @@ def curate(*, choices: int = 2, score: Score | str = "feature", index: int = 0) 
     score = scorer(score, index)
 
     def select(key, settings, draw, num):
-        key_draw, key_choose = jax.random.split(key)
-        candidates = jax.lax.map(lambda k: draw(k, num), jax.random.split(key_draw, choices))
+        key_draw, key_choose = split(key)
+        candidates = jax.lax.map(lambda k: draw(k, num), split(key_draw, choices))
         rewards = jax.lax.map(lambda data: score(settings, data), candidates)  # [K, N]
         strength = settings.selector["strength"]
         noise = jax.random.gumbel(key_choose, rewards.shape, rewards.dtype)
@@ -61,7 +62,7 @@ def verify(*, score: Score | str = "feature", index: int = 0, max_rounds: int = 
     score = scorer(score, index)
 
     def attempt(key, settings, draw, num):
-        key_draw, key_keep = jax.random.split(key)
+        key_draw, key_keep = split(key)
         data = draw(key_draw, num)
         told = settings.selector
         is_right = score(settings, data) > told["threshold"]
@@ -71,14 +72,14 @@ def verify(*, score: Score | str = "feature", index: int = 0, max_rounds: int = 
     def select(key, settings, draw, num):
         def again(carry):
             i, data, kept = carry
-            new, is_kept = attempt(jax.random.fold_in(key, i), settings, draw, num)
+            new, is_kept = attempt(fold_in(key, i), settings, draw, num)
 
             def choose(a, b):
                 return jnp.where(kept.reshape(-1, *(1,) * (a.ndim - 1)), a, b)
 
             return i + 1, jax.tree.map(choose, data, new), kept | is_kept
 
-        first = (jnp.uint32(1), *attempt(jax.random.fold_in(key, 0), settings, draw, num))
+        first = (jnp.uint32(1), *attempt(fold_in(key, 0), settings, draw, num))
         _, data, _ = jax.lax.while_loop(
             lambda carry: ~carry[2].all() & (carry[0] < max_rounds), again, first
         )

@@ -9,15 +9,8 @@ import pytest
 from scipy import stats
 from scipy.special import digamma, polygamma
 
-from ouroboros_jax.draws import (
-    bits,
-    log_chi_square,
-    normals,
-    places_below,
-    unit_uniforms,
-    without_replacement,
-    words,
-)
+from ouroboros_jax.draws import log_chi_square, places_below, without_replacement
+from ouroboros_jax.threefry import words
 
 DF = np.array([0.5, 1, 1.7, 2, 3, 9, 99, 1e3, 1e5, 1e7], np.float32)
 CHAINS = 40_000
@@ -139,22 +132,3 @@ def test_words_of_a_key_used_twice(key_reuse):
 
     with pytest.raises(jax.errors.KeyReuseError):
         twice(jax.random.key(0))
-
-
-@pytest.mark.parametrize("is_wide", [False, True])
-@pytest.mark.parametrize("shape", [(1,), (7,), (40, 25), (100_001,)])
-def test_they_are_the_numbers_that_jax_draws(shape, is_wide):
-    """To the bit, so that what a key gives does not hang on who wrote the cipher out."""
-    with jax.enable_x64(is_wide):
-        for key in jax.random.split(jax.random.key(3), 3):
-            size = math.prod(shape)
-            for width, dtype in ((32, jnp.uint32), (64, jnp.uint64))[: 1 + is_wide]:
-                ours = jax.jit(bits, static_argnums=(1, 2))(key, size, width)
-                np.testing.assert_array_equal(ours, jax.random.bits(key, (size,), dtype))
-            for ours, theirs in (
-                (unit_uniforms, jax.random.uniform),
-                (normals, jax.random.normal),
-            ):
-                found = jax.jit(ours, static_argnums=1)(key, shape)
-                assert found.dtype == jnp.result_type(float)
-                np.testing.assert_array_equal(found, theirs(key, shape))

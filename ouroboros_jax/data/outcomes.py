@@ -13,6 +13,7 @@ import numpy as np
 
 from ouroboros_jax.data.base import RealData, law
 from ouroboros_jax.draws import log_chi_square, unit_uniforms
+from ouroboros_jax.threefry import split
 
 
 class External(NamedTuple):
@@ -71,7 +72,7 @@ def outcomes(
         return _symbols(key, as_floats(h), num)
 
     def draw_start(key, settings, num):
-        key_start, key_points = jax.random.split(key)
+        key_start, key_points = split(key)
         return _symbols(key_points, begin(settings).draw(key_start), num)
 
     definition = {"external": h.tolist(), "start": start if isinstance(start, str) else [*start]}

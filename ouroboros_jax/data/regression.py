@@ -14,6 +14,7 @@ import numpy as np
 from ouroboros_jax.data.base import SPLIT_SEED, RealData, hash_rows, law, subset
 from ouroboros_jax.draws import normals
 from ouroboros_jax.errors import UserError
+from ouroboros_jax.threefry import split
 
 
 class Coefficients(NamedTuple):
@@ -80,7 +81,7 @@ def _law(name, num_features, scale, layout_seed, targets) -> RealData:
     weights = scale * layout.standard_normal(num_features)
 
     def draw(key, settings, num):
-        key_inputs, key_targets = jax.random.split(key)
+        key_inputs, key_targets = split(key)
         inputs = normals(key_inputs, (num, num_features))
         mean = (inputs * jnp.asarray(weights, inputs.dtype)[None]).sum(1)
         return {"inputs": inputs, "targets": targets(key_targets, settings, mean)}

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from ouroboros_jax.data.base import RealData, law
 from ouroboros_jax.draws import normals, unit_uniforms
 from ouroboros_jax.errors import UserError
+from ouroboros_jax.threefry import split
 
 
 def moons() -> RealData:
@@ -57,7 +58,7 @@ def swiss_roll() -> RealData:
 
 def _random(key, num: int, num_features: int) -> tuple[jax.Array, jax.Array]:
     """Two uniforms a point, and a normal a coordinate."""
-    key_place, key_noise = jax.random.split(key)
+    key_place, key_noise = split(key)
     return (
         unit_uniforms(key_place, (num, 2)),
         normals(key_noise, (num, num_features)),

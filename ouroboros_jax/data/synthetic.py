@@ -14,6 +14,7 @@ from ouroboros_jax.base import Mixture
 from ouroboros_jax.data.base import RealData, law
 from ouroboros_jax.draws import normals, unit_uniforms
 from ouroboros_jax.errors import UserError
+from ouroboros_jax.threefry import split
 
 
 def normal(*, num_features: int = 1) -> RealData:
@@ -118,7 +119,7 @@ def _mixture(name, means, scales, weights, definition) -> RealData:
 
     def draw(key, settings, num):
         del settings
-        key_component, key_noise = jax.random.split(key)
+        key_component, key_noise = split(key)
         uniform = unit_uniforms(key_component, (num,))
         noise = normals(key_noise, (num, num_features))
         component = (uniform[:, None] >= jnp.asarray(edges, uniform.dtype)[None]).sum(1)

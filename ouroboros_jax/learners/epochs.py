@@ -13,6 +13,7 @@ import optax
 
 from ouroboros_jax.base import Data, Key, Pool
 from ouroboros_jax.draws import unit_uniforms
+from ouroboros_jax.threefry import fold_in, split
 
 Loss = Callable[[Key, Any, Data, jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
 
@@ -69,7 +70,7 @@ def epoch(
     Returns:
       The training and the means over the epoch's points of what `loss` reports.
     """
-    key_order, key_loss = jax.random.split(key)
+    key_order, key_loss = split(key)
     slots = pool.weights.shape[0]
     there = pool.weights > 0
     count = there.sum()
@@ -88,7 +89,7 @@ def epoch(
         weights = jnp.where(is_row, pool.weights[rows] * unit, 0)
         place = i % together * batch_size
         data = jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, place, batch_size), taken)
-        key_batch = jax.random.fold_in(key_loss, i)
+        key_batch = fold_in(key_loss, i)
         of_params = jax.grad(lambda p: loss(key_batch, p, data, weights), has_aux=True)
         gradient, sums = of_params(training.params)
         training = step(training, gradient, learning_rate, weight_decay)

@@ -19,6 +19,7 @@ from ouroboros_jax.base import Context, Learner, Mixture, Moments, Pool
 from ouroboros_jax.draws import log_chi_square_of, normal_of, normals, uniforms
 from ouroboros_jax.metrics.linalg import cholesky, matmul
 from ouroboros_jax.metrics.mixture import mixture_metrics
+from ouroboros_jax.threefry import fold_in
 
 MANY_COLUMNS = 8  # from which on LAPACK, which takes chains one by one, is the faster
 CLEAR = 0.7  # of each column its own, half of its square: rounding of squares does not grow then
@@ -186,7 +187,7 @@ def draw_statistics(key, settings, params: Gaussian, num) -> Statistics:
     # All numbers of one key, since hashing is most of the cost; another chi-square attempt, rare,
     # has a key that none of them is made of.
     numbers = uniforms(key, (4 if d == 1 else 4 + d, d), dtype)
-    key_again = jax.random.fold_in(key, 2**32 - 1)
+    key_again = fold_in(key, 2**32 - 1)
     z = normal_of(numbers[0])
     mean = params.mean + jnp.exp(log_scale - log_num / 2) * matmul(factor, z)
 

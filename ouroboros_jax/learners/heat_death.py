@@ -27,6 +27,7 @@ from ouroboros_jax.base import Context, Learner, Moments, Params, Pool
 from ouroboros_jax.data.outcomes import External, Start
 from ouroboros_jax.draws import unit_uniforms
 from ouroboros_jax.metrics.names.heat_death import OF_HEAT_DEATH
+from ouroboros_jax.threefry import split
 
 
 class Outcomes(NamedTuple):
@@ -88,7 +89,7 @@ def multinomial(key, num: jax.Array, probabilities: jax.Array) -> jax.Array:
     rest = jnp.cumsum(probabilities[::-1])[::-1]
     share = jnp.clip(probabilities / jnp.maximum(rest, jnp.finfo(dtype).tiny), 0, 1)
     left, counts = num.astype(dtype), []
-    for k, each in enumerate(jax.random.split(key, probabilities.shape[0])[:-1]):
+    for k, each in enumerate(split(key, probabilities.shape[0])[:-1]):
         counts.append(jax.random.binomial(each, left, share[k], dtype=dtype))
         left = left - counts[-1]
     return jnp.stack([*counts, left]).astype(jnp.int32)

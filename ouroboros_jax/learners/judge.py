@@ -11,6 +11,7 @@ from ouroboros_jax.learners.image_losses import cross_entropy
 from ouroboros_jax.learners.pixels import as_float, in_chunks
 from ouroboros_jax.metrics.images import radii
 from ouroboros_jax.models.classifier import Classifier, Params, mlp_classifier
+from ouroboros_jax.threefry import fold_in, split
 
 LAYER_SIZES = (256, 128)  # the last are the features
 NUM_STEPS, BATCH_SIZE, LEARNING_RATE = 1000, 256, 1e-3
@@ -40,7 +41,7 @@ def train(key: Key, table: Data, *, is_asked: bool = True) -> Judge:
       table: images [N, H, W, C] and labels [N].
       is_asked: whether there is any need of more than its key.
     """
-    key_metrics, key_init, key_batches, key_real = jax.random.split(key, 4)
+    key_metrics, key_init, key_batches, key_real = split(key, 4)
     if not is_asked:
         return Judge(key_metrics)
     classifier = network()
@@ -51,7 +52,7 @@ def train(key: Key, table: Data, *, is_asked: bool = True) -> Judge:
         return cross_entropy(logits, table["label"][rows]).mean()
 
     def learn(i, training):
-        rows = jax.random.randint(jax.random.fold_in(key_batches, i), (BATCH_SIZE,), 0, num)
+        rows = jax.random.randint(fold_in(key_batches, i), (BATCH_SIZE,), 0, num)
         gradient = jax.grad(loss)(training.params, rows)
         return step(training, gradient, jnp.float32(LEARNING_RATE), jnp.float32(0))
 

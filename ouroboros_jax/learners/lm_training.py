@@ -11,6 +11,7 @@ from ouroboros_jax.base import Pool
 from ouroboros_jax.draws import unit_uniforms
 from ouroboros_jax.learners.lm_loss import token_losses
 from ouroboros_jax.models.decoder import Decoder
+from ouroboros_jax.threefry import fold_in, split
 
 FINAL_RATE = 1e-6  # of the cosine schedules, as in the code of Shumailov et al.
 
@@ -100,7 +101,7 @@ def train_epoch(
       The state, and means over the epoch's batches: `training_loss`, `gradient_norm` and
       `learning_rate`.
     """
-    key_order, key_dropout = jax.random.split(key)
+    key_order, key_dropout = split(key)
     num, size = pool.weights.shape[0], recipe.batch_size
     num_batches = -(-num // size)
     scores = unit_uniforms(key_order, (num,), jnp.float32)
@@ -114,7 +115,7 @@ def train_epoch(
         rows = order[i]
         weights = jnp.where(is_real[i], pool.weights[rows], 0).astype(jnp.float32)
         weights = weights / weights.sum()
-        key = jax.random.fold_in(key_dropout, i) if recipe.has_dropout else None
+        key = fold_in(key_dropout, i) if recipe.has_dropout else None
 
         def loss_of(params):
             losses = token_losses(model, params, pool.data[rows], recipe.bos, key=key)

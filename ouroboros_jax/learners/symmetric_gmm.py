@@ -24,6 +24,7 @@ from ouroboros_jax.draws import normals
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.names.densities import OF_SYMMETRIC
+from ouroboros_jax.threefry import split
 
 ESTIMATORS = ("joint", "approximate")
 ETA = 2.0  # of the approximate estimator, as published
@@ -138,7 +139,7 @@ def symmetric_gmm(*, estimator: str = "approximate", metrics=None) -> Learner:
 
     def sample(key, settings, params, source, num):
         del settings, source
-        key_side, key_noise = jax.random.split(key)
+        key_side, key_noise = split(key)
         dtype = params.log_std.dtype
         side = jax.random.rademacher(key_side, (num, 1), dtype)
         noise = normals(key_noise, (num, 1), dtype)

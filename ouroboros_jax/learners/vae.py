@@ -20,6 +20,7 @@ from ouroboros_jax.learners.image_losses import RECONSTRUCTIONS, cross_entropy, 
 from ouroboros_jax.learners.pixels import as_float, as_kept, in_chunks
 from ouroboros_jax.models.classifier import Classifier, mlp_classifier
 from ouroboros_jax.models.vae import Network, conv_vae, mlp_vae
+from ouroboros_jax.threefry import fold_in, split
 
 CHUNK = 500  # images decoded at a time
 NO_LABEL = -1
@@ -99,7 +100,7 @@ def vae(
     def init(key, settings, data):
         del settings
         shape = data["image"].shape[1:]
-        key_vae, key_classifier = jax.random.split(key)
+        key_vae, key_classifier = split(key)
         params = {"vae": model.network.init(key_vae, shape)}
         if classifier:
             params["classifier"] = labeller.init(key_classifier, shape)
@@ -115,7 +116,7 @@ def vae(
         return Fit(begin(params["vae"]), labelling, jnp.int32(0))
 
     def fit_step(key, settings: Settings, fit, pool):
-        key_vae, key_classifier = jax.random.split(key)
+        key_vae, key_classifier = split(key)
         told = settings.learner
         training, info = epoch(
             key_vae,
@@ -240,7 +241,7 @@ def sample(
     Codes are normal, of variance `sampler.temperature`, and none is further than
     `sampler.truncation` of their standard deviations from 0.
     """
-    key_codes, key_pixels = jax.random.split(key)
+    key_codes, key_pixels = split(key)
     bound = settings.sampler["truncation"].astype(jnp.result_type(float))
     codes = jax.random.truncated_normal(
         key_codes, -bound, bound, (num, model.latent_dim), bound.dtype
@@ -250,7 +251,7 @@ def sample(
     def decode(i, codes):
         images = jax.nn.sigmoid(model.network.decode(params["vae"], codes, shape))
         if model.pixels == "bernoulli":
-            uniform = unit_uniforms(jax.random.fold_in(key_pixels, i), images.shape)
+            uniform = unit_uniforms(fold_in(key_pixels, i), images.shape)
             images = (uniform < images).astype(images.dtype)
         image = as_kept(images, dtype)
         label = jnp.full(images.shape[0], NO_LABEL, jnp.int32)

@@ -12,11 +12,13 @@ import jax.numpy as jnp
 
 from ouroboros_jax.base import Context, Metrics, Params, Settings
 from ouroboros_jax.data.idx import NUM_CLASSES
+from ouroboros_jax.draws import normals
 from ouroboros_jax.learners import judge
 from ouroboros_jax.learners.image_losses import RECONSTRUCTIONS, cross_entropy, kl_to_normal
 from ouroboros_jax.learners.pixels import in_chunks
 from ouroboros_jax.metrics import images as of_images
 from ouroboros_jax.metrics.names.images import MATRICES
+from ouroboros_jax.threefry import fold_in, split
 
 CHUNK = 500
 NUM_CLASSIFIED = 1000  # images of a generation that every generation's classifier is tried on
@@ -51,7 +53,7 @@ def measure(
       settings, params, context: as of `Learner.measure`; `context.prepared` is a `judge.Judge`.
     """
     prepared: judge.Judge = context.prepared
-    key_draw, key_noise = jax.random.split(prepared.key)
+    key_draw, key_noise = split(prepared.key)
     shape = context.test["image"].shape[1:]
     generated = draw(key_draw, settings, params, shape, num)
     found = _of_codes(model, context.reference["vae"], generated["image"])
@@ -124,7 +126,7 @@ def _of_test(model, key: jax.Array, params: Params, test) -> Metrics:
 
     def score(i, x):
         mean, log_var = model.network.encode(params["vae"], x)
-        noise = jax.random.normal(jax.random.fold_in(key, i), mean.shape, mean.dtype)
+        noise = normals(fold_in(key, i), mean.shape, mean.dtype)
         codes = mean + jnp.exp(log_var / 2) * noise
         logits = model.network.decode(params["vae"], codes, x.shape[1:])
         return -reconstruct(logits, x) - kl_to_normal(mean, log_var)
@@ -174,7 +176,7 @@ def matrices(
 
     def of_data(item):
         generation, params = item
-        key_data = jax.random.fold_in(key, generation)
+        key_data = fold_in(key, generation)
         data = draw(key_data, settings, params, shape, NUM_CLASSIFIED)
 
         def of_classifier(classifier):

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.models import strided
 from ouroboros_jax.models.initial import bias_scale, dense, drawn, kernel_scale
+from ouroboros_jax.threefry import split
 
 Params = dict[str, Any]
 
@@ -162,7 +163,7 @@ def _network(
 ) -> Network:
     def init(key, shape):
         check(shape)
-        key_encoder, key_decoder = jax.random.split(key)
+        key_encoder, key_decoder = split(key)
         images, codes = jnp.zeros((1, *shape)), jnp.zeros((1, latent_dim))
         return {
             "encoder": drawn(key_encoder, initializer, encoder, images),
