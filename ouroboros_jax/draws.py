@@ -20,10 +20,7 @@ def unit_uniforms(key: Key, shape: tuple[int, ...], dtype=None) -> jax.Array:
 
 
 def uniforms(key: Key, shape: tuple[int, ...], dtype) -> jax.Array:
-    """Independent numbers, uniform on (-1, 1) and symmetric: the midpoints of 2^23 cells, or 2^52.
-
-    A third of the time of `jax.random.uniform` for the few numbers that a small model needs.
-    """
+    """Numbers uniform on (-1, 1) and symmetric: the midpoints of 2^23 cells, or 2^52."""
     size, dtype = math.prod(shape), jnp.dtype(dtype)
     if dtype == jnp.float32:
         cells = words(key, size) >> 9
@@ -50,6 +47,12 @@ def normals(key: Key, shape: tuple[int, ...], dtype=None) -> jax.Array:
 def normal_of(uniform: jax.Array) -> jax.Array:
     """Standard normal numbers from numbers uniform on (-1, 1)."""
     return math.sqrt(2) * jax.lax.erf_inv(uniform)
+
+
+def normal_of_unit(uniform: jax.Array) -> jax.Array:
+    """Standard normal numbers from numbers uniform on [0, 1)."""
+    inside = float(np.nextafter(np.array(-1, uniform.dtype), np.array(0, uniform.dtype)))
+    return normal_of(jnp.maximum(2 * uniform - 1, inside))
 
 
 def places_below(drawn: jax.Array, end: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -15,7 +15,7 @@ import numpy as np
 from jax.scipy.special import ndtri
 
 from ouroboros_jax.base import Context, Learner, Mixture, Params, Pool
-from ouroboros_jax.draws import unit_uniforms
+from ouroboros_jax.draws import normal_of_unit, unit_uniforms
 from ouroboros_jax.learners import em, kmeans
 from ouroboros_jax.metrics import mixture as metrics_of
 from ouroboros_jax.metrics.linalg import lower_times
@@ -235,9 +235,7 @@ def draw(key: jax.Array, mixture: Mixture, num: int) -> jax.Array:
     scales = jnp.exp(mixture.log_scales)
     is_mixed = num_components > 1
     uniforms = unit_uniforms(key, (is_mixed + num_features, num), dtype)
-    inside = float(np.nextafter(np.array(-1, dtype), np.array(0, dtype)))
-    symmetric = jnp.maximum(2 * uniforms[is_mixed:] - 1, inside)
-    noise = np.sqrt(2).astype(dtype) * jax.lax.erf_inv(symmetric)  # [D, N]
+    noise = normal_of_unit(uniforms[is_mixed:])  # [D, N]
 
     def of(k):
         if mixture.factors is None:

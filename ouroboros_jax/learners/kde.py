@@ -25,7 +25,7 @@ import numpy as np
 from jax.scipy.special import gammaln, logsumexp
 
 from ouroboros_jax.base import Context, Learner, Pool
-from ouroboros_jax.draws import unit_uniforms
+from ouroboros_jax.draws import normal_of_unit, unit_uniforms
 from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.mixture import total_mean
 from ouroboros_jax.metrics.names.densities import OF_KDE
@@ -87,13 +87,6 @@ def _choose(uniforms: jax.Array, weights: jax.Array) -> jax.Array:
     # Rounding may leave a uniform at the very top: it takes the last place that has weight.
     last = weights.shape[0] - 1 - jnp.argmax(weights[::-1] > 0)
     return jnp.minimum(jnp.searchsorted(edges, uniforms * edges[-1], side="right"), last)
-
-
-def _normal(uniforms: jax.Array) -> jax.Array:
-    """Standard normals, as `jax.random.normal` makes them of uniforms in [0, 1)."""
-    inside = float(np.nextafter(np.array(-1, uniforms.dtype), np.array(0, uniforms.dtype)))
-    symmetric = jnp.maximum(2 * uniforms - 1, inside)
-    return np.sqrt(2).astype(uniforms.dtype) * jax.lax.erf_inv(symmetric)
 
 
 def kde(
@@ -168,7 +161,7 @@ def kde(
         uniforms = unit_uniforms(key, (num, columns), dtype)
         turn = (uniforms[0, 0] * slots).astype(jnp.int32) + jnp.arange(num)
         place = jnp.where(params.once > 0, turn % slots, _choose(uniforms[:, 0], params.weights))
-        noise = _normal(uniforms[:, 1 : num_features + 1])
+        noise = normal_of_unit(uniforms[:, 1 : num_features + 1])
         if kernel == "tophat":
             radius = uniforms[:, -1] ** (1 / num_features)
             length = jnp.sqrt(jnp.square(noise).sum(1))
