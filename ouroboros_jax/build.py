@@ -93,6 +93,7 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
     num_data = int(group.counts(np.arange(1))["num_data"].max())
     check_counts(real, num_data=num_data)
     kept_first, kept_growth = _kept_sizes(learner, regime)
+    layout = make_layout(group.num_chains, 1, devices, point["compile"] == "quick")
     program = Program(
         group=group,
         learner=learner,
@@ -100,7 +101,7 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
         real=real,
         chain=chain,
         memory=realisation.memory,
-        layout=make_layout(group.num_chains, 1, devices),
+        layout=layout,
         kept_first=kept_first,
         kept_growth=kept_growth,
         keeps_models=regime.kept == "all" and recipes.wants_recipes(learner, regime),
@@ -118,7 +119,7 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
             num_floats += program.capacity(0).new * _point_floats(program)
             num_floats += _remembered_floats(program)
         chain_block = choose_block(backend, learner.block, num_floats, group.num_chains)
-    layout = make_layout(group.num_chains, int(chain_block), devices)
+    layout = layout._replace(block=int(chain_block))
     return dataclasses.replace(program, layout=layout, cache={})
 
 

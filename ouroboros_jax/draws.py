@@ -70,37 +70,44 @@ def places_below(drawn: jax.Array, end: jax.Array) -> tuple[jax.Array, jax.Array
     return top.astype(jnp.int32), drawn * end < -end % jnp.maximum(end, 1)
 
 
-def without_replacement(key: Key, there: jax.Array, num: jax.Array, slots: int) -> jax.Array:
+def without_replacement(
+    key: Key, there: jax.Array, num: jax.Array, slots: int, filled: jax.Array | None = None
+) -> jax.Array:
     """Different places of those that are `there`, uniformly, in random order.
 
     Places are drawn one after another, and those not there or drawn before are skipped: exact, and
     a function of the key, the places that are there and `num` alone. The time is that of about
-    `slots` draws, however many places there are, and log(slots) times that if nearly all are taken.
+    `slots` draws and of clearing a table of N, and log(slots) times the first if nearly all are
+    taken.
 
     Args:
       key: a key.
       there: bool [N].
       num: int32, how many are wanted, at most `slots`; all where fewer are there.
       slots: static.
+      filled: int32, how many are there, if they are known to be the first; it saves looking.
 
     Returns:
       int32 [slots], the first `num` of which are the places; the others may be any.
     """
-    end = jnp.where(there, jnp.arange(1, len(there) + 1), 0).max()
-    num = jnp.minimum(num, there.sum())  # or it would look for ever
-    width = slots + slots // 2 + 8
+    size, width = len(there), slots + slots // 2 + 8
     order = jnp.arange(width, dtype=jnp.int32)
+    if filled is None:
+        end, total = jnp.where(there, jnp.arange(1, size + 1), 0).max(), there.sum()
+        never = jnp.where(there, jnp.int32(width), -1)  # those not there were drawn before all
+    else:
+        end, total, never = filled, filled, jnp.full(size, width, jnp.int32)
+    num = jnp.minimum(num, total)  # or it would look for ever
 
     def draw(carry):
         """Drawn places behind the `count` that are kept, and again those that differ in front."""
         kept, count, drawn = carry
         keys = jax.vmap(fold_in, (None, 0))(key, drawn + order - count)
         new, is_dropped = places_below(jax.random.key_data(keys)[:, 0], end)
-        new = jnp.where(is_dropped | ~there[new], len(there), new)
-        places = jnp.where(order < count, kept, new)
-        by_place, when = jax.lax.sort((places, order), num_keys=1, is_stable=True)
-        is_first = jnp.append(True, by_place[1:] != by_place[:-1]) & (by_place < len(there))
-        firsts = jnp.sort(jnp.where(is_first, when, width - 1))
+        places = jnp.where(order < count, kept, jnp.where(is_dropped, size, new))
+        when = never.at[places].min(order, mode="drop")
+        is_first = when.at[places].get(mode="fill", fill_value=-1) == order
+        firsts = jax.lax.sort(jnp.where(is_first, order, width - 1), is_stable=False)
         return places[firsts], is_first.sum(dtype=jnp.int32), drawn + width - count
 
     start = jnp.zeros(width, jnp.int32), jnp.int32(0), jnp.int32(0)

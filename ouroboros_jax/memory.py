@@ -35,6 +35,7 @@ class Rows(NamedTuple):
     data: Data  # [N, ...]
     weights: jax.Array  # float [N], 0 marks an empty slot
     group: jax.Array  # int32 [N], see `base.Pool`
+    filled: jax.Array | None = None  # int32 [], where the empty slots are the last
 
 
 class WithLast(NamedTuple):
@@ -119,7 +120,7 @@ def rows_memories(window: int) -> dict[str, Memory]:
         kept, cursor = memory
         slots = jnp.arange(num_rows(kept))
         weights = (slots < cursor).astype(points.weights.dtype)
-        return Rows(kept, weights, jnp.zeros_like(slots, jnp.int32))
+        return Rows(kept, weights, jnp.zeros_like(slots, jnp.int32), cursor)
 
     return {
         "nothing": NOTHING,

@@ -195,7 +195,8 @@ def rows(
 
     def subsample(key, points, num, generation, slots):
         key_select = stage_key(key, "select", generation)
-        chosen = draws.without_replacement(key_select, points.weights > 0, num, slots)
+        there = points.weights > 0
+        chosen = draws.without_replacement(key_select, there, num, slots, points.filled)
         return _unit_rows(jax.tree.map(lambda a: a[chosen], points.data), num)
 
     def pool(key, settings, points, generation, capacity):

@@ -25,7 +25,7 @@ from ouroboros_jax.memory import Capacity, Memory, num_bytes
 from ouroboros_jax.stages import IN_PLACE, Stages
 from ouroboros_jax.sweep import Group
 from ouroboros_jax.threefry import split
-from ouroboros_jax.vectorize import Layout, make_layout, over_chains
+from ouroboros_jax.vectorize import Layout, over_chains
 
 SEGMENT_GENERATIONS = 100  # most generations of one device call and of one step on disk
 SEGMENT_BYTES = 64 << 20  # of parameters and metrics, likewise
@@ -289,7 +289,7 @@ class Program:
 
     def only(self, chain: int) -> "Program":
         """The program of one chain alone, in a block of the same width."""
-        layout = make_layout(1, self.layout.block, self.layout.mesh.devices.flat)
+        layout = self.layout._replace(num_chains=1)
         return dataclasses.replace(self, group=_only(self.group, chain), layout=layout, cache={})
 
 

@@ -8,6 +8,7 @@ devices, which a resumed run warns of; the number of other chains decides none.
 """
 
 import contextlib
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -46,6 +47,7 @@ class Layout(NamedTuple):
     num_chains: int
     block: int
     mesh: Mesh
+    quick: bool = False  # whether programs are compiled quickly, see `compiler_options`
 
     @property
     def num_blocks(self) -> int:
@@ -85,10 +87,29 @@ class Layout(NamedTuple):
         return jax.tree.map(join_leaf, tree)
 
 
-def make_layout(num_chains: int, block: int, devices=None) -> Layout:
+def make_layout(num_chains: int, block: int, devices=None, quick: bool = False) -> Layout:
     """A layout over all local devices, even where there are fewer blocks: XLA compiles one device
     otherwise than several, and a chain's bits should not depend on how many others there are."""
-    return Layout(num_chains, block, Mesh(np.array(devices or jax.local_devices()), ("chain",)))
+    mesh = Mesh(np.array(devices or jax.local_devices()), ("chain",))
+    return Layout(num_chains, block, mesh, quick)
+
+
+@functools.cache
+def compiler_options(quick: bool) -> dict[str, bool]:
+    """What XLA is told of how to compile; decides bits.
+
+    On a CPU it sets the newer of its two ways to write loops up anew for every loop, and a chain
+    has hundreds of small ones: with the older a program takes half as long to compile, and up to
+    twice as long to run where it takes sums and maxima along short rows.
+    """
+    options = {"xla_cpu_use_fusion_emitters": False}
+    if not quick or jax.default_backend() != "cpu":
+        return {}
+    try:
+        jax.jit(lambda: jnp.int32(0), compiler_options=options)()
+    except jax.errors.JaxRuntimeError:  # an XLA that has one way only
+        return {}
+    return options
 
 
 def over_block(function: Callable, block: int) -> Callable:
@@ -102,6 +123,22 @@ def over_block(function: Callable, block: int) -> Callable:
         return jax.tree.map(lambda a: a[None], out)
 
     return single
+
+
+@jax.custom_batching.custom_vmap
+def is_any(there: jax.Array) -> jax.Array:
+    """bool [], of a bool [] of one chain: whether it is so of any chain of the block.
+
+    A loop whose turns depend on it alone keeps one length for the block, where `vmap` would choose
+    between old and new for every chain at every turn. No result of a chain may depend on it.
+    """
+    return there
+
+
+@is_any.def_vmap
+def _(axis_size, in_batched, there):
+    del axis_size
+    return is_any(there.any() if in_batched[0] else there), False
 
 
 def over_chains(function: Callable, layout: Layout) -> Callable:
@@ -162,7 +199,8 @@ def all_in_place(function: Callable, layout: Layout) -> Callable:
     )
     # Said, since what XLA finds is spelt in several ways, and each spelling compiles anew.
     sharding = NamedSharding(layout.mesh, chains)
-    compiled = jax.jit(sharded, donate_argnums=0, out_shardings=sharding)
+    options = compiler_options(layout.quick)
+    compiled = jax.jit(sharded, donate_argnums=0, out_shardings=sharding, compiler_options=options)
     num_blocks = np.int32(layout.num_blocks // layout.mesh.devices.size)
 
     def call(given, rest, shared):
@@ -205,7 +243,7 @@ def each_in_place(function: Callable, layout: Layout) -> Callable:
             out_specs=chains,
             check_vma=False,
         )
-        return jax.jit(sharded, **options)
+        return jax.jit(sharded, **options, compiler_options=compiler_options(layout.quick))
 
     step = compiled(step, 2, donate_argnums=0)
     take, put = compiled(take, 1), compiled(put, 2, donate_argnums=0)

@@ -90,6 +90,17 @@ def test_a_subset_does_not_depend_on_the_room_for_it():
     )
 
 
+@pytest.mark.parametrize("filled", [0, 1, 5, 29, 30])
+def test_a_subset_of_the_first_places_is_the_same_if_they_are_known_to_be(filled):
+    there = jnp.arange(30) < filled
+    keys = jax.random.split(jax.random.key(6), 200)
+    draw = jax.jit(jax.vmap(without_replacement, (0, None, None, None, None)), static_argnums=3)
+    num = min(filled, 7)
+    looked = draw(keys, there, 7, 7, None)[:, :num]
+    np.testing.assert_array_equal(draw(keys, there, 7, 7, jnp.int32(filled))[:, :num], looked)
+    assert np.all(np.diff(np.sort(looked, 1), axis=1) > 0) and np.all(looked < filled)
+
+
 def test_places_are_drawn_evenly_from_many():
     """A thousand of 100,000, beyond which there are none: as many from each tenth."""
     there = jnp.arange(128_000) < 100_000

@@ -8,6 +8,7 @@ import pytest
 from ouroboros_jax.vectorize import (
     all_in_place,
     choose_block,
+    compiler_options,
     each_in_place,
     make_layout,
     over_block,
@@ -36,6 +37,26 @@ def test_padding_repeats_the_last_chain():
 def test_all_devices_or_those_that_are_named():
     assert make_layout(1, 4).mesh.devices.size == len(jax.local_devices())
     assert make_layout(4, 1, jax.devices()[:1]).mesh.devices.size == 1
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="there is one way to compile elsewhere")
+@pytest.mark.parametrize("put_together", [all_in_place, each_in_place])
+def test_only_a_quick_layout_is_compiled_otherwise(put_together, monkeypatch):
+    told = []
+    jit = jax.jit
+
+    def watched(function, **options):
+        told.append(options.pop("compiler_options"))
+        return jit(function, **options)
+
+    assert compiler_options(True) != {} == compiler_options(False)
+    for quick in (False, True):
+        layout = make_layout(3, 2, quick=quick)
+        monkeypatch.setattr(jax, "jit", watched)
+        put_together(lambda state, rest, shared: (state, rest), layout)
+        monkeypatch.undo()
+        assert told and all(options == compiler_options(quick) for options in told)
+        told.clear()
 
 
 def test_join_segment_puts_generations_first():

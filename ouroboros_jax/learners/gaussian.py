@@ -20,6 +20,7 @@ from ouroboros_jax.draws import log_chi_square_of, normal_of, normals, uniforms
 from ouroboros_jax.metrics.linalg import cholesky, matmul
 from ouroboros_jax.metrics.mixture import mixture_metrics
 from ouroboros_jax.threefry import fold_in
+from ouroboros_jax.vectorize import is_any
 
 MANY_COLUMNS = 8  # from which on LAPACK, which takes chains one by one, is the faster
 CLEAR = 0.7  # of each column its own, half of its square: rounding of squares does not grow then
@@ -108,16 +109,17 @@ def _triangular(rows: jax.Array, rank=None, size=None) -> jax.Array:
 
     noise = eps * (lengths if size is None else lengths + size)
     most = jnp.maximum(noise, 1e-4 * lengths)  # a bound that compounds must not eat the variance
-    turns, upper = d, jnp.zeros((d, d), rows.dtype)
+    turns, is_clear, quickly = d, False, 0
     if m > d >= MANY_COLUMNS:
         unit = rows / jnp.where(lengths > 0, lengths, 1)[None]
         factor = cholesky(matmul(unit.T, unit))
         left = jnp.diagonal(factor)  # of a column's length, once those before it are taken off
         is_clear = ((left > CLEAR) & (left * lengths > most)).all() & (rank >= d)
-        upper = jnp.where(is_clear, (lengths[:, None] * factor).T, upper)
-        turns = jnp.where(is_clear, 0, d)  # no turns and no `cond`, which costs all under `vmap`
-    start = (rows, upper, noise, jnp.int32(0))
-    return jax.lax.fori_loop(0, turns, column, start)[1].T
+        quickly = (lengths[:, None] * factor).T
+        turns = jnp.where(is_any(~is_clear), d, 0)  # no `cond`, which costs all under `vmap`
+    start = (rows, jnp.zeros((d, d), rows.dtype), noise, jnp.int32(0))
+    upper = jax.lax.fori_loop(0, turns, column, start)[1]
+    return jnp.where(is_clear, quickly, upper).T
 
 
 def _stacked(weights, means, log_scales, factors, centre):

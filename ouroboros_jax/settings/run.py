@@ -25,6 +25,13 @@ RUN = {
         kinds=(int, str),
         swept=False,
     ),
+    "compile": Setting(
+        "thorough",
+        "quick: on a CPU half the time to compile, for slower runs; for sweeps of many shapes; "
+        "decides bits",
+        choices=("thorough", "quick"),
+        swept=False,
+    ),
     "x64": Setting(False, "compute in 64 bit", swept=False),
     "metrics": Setting((), "names to record; () for all", item=str, swept=False),
     "collapse.metric": Setting(
