@@ -260,3 +260,11 @@ def identity(config: ConfigDict) -> Point:
     """
     point = flatten(config)
     return json.loads(json.dumps({k: v for k, v in sorted(point.items()) if k not in NO_BITS}))
+
+
+def completed(recorded: Point, asked: Point) -> Point:
+    """The `identity` of a recorded run, beside the one that is asked for: settings that there were
+    not yet when it was recorded are at their defaults."""
+    defaults = {path: setting.default for path, setting in settings_of(asked).items()}
+    defaults = {path: value for path, value in defaults.items() if path in asked}
+    return json.loads(json.dumps(defaults)) | recorded

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from ouroboros_jax import rundir
 from ouroboros_jax.ahead import compiled_ahead
 from ouroboros_jax.build import build
-from ouroboros_jax.config import flatten, identity, to_json
+from ouroboros_jax.config import completed, flatten, identity, to_json
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.inheritance import inherit
 from ouroboros_jax.lineage import Origin, groups_of, origin_in
@@ -224,7 +224,8 @@ def _resumed(workdir: Path, new: dict[str, Any]) -> dict[str, Any]:
       UserError: naming the fields that differ.
     """
     old = rundir.read_manifest(workdir)
-    differences = rundir.differing(old["identity"]["config"], new["identity"]["config"])
+    asked = new["identity"]["config"]
+    differences = rundir.differing(completed(old["identity"]["config"], asked), asked)
     if old["identity"]["data_sha256"] != new["identity"]["data_sha256"]:
         differences.append("the data's sha256")
     forks = [manifest["identity"].get("fork", {}) for manifest in (old, new)]

@@ -1,5 +1,6 @@
 """A cut never shows: stopped, interrupted, killed or damaged, a run ends in the same bits."""
 
+import json
 import os
 import random
 import signal
@@ -263,6 +264,18 @@ def test_another_run_is_refused_with_the_fields_that_differ(tmp_path):
     now = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file() and p.name != ".lock"}
     assert now == kept, "nothing was written"
     go("thinned", tmp_path / "run", generations=3, **{"figures.pdf": True, "store.segment": 1})
+
+
+def test_a_run_from_before_there_was_a_setting_goes_on(tmp_path):
+    """The setting is at its default, and nowhere else."""
+    workdir = tmp_path / "run"
+    go("statistics-accumulate", workdir, generations=2)
+    manifest = json.loads((workdir / rundir.MANIFEST).read_text())
+    del manifest["identity"]["config"]["compile"]
+    (workdir / rundir.MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match="compile: 'thorough' -> 'quick'"):
+        go("statistics-accumulate", workdir, generations=4, compile="quick")
+    assert go("statistics-accumulate", workdir, generations=4).metrics.generation[-1] == 4
 
 
 def test_another_table_is_refused(tmp_path):
