@@ -58,7 +58,7 @@ def kazdan():
     config.learner.draw = "auto"  # subsampling keeps points, so it cannot be done by statistics
     config.chains = 1
     config.generations = 100
-    config.compile = "quick"  # 35 programs, of a few seconds each
+    config.compile = "quick"  # 35 shapes, each of seconds
     config.data.num_test = 0
     config.metrics = ("variance", "mean_squared_error", "log_det_covariance")
     config.store.every = 50

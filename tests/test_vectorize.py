@@ -10,6 +10,7 @@ from ouroboros_jax.vectorize import (
     choose_block,
     compiler_options,
     each_in_place,
+    is_any,
     make_layout,
     over_block,
     over_chains,
@@ -37,6 +38,18 @@ def test_padding_repeats_the_last_chain():
 def test_all_devices_or_those_that_are_named():
     assert make_layout(1, 4).mesh.devices.size == len(jax.local_devices())
     assert make_layout(4, 1, jax.devices()[:1]).mesh.devices.size == 1
+
+
+def test_whether_any_chain_of_a_block_is_so():
+    """One answer for the block, in however many blocks it lies."""
+    there = np.array([[False, False], [False, True]])
+    assert not is_any(False) and is_any(True)
+    for num, of in ((1, there[0]), (1, there[1]), (2, there)):
+        over, out = is_any, {"out_axes": None}
+        for _ in range(num):
+            over = jax.vmap(over, **out)
+        assert over(of).shape == () and over(of) == of.any()
+        assert jax.vmap(is_any)(of.ravel()).tolist() == [of.any()] * of.size
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="there is one way to compile elsewhere")

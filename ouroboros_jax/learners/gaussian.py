@@ -109,17 +109,16 @@ def _triangular(rows: jax.Array, rank=None, size=None) -> jax.Array:
 
     noise = eps * (lengths if size is None else lengths + size)
     most = jnp.maximum(noise, 1e-4 * lengths)  # a bound that compounds must not eat the variance
-    turns, is_clear, quickly = d, False, 0
-    if m > d >= MANY_COLUMNS:
-        unit = rows / jnp.where(lengths > 0, lengths, 1)[None]
-        factor = cholesky(matmul(unit.T, unit))
-        left = jnp.diagonal(factor)  # of a column's length, once those before it are taken off
-        is_clear = ((left > CLEAR) & (left * lengths > most)).all() & (rank >= d)
-        quickly = (lengths[:, None] * factor).T
-        turns = jnp.where(is_any(~is_clear), d, 0)  # no `cond`, which costs all under `vmap`
     start = (rows, jnp.zeros((d, d), rows.dtype), noise, jnp.int32(0))
+    if not m > d >= MANY_COLUMNS:
+        return jax.lax.fori_loop(0, d, column, start)[1].T
+    unit = rows / jnp.where(lengths > 0, lengths, 1)[None]
+    factor = cholesky(matmul(unit.T, unit))
+    left = jnp.diagonal(factor)  # of a column's length, once those before it are taken off
+    is_clear = ((left > CLEAR) & (left * lengths > most)).all() & (rank >= d)
+    turns = jnp.where(is_any(~is_clear), d, 0)  # no `cond`, which costs all under `vmap`
     upper = jax.lax.fori_loop(0, turns, column, start)[1]
-    return jnp.where(is_clear, quickly, upper).T
+    return jnp.where(is_clear, lengths[:, None] * factor, upper.T)
 
 
 def _stacked(weights, means, log_scales, factors, centre):
