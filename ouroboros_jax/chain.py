@@ -213,11 +213,15 @@ def make_chain(
             union = memory_kind.union(memory, points, first_points)
             return realisation.pool(key, settings, union, state.generation + 1, capacity)
 
-        points = _either(is_first, first_points, new_points)
+        if realisation.either and not isinstance(is_first, bool):
+            here = about(key, settings, state, table, capacity)
+            points = realisation.either(*here, is_first)
+        else:
+            points = _either(is_first, first_points, new_points)
         # Not in a branch, which would copy it.
         memory = memory_kind.add(state.memory, points, capacity)
-        if regime.kept == "nothing" and not regime.subsample and is_first is not True:
-            return later_pool(), memory  # which pools generation 0 like any other
+        if realisation.pools_alike and is_first is not True:
+            return later_pool(), memory
         return _either(is_first, first_pool, later_pool), memory
 
     def begin(key, settings, state, table, capacity: Capacity, drawn=None, is_first=False):

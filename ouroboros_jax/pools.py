@@ -41,6 +41,11 @@ class Realisation(NamedTuple):
     generation being a plain 0 where it is known to be the first.
     `open(key, settings, pool, table, generation, step, capacity)` is the pool as a step sees it,
     and `begin(key, settings, table, capacity)` points that a fit may begin from.
+
+    Where one program has generation 0 and those after it: `either(..., is_first)`, of `draw`'s
+    arguments, are the points of one or the other without a branch, a TypeError where there is no
+    such way (None: a branch costs little), and `pools_alike` says that generation 0 is pooled like
+    those after it, from a memory that was empty.
     """
 
     first: Callable[..., Any]
@@ -50,6 +55,8 @@ class Realisation(NamedTuple):
     begin: Callable[..., Data]
     open: Callable[..., Pool] = lambda key, settings, pool, *rest: pool
     part: Callable[..., list[Data]] | None = None
+    either: Callable[..., Any] | None = None
+    pools_alike: bool = False
 
 
 def _isolated(function):
@@ -65,6 +72,15 @@ def _isolated(function):
 def _unbiased(settings: Settings) -> Settings:
     """The same settings with a neutral sampler: the truth is never biased."""
     return settings._replace(sampler=jax.tree.map(jnp.ones_like, settings.sampler))
+
+
+def _are_alike(a: Any, b: Any) -> bool:
+    """Whether two pytrees have one structure and leaves of the same shapes and dtypes."""
+
+    def kinds(tree):
+        return jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree)
+
+    return jax.tree.structure(a) == jax.tree.structure(b) and kinds(a) == kinds(b)
 
 
 def _choose(index: jax.Array, options: list[Data]) -> Data:
@@ -215,7 +231,8 @@ def rows(
     memory = with_last(memory) if is_read or keeps_last else memory
     has_models = any(place not in (REAL, PREVIOUS) for place in regime.sources)
     in_parts = part if learner.parts and has_models else None
-    return Realisation(first, draw, pool, memory, begin, part=in_parts)
+    alike = regime.kept == "nothing" and not regime.subsample
+    return Realisation(first, draw, pool, memory, begin, part=in_parts, pools_alike=alike)
 
 
 def statistics(learner: Learner, regime: Regime, real: RealData) -> Realisation:
@@ -227,8 +244,13 @@ def statistics(learner: Learner, regime: Regime, real: RealData) -> Realisation:
             "identity; use draw='samples'."
         )
 
+    begun = real.initial or real
+
+    def law_of(real, settings):
+        return moments.law(real.truth(settings)) if real.truth else None
+
     def of_truth(real, key, settings, table, num, slots):
-        law = moments.law(real.truth(settings)) if real.truth else None
+        law = law_of(real, settings)
         if law is not None:
             return moments.draw(key, _unbiased(settings), law, num)
         data = real.draw(key, settings, table, slots)
@@ -236,7 +258,6 @@ def statistics(learner: Learner, regime: Regime, real: RealData) -> Realisation:
 
     def first(key, settings, table, capacity):
         key_real = stage_key(key, "real", 0)
-        begun = real.initial or real
         points = of_truth(begun, key_real, settings, table, settings.num_data, capacity.real)
         return jax.tree.map(lambda a: a[None], points)
 
@@ -255,6 +276,22 @@ def statistics(learner: Learner, regime: Regime, real: RealData) -> Realisation:
             drawn = [functools.reduce(moments.merge, drawn)]
         return jax.tree.map(lambda *parts: jnp.stack(parts), *drawn)
 
+    def either(key, settings, models, table, generation, capacity, memory, is_first):
+        del table, capacity, memory
+        truth, model = law_of(begun, settings), models[0]
+        if regime.sources != (1,) or not alike or not _are_alike(truth, model):
+            raise TypeError("Generation 0 is not drawn and pooled as those after it.")
+        key_model = stage_key(key, "sample", generation, 1)
+        num_samples = regime.counts(settings, generation)[0]
+        points = moments.draw(
+            *jax.tree.map(
+                lambda a, b: jnp.where(is_first, a, b),
+                (stage_key(key, "real", 0), _unbiased(settings), truth, settings.num_data),
+                (key_model, settings, model, num_samples),
+            )
+        )
+        return jax.tree.map(lambda a: a[None], points)
+
     def pool(key, settings, points, generation, capacity):
         del key, capacity
         num = num_rows(points)
@@ -265,4 +302,5 @@ def statistics(learner: Learner, regime: Regime, real: RealData) -> Realisation:
         return Pool(points, weights, jnp.arange(num, dtype=jnp.int32), weights)
 
     memory = statistics_memories(regime.window, moments)[regime.kept]
-    return Realisation(first, draw, pool, memory, first)
+    alike = regime.kept != "real"  # to merge with statistics of no points changes nothing
+    return Realisation(first, draw, pool, memory, first, either=either, pools_alike=alike)

@@ -168,15 +168,15 @@ class Program:
     @property
     def from_blank(self) -> bool:
         """Whether one program serves generation 0 and those after it, and compiles in two thirds of
-        the time of two: where both have the same shapes, and points are drawn. Of statistics a
-        generation takes so little that the branch would be a tenth of it."""
+        the time of two: where both have the same shapes. Statistics are drawn so quickly that a
+        branch would be a tenth of a generation: they must do without."""
         if "from_blank" not in self.shared:
             self.shared["from_blank"] = self._trace_from_blank()
         return self.shared["from_blank"]
 
     def _trace_from_blank(self) -> bool:
         first, second = self.capacity(0), self.capacity(1)
-        if self.learner.hosted or self.learner.moments or first[:2] != second[:2]:
+        if self.learner.hosted or first[:2] != second[:2]:
             return False
         settings = jax.tree.map(lambda a: jnp.asarray(a[0, 0]), self.settings(0, 1))
 
@@ -187,7 +187,7 @@ class Program:
 
         try:
             params, _ = jax.eval_shape(begun, new_key(0), False)
-        except TypeError:  # what is drawn or pooled has other shapes
+        except TypeError:  # what is drawn or pooled, or from, has other shapes
             return False
 
         def kinds(tree):

@@ -17,6 +17,7 @@ from ouroboros_jax.sweep import expand
 LAST = 4
 LEAN = {"data.num_test": 0, "metrics": ("variance", "mean"), "chains": 4, "generations": LAST}
 SMALL = LEAN | {"num_samples": 20, "chain_block": 2}
+STATISTICS = {"learner.draw": "sufficient"}
 KINDS = {
     "points": {"regime": "accumulate_subsample", "learner.draw": "samples"},
     "statistics": {"regime": "fresh", "data.num_features": 2},
@@ -108,7 +109,12 @@ def test_one_device_gives_what_two_give(kind):
         ({"regime": "fresh", "learner": "gmm", "chain_block": 1}, True),
         ({"regime": "accumulate"}, False),  # its pool has room for more
         ({"regime": "replace", "data.num_samples": 30}, False),
-        ({"regime": "replace", "learner.draw": "sufficient"}, False),
+        ({"regime": "replace", "sampler.bias": 0.5} | STATISTICS, True),
+        ({"regime": "accumulate", "data.num_features": 9} | STATISTICS, True),
+        ({"regime": "window", "regime.kept": True} | STATISTICS, True),
+        ({"regime": "fresh"} | STATISTICS, False),  # here a branch would be dear
+        ({"regime": "fixed_real"} | STATISTICS, False),
+        ({"regime": "replace", "data": "iris"} | STATISTICS, False),  # no law to draw them from
     ],
 )
 def test_generation_0_in_the_program_of_the_others(settings, together):

@@ -17,13 +17,10 @@ import numpy as np
 
 from ouroboros_jax.base import Context, Learner, Mixture, Moments, Pool
 from ouroboros_jax.draws import log_chi_square_of, normal_of, normals, uniforms
-from ouroboros_jax.metrics.linalg import cholesky, matmul
+from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.mixture import mixture_metrics
+from ouroboros_jax.metrics.roots import root_of_rows, root_with_rows
 from ouroboros_jax.threefry import fold_in
-from ouroboros_jax.vectorize import is_any
-
-MANY_COLUMNS = 8  # from which on LAPACK, which takes chains one by one, is the faster
-CLEAR = 0.7  # of each column its own, half of its square: rounding of squares does not grow then
 
 
 class Gaussian(NamedTuple):
@@ -75,52 +72,6 @@ def _normalise(root: jax.Array) -> tuple[jax.Array, jax.Array]:
     return jnp.log(length), jnp.where((length > 0)[:, None], unit, rest)
 
 
-def _triangular(rows: jax.Array, rank=None, size=None) -> jax.Array:
-    """The lower triangular root [D, D] of rows^T rows, for `rows` [m, D], of any rank.
-
-    Modified Gram-Schmidt, whose R is as accurate as Householder's, and which vectorises over
-    chains where LAPACK takes them one by one. A column that the ones before it explain to within
-    rounding, or that comes after `rank` others, has a zero on the diagonal. Rounding is that of
-    numbers of `size` [D] (by default the columns' lengths), and of the columns taken off before.
-    Many columns are first tried by Cholesky, three to fifteen times as fast, and as good where
-    none is half explained by those before it.
-    """
-    m, d = rows.shape
-    lengths = jnp.sqrt(jnp.square(rows).sum(0))
-    if d == 1:
-        return lengths[:, None]
-    eps = float(jnp.finfo(rows.dtype).eps) * 4 * (m + d) ** 0.5
-    later = jnp.arange(d)
-    rank = d if rank is None else rank
-
-    def column(j, carry):
-        rows, upper, noise, found = carry
-        here = rows[:, j]
-        length = jnp.sqrt(jnp.square(here).sum())
-        counts = (length > noise[j]) & (found < rank)
-        length = jnp.where(counts, length, 0)
-        safe = jnp.where(counts, length, 1)
-        unit = here / safe * counts
-        row = jnp.where(later > j, matmul(unit, rows), 0)
-        rows = rows - unit[:, None] * row[None]
-        noise = jnp.minimum(noise + counts * jnp.abs(row) / safe * noise[j], most)
-        upper = upper.at[j].set(jnp.where(later == j, length, row))
-        return rows, upper, noise, found + counts
-
-    noise = eps * (lengths if size is None else lengths + size)
-    most = jnp.maximum(noise, 1e-4 * lengths)  # a bound that compounds must not eat the variance
-    start = (rows, jnp.zeros((d, d), rows.dtype), noise, jnp.int32(0))
-    if not m > d >= MANY_COLUMNS:
-        return jax.lax.fori_loop(0, d, column, start)[1].T
-    unit = rows / jnp.where(lengths > 0, lengths, 1)[None]
-    factor = cholesky(matmul(unit.T, unit))
-    left = jnp.diagonal(factor)  # of a column's length, once those before it are taken off
-    is_clear = ((left > CLEAR) & (left * lengths > most)).all() & (rank >= d)
-    turns = jnp.where(is_any(~is_clear), d, 0)  # no `cond`, which costs all under `vmap`
-    upper = jax.lax.fori_loop(0, turns, column, start)[1]
-    return jnp.where(is_clear, lengths[:, None] * factor, upper.T)
-
-
 def _stacked(weights, means, log_scales, factors, centre):
     """Log-scales and factor of sum_s w_s (S_s R_s R_s^T S_s + (m_s - c)(m_s - c)^T).
 
@@ -133,8 +84,8 @@ def _stacked(weights, means, log_scales, factors, centre):
     unit = jnp.where(jnp.isfinite(unit), unit, 0)
     roots = jnp.exp(half + log_scales - unit[None])[:, :, None] * factors  # [S, D, D]
     offsets = jnp.sign(apart) * jnp.exp(half + jnp.log(jnp.abs(apart)) - unit[None])  # [S, D]
-    rows = jnp.concatenate([roots.transpose(0, 2, 1).reshape(-1, means.shape[1]), offsets])
-    log_scale, factor = _normalise(_triangular(rows))
+    rows = jnp.concatenate([roots[1:].transpose(0, 2, 1).reshape(-1, means.shape[1]), offsets])
+    log_scale, factor = _normalise(root_with_rows(roots[0], rows))
     return log_scale + unit, factor
 
 
@@ -162,7 +113,7 @@ def statistics_of(data: jax.Array, weights: jax.Array) -> Statistics:
     mean = matmul(share, data)
     rows = jnp.sqrt(share)[:, None] * (data - mean[None])
     rank = (weights > 0).sum() - 1
-    log_scale, factor = _normalise(_triangular(rows, rank, jnp.abs(mean)))
+    log_scale, factor = _normalise(root_of_rows(rows, rank, jnp.abs(mean)))
     count = jnp.square(total) / jnp.where(squares > 0, squares, 1)  # Kish's; exact if all equal
     return Statistics(count, mean, log_scale, factor)
 

@@ -104,6 +104,17 @@ def invert_lower(factor: jax.Array) -> jax.Array:
     return _lower(rows, factor.dtype)
 
 
+def divide_lower(rows: jax.Array, factor: jax.Array) -> jax.Array:
+    """rows R^-T, for `rows` [m, D] and a lower triangular R [D, D]: what gives `rows` times R^T."""
+    dim = factor.shape[-1]
+
+    def solve(both):
+        divide = partial(jax.lax.linalg.triangular_solve, lower=True, transpose_a=True)
+        return divide(both[:dim], both[dim:])
+
+    return one_by_one(solve)(jnp.concatenate([factor, rows]))
+
+
 def lower_times(factor: jax.Array, columns: jax.Array) -> jax.Array:
     """Products of lower triangular `[..., D, D]` with data in columns `[..., D, N]`."""
     dim = factor.shape[-1]

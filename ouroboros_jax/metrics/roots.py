@@ -1,0 +1,118 @@
+"""Triangular roots of scatter matrices, of any rank: of rows, and of a root and more rows.
+
+A root of `rows` [m, D] is the lower triangular R [D, D] with R R^T = rows^T rows. Few columns go
+through Gram-Schmidt, which is always right. Many are first tried in a way that is several times as
+fast and right where its own check says so.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from ouroboros_jax.metrics.linalg import cholesky, divide_lower, matmul
+from ouroboros_jax.vectorize import is_any
+
+MANY_COLUMNS = 8  # from which on LAPACK, which takes chains one by one, is the faster
+CLEAR = 0.3  # of each column its own, a tenth of its square: rounding of squares grows tenfold
+MOST_TURNED = 100.0  # of squares: what is added may be this much larger than what it is added to
+
+
+def root_of_rows(rows: jax.Array, rank=None, size=None) -> jax.Array:
+    """The root of `rows` [m, D].
+
+    A column that the ones before it explain to within rounding, or that comes after `rank` others,
+    has a zero on the diagonal. Rounding is that of numbers of `size` [D] (by default the columns'
+    lengths), and of the columns taken off before.
+
+    Many columns are first tried by Cholesky of their products, as good, to a decimal, where none is
+    nine tenths explained by those before it.
+    """
+    m, d = rows.shape
+    if not m > d >= MANY_COLUMNS:
+        return _gram_schmidt(rows, d, rank, size)
+    lengths = _lengths(rows)
+    unit = rows / jnp.where(lengths > 0, lengths, 1)[None]
+    factor = cholesky(matmul(unit.T, unit))
+    left = jnp.diagonal(factor)  # of a column's length, once those before it are taken off
+    _, most = _noise(rows, size)
+    is_clear = ((left > CLEAR) & (left * lengths > most)).all()
+    if rank is not None:
+        is_clear &= rank >= d
+    return _unless(is_clear, lengths[:, None] * factor, rows, rank, size)
+
+
+def root_with_rows(root: jax.Array, rows: jax.Array) -> jax.Array:
+    """The root of what `root` [D, D] is one of and of `rows` [m, D] together.
+
+    Many columns are first tried in the coordinates of `root`: with T root^T = rows it is root times
+    the root of 1 + T^T T, whose square nothing is lost in, however little the points vary in some
+    direction and if they do not at all. As good where `rows` vary in no other direction, and in
+    none very much more.
+    """
+    d = root.shape[0]
+    all_rows = jnp.concatenate([root.T, rows])
+    if d < MANY_COLUMNS:
+        return _gram_schmidt(all_rows, d)
+    varies = jnp.diagonal(root) != 0
+    whole = root + jnp.diag(jnp.where(varies, 0, 1).astype(root.dtype))
+    turned = divide_lower(rows, whole)  # T; of directions that `root` lacks, what is left over
+    own = jnp.where(varies[None], turned, 0)
+    square = matmul(own.T, own)
+    over = _lengths(turned - own) > _rounding(all_rows) * _lengths(all_rows)
+    is_sound = (jnp.diagonal(square) < MOST_TURNED).all() & ~over.any()
+    found = matmul(root, cholesky(jnp.eye(d, dtype=root.dtype) + square))
+    return _unless(is_sound, found, all_rows)
+
+
+def _unless(is_good: jax.Array, root: jax.Array, rows: jax.Array, rank=None, size=None):
+    """`root` where it is good, else that of Gram-Schmidt; a block without such chains does none."""
+    turns = jnp.where(is_any(~is_good), rows.shape[1], 0)  # no `cond`: under `vmap` it costs all
+    return jnp.where(is_good, root, _gram_schmidt(rows, turns, rank, size))
+
+
+def _gram_schmidt(rows: jax.Array, turns, rank=None, size=None) -> jax.Array:
+    """The first `turns` columns of the root of `rows`.
+
+    Modified Gram-Schmidt, whose R is as accurate as Householder's, and which vectorises over chains
+    where LAPACK takes them one by one.
+    """
+    d = rows.shape[1]
+    if d == 1:
+        return _lengths(rows)[:, None]
+    later = jnp.arange(d)
+    rank = d if rank is None else rank
+    noise, most = _noise(rows, size)
+
+    def column(j, carry):
+        rows, upper, noise, found = carry
+        here = rows[:, j]
+        length = jnp.sqrt(jnp.square(here).sum())
+        counts = (length > noise[j]) & (found < rank)
+        length = jnp.where(counts, length, 0)
+        safe = jnp.where(counts, length, 1)
+        unit = here / safe * counts
+        row = jnp.where(later > j, matmul(unit, rows), 0)
+        rows = rows - unit[:, None] * row[None]
+        noise = jnp.minimum(noise + counts * jnp.abs(row) / safe * noise[j], most)
+        upper = upper.at[j].set(jnp.where(later == j, length, row))
+        return rows, upper, noise, found + counts
+
+    start = (rows, jnp.zeros((d, d), rows.dtype), noise, jnp.int32(0))
+    return jax.lax.fori_loop(0, turns, column, start)[1].T
+
+
+def _lengths(rows: jax.Array) -> jax.Array:
+    """Lengths [D] of the columns."""
+    return jnp.sqrt(jnp.square(rows).sum(0))
+
+
+def _rounding(rows: jax.Array) -> float:
+    """What rounding may do to a number of size 1 in sums over rows and columns."""
+    return float(jnp.finfo(rows.dtype).eps) * 4 * sum(rows.shape) ** 0.5
+
+
+def _noise(rows: jax.Array, size) -> tuple[jax.Array, jax.Array]:
+    """Lengths [D] below which a column is rounding error, and the most that it may grow to."""
+    lengths = _lengths(rows)
+    noise = _rounding(rows) * (lengths if size is None else lengths + size)
+    # A bound that compounds must not eat the variance.
+    return noise, jnp.maximum(noise, 1e-4 * lengths)
