@@ -64,6 +64,15 @@ def num_bytes(shapes: Any) -> int:
     return sum(int(np.prod(s.shape)) * s.dtype.itemsize for s in jax.tree.leaves(shapes))
 
 
+def are_alike(a: Any, b: Any) -> bool:
+    """Whether two pytrees, or their shapes, have one structure, shapes and dtypes."""
+
+    def kinds(tree):
+        return [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(tree)]
+
+    return jax.tree.structure(a) == jax.tree.structure(b) and kinds(a) == kinds(b)
+
+
 def pad(data: Data, num: int, axis: int = 0) -> Data:
     """Rows padded with zeros to `num` along `axis`."""
 

@@ -21,6 +21,7 @@ from ouroboros_jax.memory import (
     Capacity,
     Memory,
     Rows,
+    are_alike,
     num_rows,
     rows_memories,
     statistics_memories,
@@ -72,15 +73,6 @@ def _isolated(function):
 def _unbiased(settings: Settings) -> Settings:
     """The same settings with a neutral sampler: the truth is never biased."""
     return settings._replace(sampler=jax.tree.map(jnp.ones_like, settings.sampler))
-
-
-def _are_alike(a: Any, b: Any) -> bool:
-    """Whether two pytrees have one structure and leaves of the same shapes and dtypes."""
-
-    def kinds(tree):
-        return jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree)
-
-    return jax.tree.structure(a) == jax.tree.structure(b) and kinds(a) == kinds(b)
 
 
 def _choose(index: jax.Array, options: list[Data]) -> Data:
@@ -279,7 +271,7 @@ def statistics(learner: Learner, regime: Regime, real: RealData) -> Realisation:
     def either(key, settings, models, table, generation, capacity, memory, is_first):
         del table, capacity, memory
         truth, model = law_of(begun, settings), models[0]
-        if regime.sources != (1,) or not alike or not _are_alike(truth, model):
+        if regime.sources != (1,) or not alike or not are_alike(truth, model):
             raise TypeError("Generation 0 is not drawn and pooled as those after it.")
         key_model = stage_key(key, "sample", generation, 1)
         num_samples = regime.counts(settings, generation)[0]

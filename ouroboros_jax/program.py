@@ -21,7 +21,7 @@ from ouroboros_jax.chain import Chain, State
 from ouroboros_jax.data.base import RealData
 from ouroboros_jax.eras import Era
 from ouroboros_jax.keys import chain_key, new_key
-from ouroboros_jax.memory import Capacity, Memory, num_bytes
+from ouroboros_jax.memory import Capacity, Memory, are_alike, num_bytes
 from ouroboros_jax.stages import IN_PLACE, Stages
 from ouroboros_jax.sweep import Group
 from ouroboros_jax.threefry import split
@@ -190,10 +190,7 @@ class Program:
         except TypeError:  # what is drawn or pooled, or from, has other shapes
             return False
 
-        def kinds(tree):
-            return jax.tree.map(lambda a: (a.shape, a.dtype), tree)
-
-        return kinds(params) == kinds(self.state_shapes.params)
+        return are_alike(params, self.state_shapes.params)
 
     @property
     def _shapes(self):
