@@ -184,9 +184,10 @@ def _of_checkpoint(checkpoint: str) -> Tokenizer:
     def save(folder: Path) -> None:
         inner.save_pretrained(folder)
 
-    pad = config.eos if config.pad is None else config.pad
+    eos = next(iter(config.ends), None)
+    pad = eos if config.pad is None else config.pad
     return Tokenizer(
-        *(checkpoint, config.vocab_size, encode, decode, save, config.bos, config.eos, pad),
+        *(checkpoint, config.vocab_size, encode, decode, save, config.bos, eos, pad),
         checkpoint=checkpoint,
     )
 

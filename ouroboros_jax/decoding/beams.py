@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ouroboros_jax.decoding.choice import forbid, penalise
+from ouroboros_jax.decoding.choice import forbid, is_one_of, penalise
 from ouroboros_jax.decoding.plan import Generated, Knobs, Plan
 from ouroboros_jax.decoding.sampling import seen_in
 from ouroboros_jax.decoding.stepping import empty_slots, prefill, step
@@ -55,14 +55,13 @@ def beam_search(
     batch, width, num = prompts.shape[0], plan.num_beams, plan.max_new_tokens
     prefix, logits = prefill(model, params, prompts, mask)
     vocab = logits.shape[-1]
-    most = 2 * width  # enough to go on with if all of the best end
+    most = max(2, 1 + len(plan.ends)) * width  # enough to go on with if all of the best end
 
     def candidates(state):
         """The best continuations of all beams: tokens, scores and parents [B, most]."""
         log_probs = jax.nn.log_softmax(state.logits)
         log_probs = penalise(log_probs, state.running.seen, knobs.repetition_penalty)
-        if plan.eos is not None:
-            log_probs = forbid(log_probs, plan.eos, state.t < plan.min_new_tokens)
+        log_probs = forbid(log_probs, plan.ends, state.t < plan.min_new_tokens)
         total = log_probs + state.running.scores[:, :, None]
         scores, place = top(total.reshape(batch, width * vocab), most)
         return place % vocab, scores, place // vocab
@@ -72,9 +71,7 @@ def beam_search(
         token, scores, parent = candidates(state)
         tokens = _rows(running.tokens, parent)
         tokens = tokens.at[:, :, t].set(token)
-        ends = jnp.broadcast_to(t + 1 >= num, token.shape)
-        if plan.eos is not None:
-            ends = ends | (token == plan.eos)
+        ends = (t + 1 >= num) | is_one_of(token, plan.ends)
 
         going_scores = scores + ends * FAR
         going_scores, chosen = jax.lax.top_k(going_scores, width)

@@ -23,9 +23,19 @@ def penalise(logits: jax.Array, seen: jax.Array, penalty: jax.Array) -> jax.Arra
     return jnp.where(seen, changed, logits)
 
 
-def forbid(logits: jax.Array, token: int, when: jax.Array) -> jax.Array:
-    """Logits [..., V] without `token`, where `when` holds."""
-    return logits.at[..., token].set(jnp.where(when, NEVER, logits[..., token]))
+def forbid(logits: jax.Array, tokens: tuple[int, ...], when: jax.Array) -> jax.Array:
+    """Logits [..., V] without `tokens`, where `when` holds."""
+    for token in tokens:
+        logits = logits.at[..., token].set(jnp.where(when, NEVER, logits[..., token]))
+    return logits
+
+
+def is_one_of(token: jax.Array, tokens: tuple[int, ...]) -> jax.Array:
+    """Whether each of `token` [...] is among `tokens`, bool [...]."""
+    found = jnp.zeros(token.shape, bool)
+    for other in tokens:
+        found |= token == other
+    return found
 
 
 def restrict(logits: jax.Array, top_k: jax.Array, top_p: jax.Array) -> jax.Array:
@@ -42,7 +52,8 @@ def restrict(logits: jax.Array, top_k: jax.Array, top_p: jax.Array) -> jax.Array
         return jnp.where(kept, logits, NEVER)
 
     def by_mass(logits):
-        kept = _largest_threshold(logits, jax.nn.softmax(logits), jnp.asarray(top_p, logits.dtype))
+        least = jnp.maximum(top_p, jnp.finfo(logits.dtype).tiny)  # at 0 the likeliest is kept
+        kept = _largest_threshold(logits, jax.nn.softmax(logits), least.astype(logits.dtype))
         return jnp.where(kept, logits, NEVER)
 
     def same(logits):

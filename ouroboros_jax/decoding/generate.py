@@ -5,15 +5,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ouroboros_jax.decoding.beams import beam_search
 from ouroboros_jax.decoding.plan import METHODS, Generated, Knobs, Plan
 from ouroboros_jax.decoding.sampling import sample_tokens
 from ouroboros_jax.draws import unit_uniforms
+from ouroboros_jax.errors import UserError
 from ouroboros_jax.models.decoder import Decoder
 
 
-@partial(jax.jit, static_argnames=("model", "plan"))
 def generate(
     model: Decoder,
     params: Any,
@@ -39,9 +40,16 @@ def generate(
       Tokens int32 [B, N], `plan.pad` after the end, and scores [B].
 
     Raises:
-      ValueError: where the prompts and what follows are more than the model has positions.
+      UserError: where the prompts and what follows are more than the model has positions, and
+        for tokens and settings that are out of range; what is traced is not looked at.
     """
     check_plan(model, prompts.shape[1], plan)
+    _check_values(model, prompts, knobs)
+    return _generate(model, params, prompts, plan, key, mask, knobs)
+
+
+@partial(jax.jit, static_argnames=("model", "plan"))
+def _generate(model, params, prompts, plan, key, mask, knobs) -> Generated:
     uniforms = None
     if plan.method == "sample":
         uniforms = unit_uniforms(key, (prompts.shape[0], plan.max_new_tokens, 2))
@@ -88,16 +96,54 @@ def check_plan(model: Decoder, prompt_length: int, plan: Plan) -> None:
     """Refuse what the model cannot do.
 
     Raises:
-      ValueError: in one sentence.
+      UserError: in one sentence.
     """
     if plan.method not in METHODS:
-        raise ValueError(f"method is {plan.method!r}, expected one of {', '.join(METHODS)}")
+        raise UserError(f"method is {plan.method!r}, expected one of {', '.join(METHODS)}")
+    for name in ("max_new_tokens", "num_beams"):
+        if getattr(plan, name) < 1:
+            raise UserError(f"{name} is {getattr(plan, name)}, expected at least 1")
+    if not 0 <= plan.min_new_tokens <= plan.max_new_tokens:
+        raise UserError(
+            f"min_new_tokens is {plan.min_new_tokens}, expected 0 to the {plan.max_new_tokens} of "
+            "max_new_tokens"
+        )
+    vocab_size = model.config.vocab_size
+    for name, tokens in (("eos", plan.ends), ("pad", (plan.pad,))):
+        for token in tokens:
+            if not 0 <= token < vocab_size:
+                raise UserError(f"{name} is {token}, expected one of the {vocab_size} tokens")
     length = prompt_length + plan.max_new_tokens
     if length > model.config.num_positions:
-        raise ValueError(
+        raise UserError(
             f"prompts of {prompt_length} tokens and {plan.max_new_tokens} new ones are more than "
             f"the {model.config.num_positions} positions of the model"
         )
+
+
+def _check_values(model: Decoder, prompts: jax.Array, knobs: Knobs) -> None:
+    """Refuse tokens and settings out of range, where they are known."""
+
+    def is_known(value) -> bool:
+        return not isinstance(value, jax.core.Tracer)
+
+    for name, expected, is_right in (
+        ("temperature", "a number above 0", lambda value: value > 0),
+        ("top_k", "0 or more", lambda value: value >= 0),
+        ("top_p", "a share from 0 to 1", lambda value: (value >= 0) & (value <= 1)),
+        ("repetition_penalty", "a number above 0", lambda value: value > 0),
+    ):
+        value = getattr(knobs, name)
+        if is_known(value) and not np.all(is_right(np.asarray(value))):
+            raise UserError(f"{name} is {value}, expected {expected}")
+    if is_known(prompts) and prompts.size:
+        tokens, vocab_size = np.asarray(prompts), model.config.vocab_size
+        least, most = tokens.min(), tokens.max()
+        if least < 0 or most >= vocab_size:
+            raise UserError(
+                f"prompts hold tokens from {least} to {most}, expected those of the vocabulary, 0 "
+                f"to {vocab_size - 1}"
+            )
 
 
 def _one_batch(model, params, prompts, mask, uniforms, knobs, plan) -> Generated:

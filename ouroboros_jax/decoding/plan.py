@@ -14,13 +14,18 @@ class Plan(NamedTuple):
     min_new_tokens: int = 0  # no end of text before
     method: Literal["sample", "greedy", "beam"] = "sample"
     num_beams: int = 1  # W; 1 unless `method` is "beam"
-    eos: int | None = None  # the token that ends a text; None: nothing does
+    eos: int | tuple[int, ...] | None = None  # what ends a text; None: nothing does
     pad: int = 0  # what follows the end
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The tokens that end a text."""
+        return self.eos if isinstance(self.eos, tuple) else (self.eos,) * (self.eos is not None)
 
     @property
     def can_end(self) -> bool:
         """Whether a row may be over before it has all its tokens."""
-        return self.eos is not None and self.min_new_tokens < self.max_new_tokens
+        return bool(self.ends) and self.min_new_tokens < self.max_new_tokens
 
 
 class Knobs(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ouroboros_jax.decoding.choice import draw, forbid, penalise, restrict
+from ouroboros_jax.decoding.choice import draw, forbid, is_one_of, penalise, restrict
 from ouroboros_jax.decoding.plan import Generated, Knobs, Plan
 from ouroboros_jax.decoding.stepping import empty_slots, prefill, step
 from ouroboros_jax.models.decoder import Decoder, Keys
@@ -40,8 +40,7 @@ def sample_tokens(
 
     def choose(state):
         logits = penalise(state.logits, state.seen, knobs.repetition_penalty)
-        if plan.eos is not None:
-            logits = forbid(logits, plan.eos, state.t < plan.min_new_tokens)
+        logits = forbid(logits, plan.ends, state.t < plan.min_new_tokens)
         if uniforms is None:
             return jnp.argmax(logits, -1).astype(jnp.int32)
         logits = restrict(logits / knobs.temperature, knobs.top_k, knobs.top_p)
@@ -52,7 +51,7 @@ def sample_tokens(
         token = jnp.where(state.is_done, plan.pad, token)
         is_done = state.is_done
         if plan.can_end:
-            is_done = is_done | (token == plan.eos)
+            is_done = is_done | is_one_of(token, plan.ends)
         visible = jnp.broadcast_to(jnp.arange(num) <= state.t, (len(rows), 1, num))
         slots, logits = step(model, params, prefix, state.slots, token[:, None], state.t, visible)
         return _State(

@@ -110,7 +110,8 @@ def lm(
     validation = text.validation[:num_validation]
     num_new = block if min_new_tokens is None else min(min_new_tokens, block)
     pad = tokenizer.pad or 0
-    plan = Plan(*(block, num_new, method, num_beams if method == "beam" else 1, tokenizer.eos, pad))
+    ends = () if tokenizer.eos is None else config.ends
+    plan = Plan(*(block, num_new, method, num_beams if method == "beam" else 1, ends, pad))
 
     def init(key, settings, data):
         del settings, data

@@ -7,10 +7,18 @@ from typing import Any, NamedTuple
 
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.models.decoder_config import DecoderConfig
-from ouroboros_jax.models.hf_config import CONFIG, config_fields, read_config
+from ouroboros_jax.models.hf_config import (
+    CONFIG,
+    GENERATION,
+    config_fields,
+    generation_fields,
+    read_config,
+)
 from ouroboros_jax.models.hf_layout import to_flat, to_tree
 from ouroboros_jax.models.hub import find_folder
-from ouroboros_jax.models.weight_files import find_weights, read_weights
+from ouroboros_jax.models.weight_files import find_weights, read_weights, weight_files_in
+
+WEIGHTS = "model.safetensors"  # what is written
 
 
 class Checkpoint(NamedTuple):
@@ -45,12 +53,13 @@ def load(checkpoint: str, weights: str | None = None) -> Checkpoint:
 def export(
     config: DecoderConfig, params: dict[str, Any], folder: str | Path, tokenizer: Any = None
 ) -> None:
-    """Writes a folder that transformers loads: config.json, model.safetensors, the tokenizer.
+    """Writes a folder that transformers loads: configs, model.safetensors, the tokenizer.
 
     Args:
       config: the model.
       params: its parameters.
-      folder: made where it is not there; files of a checkpoint in it are replaced.
+      folder: made where it is not there; a checkpoint in it is replaced, weights of other formats
+        included.
       tokenizer: has `save(folder)`; None writes none.
 
     Raises:
@@ -65,11 +74,19 @@ def export(
     partial = folder / ".export.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    save_file(to_flat(config, params), partial / "model.safetensors", {"format": "pt"})
-    text = json.dumps(config_fields(config), indent=2, sort_keys=True)
-    (partial / CONFIG).write_text(text + "\n", encoding="utf-8")
+    save_file(to_flat(config, params), partial / WEIGHTS, {"format": "pt"})
+    for name, fields in (
+        (CONFIG, config_fields(config)),
+        (GENERATION, generation_fields(config)),
+    ):
+        text = json.dumps(fields, indent=2, sort_keys=True)
+        (partial / name).write_text(text + "\n", encoding="utf-8")
     if tokenizer is not None:
         tokenizer.save(partial)
+    stale = weight_files_in(folder)
     for path in partial.iterdir():
         path.replace(folder / path.name)
     partial.rmdir()
+    for path in stale:
+        if path.name != WEIGHTS:
+            path.unlink(missing_ok=True)

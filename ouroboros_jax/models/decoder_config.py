@@ -6,6 +6,11 @@ from typing import Literal
 from ouroboros_jax.errors import UserError, listed
 
 ACTIVATIONS = ("gelu_new", "gelu", "relu")
+SAME = {  # other names of the same functions
+    "gelu_pytorch_tanh": "gelu_new",
+    "gelu_fast": "gelu_new",
+    "gelu_python": "gelu",
+}
 LIMITS = {  # beyond these a number in a config is a mistake, not a model
     "vocab_size": 2**24,
     "num_positions": 2**20,
@@ -15,6 +20,7 @@ LIMITS = {  # beyond these a number in a config is a mistake, not a model
     "num_heads": 2**10,
     "ffn_width": 2**18,
 }
+MOST_STD = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,10 +55,12 @@ class DecoderConfig:
     attention_dropout: float = 0.1
     init_std: float = 0.02
     bos: int | None = None  # the token a text begins with
-    eos: int | None = None  # the token it ends with
+    eos: int | tuple[int, ...] | None = None  # the token, or one of those, that it ends with
     pad: int | None = None
 
     def __post_init__(self):
+        if isinstance(self.activation, str):
+            object.__setattr__(self, "activation", SAME.get(self.activation, self.activation))
         if self.embed_width is None:
             object.__setattr__(self, "embed_width", self.width)
         for name, most in LIMITS.items():
@@ -71,23 +79,31 @@ class DecoderConfig:
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0 <= value < 1:
                 raise UserError(f"{name} is {value!r}, expected a share of at least 0 and below 1")
-        for name in ("bos", "eos", "pad"):
-            value = getattr(self, name)
-            if value is not None and (
-                not isinstance(value, int) or not 0 <= value < self.vocab_size
-            ):
-                raise UserError(
-                    f"the {name} token is {value!r}, expected one of the {self.vocab_size} tokens"
-                )
-        for name in ("norm_eps", "init_std"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not 0 < value < 1:
-                raise UserError(f"{name} is {value!r}, expected a number above 0 and below 1")
+        for name, tokens in (("bos", (self.bos,)), ("eos", self.ends), ("pad", (self.pad,))):
+            for token in tokens:
+                if token is not None and (
+                    not isinstance(token, int) or not 0 <= token < self.vocab_size
+                ):
+                    raise UserError(
+                        f"the {name} token is {token!r}, expected one of the {self.vocab_size} "
+                        "tokens"
+                    )
+        if not isinstance(self.norm_eps, int | float) or not 0 < self.norm_eps < 1:
+            raise UserError(f"norm_eps is {self.norm_eps!r}, expected a number above 0 and below 1")
+        if not isinstance(self.init_std, int | float) or not 0 <= self.init_std <= MOST_STD:
+            raise UserError(
+                f"init_std is {self.init_std!r}, expected a number from 0 to {MOST_STD}"
+            )
 
     @property
     def head_width(self) -> int:
         """Numbers in one head's key, D / heads."""
         return self.width // self.num_heads
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The tokens that end a text."""
+        return self.eos if isinstance(self.eos, tuple) else (self.eos,) * (self.eos is not None)
 
     @property
     def projects(self) -> bool:

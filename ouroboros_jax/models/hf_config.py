@@ -9,6 +9,7 @@ from ouroboros_jax.errors import UserError, listed
 from ouroboros_jax.models.decoder_config import DecoderConfig
 
 CONFIG = "config.json"
+GENERATION = "generation_config.json"  # whose ends of a text go before those of the config
 
 
 class Family(NamedTuple):
@@ -97,21 +98,30 @@ def read_config(path: Path) -> DecoderConfig:
       UserError: a file that is not there or not JSON, another family, a field that is missing or
         has a value that no model has.
     """
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} is not there: a checkpoint's folder has one") from None
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
-    if not isinstance(raw, dict):
-        raise UserError(f"{path} holds {type(raw).__name__}, expected a config's fields")
+    raw = _read_fields(path)
     kind = raw.get("model_type")
-    if kind not in FAMILIES:
+    if not isinstance(kind, str) or kind not in FAMILIES:
         raise UserError(f"{path}: model_type is {kind!r}, expected {listed(FAMILIES)}")
+    beside = path.with_name(GENERATION)
+    if beside.is_file():
+        ends = _read_fields(beside).get("eos_token_id")
+        raw |= {} if ends is None else {"eos_token_id": ends}
     try:
         return parse_config(raw, kind)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+
+
+def _read_fields(path: Path) -> dict[str, Any]:
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is not there: a checkpoint's folder has one") from None
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from None
+    if not isinstance(raw, dict):
+        raise UserError(f"{path} holds {type(raw).__name__}, expected a config's fields")
+    return raw
 
 
 def parse_config(raw: dict[str, Any], kind: str) -> DecoderConfig:
@@ -121,16 +131,18 @@ def parse_config(raw: dict[str, Any], kind: str) -> DecoderConfig:
       UserError: naming the field.
     """
     family = FAMILIES[kind]
+    if raw.get("quantization_config") is not None:
+        raise UserError("quantization_config is there, expected weights that are not quantized")
     if missing := [theirs for theirs in family.required.values() if theirs not in raw]:
         raise UserError(f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} missing")
     fields = {ours: _whole(raw, theirs) for ours, theirs in family.required.items()}
     fields |= {ours: raw.get(theirs, value) for ours, (theirs, value) in family.optional.items()}
-    for ours in ("bos", "eos", "pad"):  # a default that the vocabulary does not reach is none
-        theirs = family.optional[ours][0]
-        if theirs not in raw and (fields[ours] or 0) >= fields["vocab_size"]:
+    if isinstance(fields["eos"], list):
+        one, *more = fields["eos"] or [None]
+        fields["eos"] = (one, *more) if more else one
+    for ours in ("bos", "eos", "pad"):
+        if _is_out_of_reach(fields[ours], family.optional[ours][1], ours, fields["vocab_size"]):
             fields[ours] = None
-        if isinstance(fields[ours], list):  # several ends of text: the first is the one written
-            fields[ours] = fields[ours][0] if fields[ours] else None
     for ours, value in fields.items():
         default = DecoderConfig.__dataclass_fields__[ours].default
         if isinstance(default, bool) and not isinstance(value, bool):
@@ -155,6 +167,22 @@ def config_fields(config: DecoderConfig) -> dict[str, Any]:
     else:
         raw["_remove_final_layer_norm"] = config.norm_first and not config.final_norm
     return raw | {"dtype": "float32", "use_cache": True}
+
+
+def generation_fields(config: DecoderConfig) -> dict[str, Any]:
+    """The fields of `generation_config.json`: the tokens that begin, end and pad a text."""
+    raw = config_fields(config)
+    return {name: raw[name] for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+
+
+def _is_out_of_reach(token: Any, default: int | None, ours: str, vocab_size: int) -> bool:
+    """Whether a small model's config names a token that it does not have and will never need: its
+    family's default, which transformers writes into every config, or a padding of its own."""
+    if isinstance(token, bool) or not isinstance(token, int):
+        return False
+    if ours == "pad" and not 0 <= token < vocab_size:
+        return True
+    return token == default and token >= vocab_size
 
 
 def _whole(raw: dict[str, Any], name: str) -> int:

@@ -19,6 +19,7 @@ TORCH_LEAVES = {"kernel": "weight", "scale": "weight", "embedding": "weight", "b
 # What old files carry beside parameters: causal masks as buffers.
 BUFFERS = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)|embed_positions\._float_tensor|version")
 HEAD = "lm_head.weight", "lm_head.kernel"
+FLOATS = {"float16", "bfloat16", "float32", "float64"}
 SHOWN = 5  # names in a refusal
 
 
@@ -62,13 +63,19 @@ def to_tree(config: DecoderConfig, flat: Mapping[str, np.ndarray], style: Style)
     """
     flat = _without_prefix(config, flat)
     flat = {name: array for name, array in flat.items() if not BUFFERS.fullmatch(name)}
-    if config.tied:
-        _check_tied(flat, style)
-        flat = {name: array for name, array in flat.items() if name not in HEAD}
     known = weights(config)
+    if config.tied:
+        (table,) = known[0].names(style)
+        heads = [flat[name].T if name == HEAD[1] else flat[name] for name in HEAD if name in flat]
+        flat = {name: array for name, array in flat.items() if name not in HEAD}
+        for head in heads:  # which may be all that a file holds of the two
+            _check_tied(flat.setdefault(table, head), head)
     names = [name for weight in known for name in weight.names(style)]
     _refuse([n for n in names if n not in flat], "missing")
     _refuse([n for n in flat if n not in set(names)], "no part of the model")
+    kinds = {str(flat[name].dtype) for name in names} - FLOATS
+    if kinds:
+        raise UserError(f"tensors of {listed(sorted(kinds))}, expected {listed(sorted(FLOATS))}")
     tree: dict[str, Any] = {}
     wrong = []
     for weight in known:
@@ -182,15 +189,8 @@ def _without_prefix(config, flat) -> dict[str, np.ndarray]:
     return found
 
 
-def _check_tied(flat, style) -> None:
+def _check_tied(table: np.ndarray, head: np.ndarray) -> None:
     """Refuse a head of its own where the config says that it is the embedding."""
-    leaf = "embedding" if style == "flax" else "weight"
-    tables = [flat.get(f"{module}.{leaf}") for module in ("wte", "embed_tokens")]
-    table = next((t for t in tables if t is not None), None)
-    head = next((flat[name] for name in HEAD if name in flat), None)
-    if head is None or table is None:
-        return
-    head = head.T if "lm_head.kernel" in flat else head
     if head.shape != table.shape or not np.array_equal(head, table):
         raise UserError("lm_head differs from the embedding, which tie_word_embeddings says it is")
 

@@ -28,10 +28,15 @@ def find_folder(checkpoint: str) -> Path:
     Raises:
       UserError: naming the folder or id, and the ways out.
     """
-    folder = Path(checkpoint).expanduser()
-    if folder.is_dir():
-        return folder
-    if folder.exists():
+    try:
+        folder = Path(checkpoint).expanduser()
+        if folder.is_dir():
+            return folder
+        is_file = folder.exists()
+    except (OSError, RuntimeError, ValueError) as error:  # too long, or of an unknown user
+        shown = checkpoint if len(checkpoint) <= 60 else f"{checkpoint[:57]}..."
+        raise UserError(f"checkpoint={shown!r} is no path: {error}") from None
+    if is_file:
         raise UserError(f"checkpoint={checkpoint!r} is a file, expected a folder or a hub id")
     if not HUB_ID.fullmatch(checkpoint) or checkpoint.startswith("."):
         raise UserError(f"checkpoint={checkpoint!r} is no folder, and no id of the hub's")

@@ -4,15 +4,16 @@ A pickle is a program. This one may name the functions that torch uses to put a 
 which stand for functions of ours, and nothing else; a name beyond those ends the reading.
 
 References:
-  torch.serialization; the zip format that torch writes since 1.6.
+  torch.serialization; the zip format that torch writes since 1.6, and the one before it.
 """
 
 import io
 import math
 import pickle
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import ml_dtypes
 import numpy as np
@@ -31,6 +32,8 @@ STORAGES = {
     "ByteStorage": np.dtype("u1"),
     "BoolStorage": np.dtype("?"),
 }
+MAGIC = pickle.dumps(0x1950A86A20F9469CFC6C, 2)  # what the format before torch 1.6 begins with
+OLD_VERSION = 1001
 MOST_PICKLE = 64 << 20  # bytes of names and shapes, which no model needs
 
 
@@ -38,22 +41,27 @@ def read_bin(path: Path) -> dict[str, np.ndarray]:
     """The tensors of a state dict, by name.
 
     Raises:
-      UserError: for a file that is damaged, of an older format, or holds anything but tensors.
+      UserError: for a file that is damaged, or holds anything but tensors.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            return _read(archive, path)
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                return _read(archive, path)
+        with open(path, "rb") as file:
+            return _read_old(file, path)
+    except UserError:
+        raise
     except zipfile.BadZipFile:
         raise UserError(
-            f"{path} is cut short, damaged, or of the format before torch 1.6: expected the zip "
-            "file that torch.save writes; model.safetensors is read too"
+            f"{path} is cut short or damaged: expected what torch.save writes"
         ) from None
-    except (KeyError, ValueError, EOFError, IndexError, TypeError, OverflowError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"{path} is damaged: {error}") from None
     except (pickle.UnpicklingError, AttributeError, RecursionError, MemoryError) as error:
         raise UserError(f"{path} is no state dict of tensors: {error}") from None
+    except (
+        *(KeyError, ValueError, EOFError, IndexError, TypeError, OverflowError),
+        *(RuntimeError, NotImplementedError),  # of encrypted archives, and of versions to come
+    ) as error:
+        raise UserError(f"{path} is damaged: {error}") from None
 
 
 def _read(archive: zipfile.ZipFile, path: Path) -> dict[str, np.ndarray]:
@@ -70,15 +78,43 @@ def _read(archive: zipfile.ZipFile, path: Path) -> dict[str, np.ndarray]:
     if order in entries and archive.read(order) != b"little":
         raise UserError(f"{path} was written on a big-endian machine: expected little-endian")
     found = _Reader(io.BytesIO(archive.read(programs[0]))).load()
+    return _arrays(found, lambda storage: archive.read(f"{root}/data/{storage.key}"), path)
+
+
+def _read_old(file: BinaryIO, path: Path) -> dict[str, np.ndarray]:
+    """Four pickles, the third of them the state dict, and then the storages one by one."""
+    if file.read(len(MAGIC)) != MAGIC:
+        raise UserError(f"{path} is cut short or damaged: expected what torch.save writes")
+    version, _, found, keys = (_Reader(file).load() for _ in range(4))
+    if version != OLD_VERSION or not isinstance(keys, list):
+        raise UserError(f"{path} is of version {version!r}, expected {OLD_VERSION}")
+    if not isinstance(found, dict):
+        raise UserError(f"{path} holds {type(found).__name__}, expected a state dict")
+    tensors = [value for value in found.values() if isinstance(value, _Tensor)]
+    storages = {tensor.storage.key: tensor.storage for tensor in tensors}
+    raw = {}
+    for key in keys:
+        size = int.from_bytes(file.read(8), "little")
+        if key not in storages or size != storages[key].size:
+            raise UserError(f"{path} is damaged: a storage of {size} numbers is no tensor's")
+        raw[key] = file.read(size * storages[key].dtype.itemsize)
+    return _arrays(found, lambda storage: raw[storage.key], path)
+
+
+def _arrays(found: Any, read: Callable[["_Storage"], bytes], path: Path) -> dict[str, np.ndarray]:
+    """The tensors of a state dict, given what reads a storage's bytes."""
     if not isinstance(found, dict) or not found:
         raise UserError(f"{path} holds {type(found).__name__}, expected a state dict")
-    tensors = {}
+    arrays = {}
     for name, value in found.items():
         if not isinstance(name, str) or not isinstance(value, _Tensor):
             kind = type(value).__name__.strip("_").lower()
             raise UserError(f"{path}: {name!r} is a {kind}, expected tensors alone")
-        tensors[name] = _array(archive, f"{root}/data/{value.storage.key}", value)
-    return tensors
+        try:
+            arrays[name] = _array(read(value.storage), value)
+        except UserError as error:
+            raise UserError(f"{path}: {name} {error}") from None
+    return arrays
 
 
 class _Storage(NamedTuple):
@@ -154,7 +190,9 @@ class _Reader(pickle.Unpickler):
         return found
 
     def persistent_load(self, pid):
-        kind, storage, key, _, size = pid
+        kind, storage, key, _, size, *view = pid  # the old format's views are of whole storages
+        if any(part is not None for part in view):
+            raise pickle.UnpicklingError("a view of a storage")
         if kind != "storage" or not isinstance(storage, _Named) or storage.dtype is None:
             raise pickle.UnpicklingError("a reference to something other than a storage")
         if not isinstance(key, str) or not key.isalnum() or not isinstance(size, int):
@@ -162,19 +200,20 @@ class _Reader(pickle.Unpickler):
         return _Storage(storage.dtype, key, size)
 
 
-def _array(archive, name, tensor: _Tensor) -> np.ndarray:
-    """The numbers of a tensor, copied out of its storage."""
+def _array(raw: bytes, tensor: _Tensor) -> np.ndarray:
+    """The numbers of a tensor, copied out of the bytes of its storage."""
     storage = tensor.storage
-    raw = archive.read(name)
     if len(raw) != storage.size * storage.dtype.itemsize:
-        raise UserError(f"{name} has {len(raw)} bytes, expected {storage.size} numbers")
+        raise UserError(f"has {len(raw)} bytes, expected {storage.size} numbers")
     last = tensor.offset + sum(
         (n - 1) * s for n, s in zip(tensor.shape, tensor.strides, strict=True)
     )
     if math.prod(tensor.shape) > 0 and last >= storage.size:
-        raise UserError(f"{name} holds {storage.size} numbers, and a tensor reaches to {last}")
+        raise UserError(f"reaches to number {last} of {storage.size}")
     if math.prod(tensor.shape) > storage.size:
-        raise UserError(f"{name} holds {storage.size} numbers, fewer than a tensor of it has")
+        raise UserError(
+            f"has shape {list(tensor.shape)} and {storage.size} numbers, which is fewer"
+        )
     flat = np.frombuffer(raw, storage.dtype)[tensor.offset :]
     strides = [s * storage.dtype.itemsize for s in tensor.strides]
     view = np.lib.stride_tricks.as_strided(flat, tensor.shape, strides, writeable=False)

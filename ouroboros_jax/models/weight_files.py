@@ -28,6 +28,8 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
         return load_file(path)
     except SafetensorError as error:
         raise UserError(f"{path} is cut short or damaged: {error}") from None
+    except (AttributeError, KeyError, TypeError) as error:  # a kind of number NumPy has no name for
+        raise UserError(f"{path} holds tensors of a kind that is not read: {error}") from None
 
 
 def _read_msgpack(path: Path) -> dict[str, np.ndarray]:
@@ -72,6 +74,17 @@ def find_weights(folder: Path) -> str:
     raise UserError(f"{folder} has no weights: expected one of {listed(FORMATS)}")
 
 
+def weight_files_in(folder: Path) -> list[Path]:
+    """All files of a folder that hold weights, and the indices of shards."""
+    found = []
+    for name in FORMATS:
+        index = folder / f"{name}.index.json"
+        if index.is_file():
+            found += [index, *shards_of(index)]
+        found += [folder / name]
+    return [path for path in found if path.is_file()]
+
+
 def read_weights(path: Path) -> tuple[dict[str, np.ndarray], Style]:
     """Tensors by name, and the style of their names and layouts, of a file or an index of shards.
 
@@ -100,7 +113,7 @@ def shards_of(index: Path) -> list[Path]:
     try:
         places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         names = sorted(set(places.values()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{index} is no index of shards: {error!r}") from None
     for name in names:
         if not isinstance(name, str) or not re.fullmatch(r"[\w][\w.-]*", name):

@@ -44,8 +44,9 @@ def test_restrictions_of_equal_and_forbidden_logits():
     np.testing.assert_array_equal(jnp.isfinite(found), [True, True, False, False, False])
     found = restrict(logits, 4, 1.0)[0]
     np.testing.assert_array_equal(jnp.isfinite(found), [True, True, True, False, True])
-    found = restrict(logits, 0, 1e-6)[0]
-    np.testing.assert_array_equal(jnp.isfinite(found), [True, True, False, False, False])
+    for share in (1e-6, 0.0):
+        found = restrict(logits, 0, share)[0]
+        np.testing.assert_array_equal(jnp.isfinite(found), [True, True, False, False, False])
 
 
 def test_penalties():
@@ -53,8 +54,9 @@ def test_penalties():
     seen = jnp.array([True, True, False, False])
     np.testing.assert_allclose(penalise(logits, seen, 4.0), [0.5, -8.0, 2.0, -2.0])
     np.testing.assert_array_equal(penalise(logits, seen, 1.0), logits)
-    np.testing.assert_array_equal(forbid(logits, 1, True), [2.0, -np.inf, 2.0, -2.0])
-    np.testing.assert_array_equal(forbid(logits, 1, False), logits)
+    np.testing.assert_array_equal(forbid(logits, (1,), True), [2.0, -np.inf, 2.0, -2.0])
+    np.testing.assert_array_equal(forbid(logits, (1, 2), False), logits)
+    np.testing.assert_array_equal(forbid(logits, (), True), logits)
 
 
 @pytest.mark.parametrize("vocab", [2, 5, 16, 100])

@@ -9,6 +9,7 @@ import pytest
 
 from ouroboros_jax.decoding import Knobs, Plan, generate
 from ouroboros_jax.decoding.stepping import empty_slots, prefill, step
+from ouroboros_jax.errors import UserError
 from ouroboros_jax.models.checkpoints import load
 from ouroboros_jax.models.decoder import Decoder
 
@@ -29,11 +30,12 @@ def case(request):
     config = loaded.config
     pad = config.eos if config.pad is None else config.pad
 
-    def decode(method, penalty, prompts, mask, min_new=NEW, num_beams=1):
-        plan = Plan(NEW, min_new, method, num_beams, config.eos, pad)
+    def decode(method, penalty, prompts, mask=None, min_new=NEW, num_beams=1, eos=config.eos):
+        plan = Plan(NEW, min_new, method, num_beams, eos, pad)
         knobs = Knobs(repetition_penalty=penalty)
         return generate(model, loaded.params, prompts, plan, mask=mask, knobs=knobs)
 
+    decode.pad = pad
     return decode, reference
 
 
@@ -73,6 +75,41 @@ def test_beams_that_may_end(case):
     np.testing.assert_array_equal(found.tokens, expected)
     scores = reference["padded_beam5_rep3_eos_allowed_scores"]
     np.testing.assert_allclose(found.scores, scores, atol=1e-4)
+
+
+@pytest.mark.parametrize("case", ["tiny-gpt2"], indirect=True)
+def test_any_of_several_tokens_ends_a_text(case):
+    """At the first of them, as far as which a text is what it is without an end."""
+    decode, reference = case
+    prompts, mask = prompts_of(reference, "")
+    free = np.asarray(decode("greedy", 1.0, prompts, mask).tokens)
+    ends = tuple({int(free[0, 5]), int(free[1, 2])})
+    found = np.asarray(decode("greedy", 1.0, prompts, mask, min_new=0, eos=ends).tokens)
+    for row, expected in zip(found, free, strict=True):
+        stop = np.flatnonzero(np.isin(expected, ends))
+        length = stop[0] + 1 if len(stop) else NEW
+        np.testing.assert_array_equal(row[:length], expected[:length])
+        assert (row[length:] == decode.pad).all()
+    assert np.isin(found[0], ends).any() and np.isin(found[1], ends).any()
+
+
+@pytest.mark.parametrize("case", ["tiny-gpt2"], indirect=True)
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"eos": 999}, "eos is 999, expected one of the 128 tokens"),
+        ({"eos": (1, -1)}, "eos is -1"),
+        ({"num_beams": 0}, "num_beams is 0, expected at least 1"),
+        ({"min_new": NEW + 1}, "min_new_tokens is 17, expected 0 to the 16"),
+        ({"penalty": 0.0}, "repetition_penalty is 0.0, expected a number above 0"),
+        ({"prompts": np.full((1, 4), 128)}, "tokens from 128 to 128, expected those of"),
+        ({"prompts": np.ones((1, 60), int)}, "more than the 64 positions"),
+    ],
+)
+def test_what_cannot_be_decoded(case, settings, sentence):
+    decode, _ = case
+    with pytest.raises(UserError, match=sentence):
+        decode(**{"method": "greedy", "penalty": 1.0, "prompts": np.ones((1, 4), int)} | settings)
 
 
 @pytest.mark.parametrize("case", ["tiny-opt"], indirect=True)

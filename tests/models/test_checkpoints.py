@@ -6,6 +6,7 @@ import os
 import pickle
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -54,7 +55,26 @@ def test_what_is_exported_comes_back(name, tmp_path):
     again = load(str(tmp_path / "out"))
     assert again.config == loaded.config
     assert_same(again.params, loaded.params)
-    assert sorted(os.listdir(tmp_path / "out")) == ["config.json", "model.safetensors"]
+    written = ["config.json", "generation_config.json", "model.safetensors"]
+    assert sorted(os.listdir(tmp_path / "out")) == written
+
+
+def test_an_export_replaces_a_checkpoint(tmp_path):
+    """Nothing of the old one is left to be read in place of the new."""
+    copy("tiny-gpt2", tmp_path, "flax_model.msgpack", "pytorch_model.bin")
+    shard = tmp_path / "model-00001-of-00001.safetensors"
+    shutil.copy(FIXTURES / "tiny-gpt2/model.safetensors", shard)
+    index = {"weight_map": {key: shard.name for key in load_file(shard)}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    (tmp_path / "generation_config.json").write_text('{"eos_token_id": 7}')
+    (tmp_path / "notes.txt").write_text("mine")
+    loaded = load(str(tmp_path))
+    assert loaded.config.eos == 7
+    export(replace(loaded.config, eos=(9, 8)), loaded.params, tmp_path)
+    kept = ["config.json", "generation_config.json", "model.safetensors", "notes.txt"]
+    assert sorted(os.listdir(tmp_path)) == kept
+    assert load(str(tmp_path)).config.ends == (9, 8)
+    assert json.loads((tmp_path / "generation_config.json").read_text())["eos_token_id"] == [9, 8]
 
 
 def test_what_is_exported_is_named_as_the_family_does(name, tmp_path):
@@ -179,6 +199,10 @@ def test_files_that_are_cut_short(tmp_path, file):
         ({"resid_pdrop": 1.5}, "resid_pdrop is 1.5, expected a share"),
         ({"activation_function": "swish"}, "'swish', expected gelu_new, gelu and relu"),
         ({"eos_token_id": 128}, "the eos token is 128"),
+        ({"eos_token_id": [5, 128]}, "the eos token is 128"),
+        ({"bos_token_id": [5]}, r"the bos token is \[5\]"),
+        ({"quantization_config": {"bits": 4}}, "quantization_config is there"),
+        ({"model_type": ["gpt2"]}, r"model_type is \['gpt2'\]"),
         ({"tie_word_embeddings": "no"}, "tie_word_embeddings is 'no', expected true or false"),
         ({"layer_norm_epsilon": 0}, "layer_norm_epsilon is 0"),
         ({"model_type": "llama"}, "model_type is 'llama', expected gpt2 and opt"),
@@ -192,7 +216,7 @@ def test_absurd_configs(tmp_path, fields, sentence):
 
 
 def test_a_config_that_is_none(tmp_path):
-    for text in ("", "[1]", "{", "\xff"):
+    for text in ("", "[1]", "{", "\xff", "[" * 100_000):
         (tmp_path / "config.json").write_bytes(text.encode("latin-1"))
         with pytest.raises(UserError, match=r"cannot be read|holds list"):
             load(str(tmp_path))
@@ -289,11 +313,11 @@ def test_tensors_that_reach_beyond_their_storage(tmp_path):
     with pytest.raises(UserError, match="missing: embed_tokens"):  # it is read, and does not fit
         load(str(tmp_path))
     for sentence, program in {
-        "a tensor reaches to 6": state(offset=3),
-        "a tensor reaches to 103": state(strides=(102, 1)),
+        "w reaches to number 6 of 4": state(offset=3),
+        "w reaches to number 103 of 4": state(strides=(102, 1)),
         "impossible shape": state(shape=(2, -2)),
         "has 16 bytes, expected 9 numbers": state(size=9),
-        "fewer than a tensor": state(shape=(2**15, 2**15), strides=(0, 0)),
+        "4 numbers, which is fewer": state(shape=(2**15, 2**15), strides=(0, 0)),
         "a storage named '../0'": state(key="../0"),
     }.items():
         write_bin(path, program, [("data/0", numbers)])
@@ -308,6 +332,82 @@ def test_tensors_that_reach_beyond_their_storage(tmp_path):
     write_bin(path, pickle.dumps({"w": 1}))
     with pytest.raises(UserError, match="'w' is a int, expected tensors alone"):
         load(str(tmp_path))
+
+
+def old_bin(tensors):
+    """A file of the format before torch 1.6: pickles one after the other, and then the storages."""
+
+    def text(word):
+        return b"X" + len(word).to_bytes(4, "little") + word.encode()
+
+    def number(n):
+        return b"J" + n.to_bytes(4, "little")
+
+    def build(write):
+        write(b"}")
+        for key, (name, array) in enumerate(tensors.items()):
+            write(text(name))
+            a_name(write, "torch._utils", "_rebuild_tensor_v2")
+            write(b"((" + text("storage"))
+            a_name(write, "torch", "FloatStorage")
+            write(text(str(key)) + text("cpu") + number(array.size) + b"NtQ" + number(0))
+            strides = [stride // array.itemsize for stride in array.strides]
+            for values in (array.shape, strides):
+                write(b"(" + b"".join(number(n) for n in values) + b"t")
+            write(b"\x89}tRs")
+
+    keys = [str(key) for key in range(len(tensors))]
+    head = [pickle.dumps(value, 2) for value in (0x1950A86A20F9469CFC6C, 1001, {"little": True})]
+    parts = [array.size.to_bytes(8, "little") + array.tobytes() for array in tensors.values()]
+    return b"".join([*head, pickled(build), pickle.dumps(keys, 2), *parts])
+
+
+def test_the_format_before_torch_1_6(tmp_path):
+    copy("tiny-gpt2", tmp_path)
+    path = tmp_path / "pytorch_model.bin"
+    tensors = load_file(FIXTURES / "tiny-gpt2/model.safetensors")
+    whole = old_bin({name: array.astype("<f4") for name, array in tensors.items()})
+    path.write_bytes(whole)
+    assert_same(load(str(tmp_path)).params, load(str(FIXTURES / "tiny-gpt2")).params)
+    for size in (3, 20, 500, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        with pytest.raises(UserError, match=r"cut short|damaged|no state dict|expected"):
+            load(str(tmp_path))
+    trap = tmp_path / "trap"
+    for program in (pickle.dumps(Hostile(trap), 2), pickle.dumps({"w": Hostile(trap)}, 2)):
+        path.write_bytes(whole[: whole.index(b"}X")][:-2] + program + pickle.dumps([], 2))
+        with pytest.raises(UserError, match=r"refused"):
+            load(str(tmp_path))
+        assert not trap.exists()
+
+
+def test_a_tied_head_alone(tmp_path):
+    """What safetensors keeps of two tensors that share their memory."""
+    copy("tiny-opt", tmp_path)
+    tensors = load_file(FIXTURES / "tiny-opt/model.safetensors")
+    table = next(name for name in tensors if name.endswith("embed_tokens.weight"))
+    tensors = {k: v for k, v in tensors.items() if k != table} | {"lm_head.weight": tensors[table]}
+    save_file(tensors, tmp_path / "model.safetensors")
+    assert_same(load(str(tmp_path)).params, load(str(FIXTURES / "tiny-opt")).params)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "bool", "complex64"])
+def test_tensors_that_are_no_weights(dtype, tmp_path):
+    copy("tiny-opt", tmp_path)
+    tensors = load_file(FIXTURES / "tiny-opt/model.safetensors")
+    name = next(name for name in tensors if name.endswith("fc1.weight"))
+    tensors[name] = tensors[name].astype(dtype)
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match=f"tensors of {dtype}, expected bfloat16"):
+        load(str(tmp_path))
+
+
+def test_tokens_that_a_small_vocabulary_lacks(tmp_path):
+    """transformers writes its defaults into every config, whatever the vocabulary."""
+    copy("tiny-gpt2", tmp_path, "model.safetensors")
+    change_config(tmp_path, bos_token_id=50256, eos_token_id=50256, pad_token_id=-1)
+    config = load(str(tmp_path)).config
+    assert (config.bos, config.ends, config.pad) == (None, (), None)
 
 
 @pytest.mark.parametrize("checkpoint", ["gpt2", "facebook/opt-125m"])
@@ -325,6 +425,8 @@ def test_names_that_are_nothing(tmp_path):
         str(tmp_path / "none"): "is no folder, and no id",
         str(tmp_path / "file"): "is a file",
         "a/b/c": "no id of the hub",
+        "x" * 5000: "is no path|no id",
+        "~nobody-of-this-name/x": "is no path",
         "": "no id|missing|not there",
     }.items():
         with pytest.raises(UserError, match=sentence):
