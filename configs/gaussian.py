@@ -55,7 +55,6 @@ def shumailov():
 def kazdan():
     """75 cells of 100 seeds."""
     config = base()
-    config.learner.draw = "auto"  # subsampling keeps points, so it cannot be done by statistics
     config.chains = 1
     config.generations = 100
     config.compile = "quick"  # 35 shapes, each of seconds

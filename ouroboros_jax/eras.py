@@ -57,11 +57,11 @@ def earlier_of(
         maker, drawn_by = make(point)
         if (maker.moments is None) != (learner.moments is None):
             had, needs = ("points", "statistics") if learner.moments else ("statistics", "points")
+            whose = "fork it" if learner.moments else "run the source"
             raise UserError(
                 f"regime.name={group.point['regime.name']!r} remembers data sets as {needs}, and "
-                f"the source was fitted to {had}: fork it with learner.draw="
-                f"{'samples' if learner.moments else 'sufficient'!r}, or choose a regime that "
-                "keeps nothing"
+                f"the source was fitted to {had}: {whose} with learner.draw='samples', or choose a "
+                "regime that keeps nothing"
             )
         if reads_last(maker, drawn_by) and wants_recipes(learner, regime):
             raise UserError(

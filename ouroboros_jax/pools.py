@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from ouroboros_jax import draws
 from ouroboros_jax.base import Data, Learner, Pool, Settings
 from ouroboros_jax.data.base import RealData
+from ouroboros_jax.errors import UserError
 from ouroboros_jax.keys import stage_key
 from ouroboros_jax.memory import (
     Capacity,
@@ -231,7 +232,7 @@ def statistics(learner: Learner, regime: Regime, real: RealData) -> Realisation:
     """Pools of sufficient statistics, by the learner's exact `moments`."""
     moments = learner.moments
     if moments is None or regime.subsample or PREVIOUS in regime.sources:
-        raise ValueError(
+        raise UserError(
             "Statistics need a learner that can draw them and a regime that keeps no point's "
             "identity; use draw='samples'."
         )

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from ouroboros_jax.base import Data, Learner, Params, Pool, Settings
 from ouroboros_jax.data.base import RealData
+from ouroboros_jax.errors import UserError
 from ouroboros_jax.memory import Rows, num_bytes, num_rows, pad, recipe_memories
 from ouroboros_jax.pools import Realisation, reads_last, rows
 from ouroboros_jax.regimes import Regime
@@ -102,7 +103,7 @@ def recipes(
     """
     makers = [(maker, drawn_by) for maker, drawn_by, _ in earlier] + [(learner, regime)]
     if any(reads_last(*maker) for maker in makers) or regime.weights is not None:
-        raise ValueError("Recipes need data sets that can be drawn without the one before.")
+        raise UserError("Recipes need data sets that can be drawn without the one before.")
     draws = [
         rows(maker, drawn_by._replace(subsample=False, kept="nothing"), real)
         for maker, drawn_by in makers

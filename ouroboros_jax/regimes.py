@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from ouroboros_jax.base import Settings
+from ouroboros_jax.errors import UserError
 
 REAL = 0  # the real data; a positive source is a model's lag
 PREVIOUS = -1  # the points that the generation before drew, in random order
@@ -33,10 +34,10 @@ class Regime(NamedTuple):
         """The regime itself, if its parts go together.
 
         Raises:
-          ValueError: where points of a total weight would be kept, whose weights then mean nothing.
+          UserError: where points of a total weight would be kept, whose weights then mean nothing.
         """
         if self.weights is not None and self.kept != "nothing":
-            raise ValueError(
+            raise UserError(
                 f"A regime with total weights cannot keep {self.kept!r}: expected kept='nothing'."
             )
         return self

@@ -19,7 +19,9 @@ from ouroboros_jax.config import (
 )
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.schedule import linear
+from ouroboros_jax.settings.learners.draw import draws_statistics
 from ouroboros_jax.settings.values import parse_text
+from ouroboros_jax.sweep import expand
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 NAMES = [
@@ -50,7 +52,7 @@ def test_packaged_configs(name):
 def test_the_numbers_of_the_papers():
     gaussian = load_config("gaussian")
     assert (gaussian.num_samples, gaussian.chains, gaussian.generations) == (100, 1000, 200)
-    assert (gaussian.learner.draw, gaussian.learner.estimator) == ("sufficient", "mle")
+    assert gaussian.learner.estimator == "mle" and draws_statistics(expand(gaussian)[0].point)
     suresh = load_config("gaussian:suresh")
     assert (suresh.num_samples, suresh.chains, suresh.generations) == (100, 25, 2500)
     assert suresh.learner.estimator == "unbiased"
@@ -215,9 +217,14 @@ CROSS_CHECKED = [
     ("gmm", {"learner.tol": "linear(1e-3, -1e-4)"}, "is -0.001 at generation 20"),
     (
         "gaussian",
-        {"regime.name": "accumulate_subsample"},
-        "learner.draw='sufficient' cannot be exact with regime.name='accumulate_subsample', because"
-        " the points it keeps have identity: use learner.draw='auto' or 'samples'",
+        {"regime.name": "accumulate_subsample", "learner.draw": "sufficient"},
+        "learner.draw='sufficient' cannot be exact with regime.name='accumulate_subsample', which "
+        "goes on with some of the points: use learner.draw='auto' or 'samples'",
+    ),
+    (
+        "gaussian",
+        {"regime.name": "fresh", "regime.real_of": "previous", "learner.draw": "sufficient"},
+        "with regime.name='fresh' with regime.real_of='previous', which goes on with some",
     ),
     ("gmm", {"data.name": "iris"}, "num_samples=1000 is more real points .* expected at most 120"),
     ("gmm:iris", {"data.num_test": 40}, "150, of which 40 are held out for testing"),

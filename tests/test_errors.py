@@ -141,7 +141,7 @@ def test_more_fresh_real_points_than_there_are(tmp_path):
 
 
 def test_statistics_of_a_regime_that_keeps_points():
-    with pytest.raises(UserError, match="have identity"):
+    with pytest.raises(UserError, match="goes on with some of the points"):
         oj.run(config_of(**{"regime.name": "accumulate_subsample", "learner.draw": "sufficient"}))
 
 

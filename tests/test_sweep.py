@@ -232,7 +232,8 @@ def test_refusals(overrides, sentence):
 
 
 def test_a_bad_pairing_anywhere_in_the_grid_is_refused():
-    config = gaussian(sweep={"regime.name": ["replace", "accumulate_subsample"]})
+    sweep = {"regime.name": ["replace", "accumulate_subsample"]}
+    config = gaussian(sweep=sweep, **{"learner.draw": "sufficient"})
     with pytest.raises(UserError, match=r"learner.draw='sufficient' cannot be exact"):
         expand(config)
 

@@ -1,28 +1,10 @@
 """Learners of points: a Gaussian, a Gaussian mixture."""
 
-from ouroboros_jax.errors import UserError
 from ouroboros_jax.metrics.names.mixtures import OF_COMPONENTS, OF_EM, OF_MIXTURES
 from ouroboros_jax.settings.counts import check_enough_points
+from ouroboros_jax.settings.learners.draw import DRAW, check_draw, draws_statistics
 from ouroboros_jax.settings.learners.start import START
-from ouroboros_jax.settings.regimes import find_regime
 from ouroboros_jax.settings.setting import BIAS, COUNT, Entry, Point, Setting
-
-
-def _gaussian_traces_counts(point: Point) -> bool:
-    draw = point["learner.draw"]
-    if draw == "auto":
-        keeps_identity = find_regime(point["regime.name"]).keeps_identity
-        return keeps_identity is False and point.get("selector.name", "none") == "none"
-    return draw == "sufficient"
-
-
-def _check_gaussian(point: Point) -> None:
-    regime = point["regime.name"]
-    if point["learner.draw"] == "sufficient" and find_regime(regime).keeps_identity:
-        raise UserError(
-            f"learner.draw='sufficient' cannot be exact with regime.name={regime!r}, because the "
-            "points it keeps have identity: use learner.draw='auto' or 'samples'"
-        )
 
 
 def _check_gmm(point: Point) -> None:
@@ -41,17 +23,12 @@ LEARNERS = {
                 "covariance divides by n (mle) or n - 1 (unbiased)",
                 choices=("mle", "unbiased"),
             ),
-            "draw": Setting(
-                "sufficient",
-                "draw points (samples), or their mean and covariance, exact in law and O(1) in n "
-                "(sufficient); auto is sufficient wherever the regime allows it",
-                choices=("auto", "sufficient", "samples"),
-            ),
+            "draw": DRAW,
             "start": START,
         },
         apart=("start",),
-        counts_traced=_gaussian_traces_counts,
-        check=_check_gaussian,
+        counts_traced=draws_statistics,
+        check=check_draw,
         kind="points",
         sampler={"bias": BIAS},
         metrics=OF_MIXTURES,

@@ -1,0 +1,46 @@
+"""What a learner draws: points, or statistics of as many, for the learners that know both."""
+
+from ouroboros_jax.errors import UserError
+from ouroboros_jax.settings.regimes import find_regime
+from ouroboros_jax.settings.setting import Point, Setting
+
+DRAW = Setting(
+    "auto",
+    "draw points (samples), or their counts or moments, exact in law and O(1) in n (sufficient); "
+    "auto is sufficient wherever the regime allows it",
+    choices=("auto", "sufficient", "samples"),
+)
+
+
+def draws_statistics(point: Point) -> bool:
+    """Whether statistics are drawn, so that the number of points decides no shape."""
+    draw = point["learner.draw"]
+    if draw == "auto":
+        is_known = find_regime(point["regime.name"]).keeps_identity is not None
+        return is_known and not _keeps_points(point)
+    return draw == "sufficient"
+
+
+def check_draw(point: Point) -> None:
+    """Refuse statistics of points that go on as the same points.
+
+    Raises:
+      UserError: naming the regime and the selector.
+    """
+    if point["learner.draw"] == "sufficient" and _keeps_points(point):
+        others = {"regime.real_of": "original", "selector.name": "none"}
+        named = ["regime.name"] + [
+            path for path, usual in others.items() if point.get(path, usual) != usual
+        ]
+        told = " with ".join(f"{path}={point[path]!r}" for path in named)
+        raise UserError(
+            f"learner.draw='sufficient' cannot be exact with {told}, which goes on with some of "
+            "the points: use learner.draw='auto' or 'samples'"
+        )
+
+
+def _keeps_points(point: Point) -> bool:
+    """Whether points go on as the same points, or one by one through a selector."""
+    keeps_identity = bool(find_regime(point["regime.name"]).keeps_identity)
+    again = point["regime.name"] == "fresh" and point.get("regime.real_of") == "previous"
+    return keeps_identity or again or point.get("selector.name", "none") != "none"
