@@ -133,7 +133,7 @@ def compare(
     import xarray as xr
 
     _check(dataset, setting, metric, level, num_resamples)
-    swept = [path for path in _swept(dataset) if path != setting]
+    swept = [path for path in swept_settings(dataset) if path != setting]
     labels = [_plain(v) for v in dataset[setting].values]
     values = list(dict.fromkeys(labels))
     base = _find(baseline, values, setting)
@@ -230,7 +230,7 @@ def _bootstrap(difference: np.ndarray, level: float, resample: _Resampler) -> tu
 
 
 def _check(dataset, setting, metric, level, num_resamples) -> None:
-    swept, known = _swept(dataset), _metrics(dataset)
+    swept, known = swept_settings(dataset), _metrics(dataset)
     if setting not in swept:
         what = f"the sweep has {listed(swept)}" if swept else "the run has no sweep"
         raise UserError(f"setting={setting!r} was not swept: {what}{nearest(setting, swept)}")
@@ -245,7 +245,7 @@ def _check(dataset, setting, metric, level, num_resamples) -> None:
         raise UserError(f"num_resamples={num_resamples!r}: expected at least 1")
 
 
-def _swept(dataset) -> list[str]:
+def swept_settings(dataset) -> list[str]:
     """Swept settings: the coordinates along `chain` that are no names of chains."""
     return [
         str(name)

@@ -204,6 +204,7 @@ def _collapse(variables, point: Point):
         "NaN where never",
         "units": ONCE["time_to_collapse"].units,
         "metric": metric,
+        "quantity": share,
     }
     yield "time_to_collapse", (("chain", "threshold"), times, attrs)
 

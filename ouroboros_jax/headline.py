@@ -20,13 +20,13 @@ def headline(summary: Mapping[str, Any]) -> list[str]:
     known = points[0]["metrics"]
     main = next((name for name in FIRST if name in known), next(iter(known)))
     if len(points) == 1 and not summary.get("points_left_out"):
-        lines = _one_point(points[0], main)
+        lines = _one_point(points[0], main, summary.get("collapse_of"))
     else:
         lines = _many_points(points, main, summary["num_points"])
     return lines + _troubles(points)
 
 
-def _one_point(point, main: str) -> list[str]:
+def _one_point(point, main: str, watched: str | None) -> list[str]:
     metrics = point["metrics"]
     lines = [_sentence(main, metrics[main], point["generation"])]
     others = [name for name in SECOND if name in metrics and name != main]
@@ -37,11 +37,7 @@ def _one_point(point, main: str) -> list[str]:
             when = entry["median"]
             half = f", the median chain at generation {when:g}" if when is not None else ""
             share = f"{100 * entry['collapsed']:.3g}% of chains"
-            lines.append(
-                f"fell below {threshold} of the original variance: {share}{half}"
-                if main == "variance"
-                else f"fell below {threshold} of the original: {share}{half}"
-            )
+            lines.append(f"{watched} fell below {threshold} of the original: {share}{half}")
     return lines
 
 

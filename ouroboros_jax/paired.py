@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ouroboros_jax.compare import NOT_SETTINGS, Comparison, compare
+from ouroboros_jax.compare import Comparison, compare, swept_settings
 from ouroboros_jax.errors import UserError
 
 if TYPE_CHECKING:
@@ -67,26 +67,18 @@ def difference(
 
 def _partners(a: "xr.Dataset", b: "xr.Dataset") -> np.ndarray:
     """The chain of `a` that each chain of `b` is paired with, -1 where there is none."""
-    shared = [path for path in _swept(a) if path in _swept(b)]
+    shared = [path for path in swept_settings(a) if path in swept_settings(b)]
     columns = ["seed", "replicate", *shared]
     place = {}
     for chain, key in enumerate(zip(*(a[name].values.tolist() for name in columns), strict=True)):
         if place.setdefault(key, chain) != chain:
             raise UserError(
                 "the first run has several chains for one of the second: it sweeps "
-                f"{', '.join(path for path in _swept(a) if path not in shared)}, and the second "
-                "does not"
+                f"{', '.join(path for path in swept_settings(a) if path not in shared)}, and the "
+                "second does not"
             )
     keys = zip(*(b[name].values.tolist() for name in columns), strict=True)
     return np.array([place.get(key, -1) for key in keys])
-
-
-def _swept(data: "xr.Dataset") -> list[str]:
-    return [
-        str(name)
-        for name, coord in data.coords.items()
-        if coord.dims == ("chain",) and name not in NOT_SETTINGS
-    ]
 
 
 def _joined(parts: list["xr.Dataset"], names: tuple[str, str]) -> "xr.Dataset":

@@ -161,11 +161,6 @@ class Program:
         return self._shapes[0]
 
     @property
-    def metric_shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
-        """Shapes of one chain's metrics at one generation."""
-        return self._shapes[1]
-
-    @property
     def from_blank(self) -> bool:
         """Whether one program serves generation 0 and those after it, and compiles in two thirds of
         the time of two: where both have the same shapes. Statistics are drawn so quickly that a

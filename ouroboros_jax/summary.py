@@ -73,6 +73,8 @@ def summarise(dataset: "xr.Dataset", groups: Sequence[Group], config_point: Poin
     summary = {"num_points": len(points) + cells.left_out, "points": points}
     if cells.left_out:
         summary["points_left_out"] = cells.left_out
+    if "time_to_collapse" in dataset:
+        summary["collapse_of"] = dataset["time_to_collapse"].attrs["quantity"]
     summary["headline"] = headline(summary)
     return summary | _mixture(dataset, groups, cells, reached)
 

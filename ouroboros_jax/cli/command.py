@@ -43,7 +43,7 @@ FLAGS = {
     "num_samples": Flag(int, 64, "how many points to draw"),
     "seed": Flag(int, 0, "seed of the draw"),
     "out": Flag(str, None, "where to write"),
-    "name": Flag(str, "evaluation", "name of the evaluation"),
+    "name": Flag(str, None, "name of the evaluation; by default from --data"),
     "data": Flag(str, None, "data to score on: a name, as iris or mnist, or a file"),
     "size": Flag(str, "quick", f"how thorough: {', '.join(SIZES)}"),
     "help": Flag(bool, False, "print this and exit; with --config, every setting too"),

@@ -17,6 +17,7 @@ import numpy as np
 from ouroboros_jax.base import Data, Key, Mixture, Settings
 from ouroboros_jax.draws import unit_uniforms
 from ouroboros_jax.errors import UserError
+from ouroboros_jax.schedule import count_share
 
 SPLIT_SEED = 20240724  # of the one shuffle that parts training from held-out rows
 LARGEST = float(np.finfo(np.float32).max)
@@ -112,7 +113,7 @@ def finite(
             f"data.test_fraction is {test_fraction}, expected at least 0 and less than 1"
         )
     if num_test is None:
-        num_test = math.floor(test_fraction * len(rows) + 0.5)
+        num_test = count_share(test_fraction, len(rows))
     if num_test < 0:
         raise UserError(f"data.num_test is {num_test}, expected at least 0")
     if len(rows) - num_test < 2:

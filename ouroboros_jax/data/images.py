@@ -14,6 +14,7 @@ from ouroboros_jax.data import tfds_images
 from ouroboros_jax.data.base import SPLIT_SEED, RealData, hash_rows, subset
 from ouroboros_jax.data.idx import Labelled, find_idx, labelled, read_folder, size
 from ouroboros_jax.errors import UserError, listed
+from ouroboros_jax.schedule import count_share
 
 FALLBACK = "digits, upsampled to 28 x 28 pixels"
 TEST_FRACTION = 0.2  # held out where a data set has no test set of its own
@@ -158,7 +159,7 @@ def _read_npz(path: Path, num_test: int | None) -> tuple[Labelled, Labelled]:
 def _split(everything: Labelled, num_test: int | None, name: str) -> tuple[Labelled, Labelled]:
     """Training and held-out images by one fixed shuffle, the same in every run."""
     num = len(everything.labels)
-    num_test = int(TEST_FRACTION * num + 0.5) if num_test is None else num_test
+    num_test = count_share(TEST_FRACTION, num) if num_test is None else num_test
     if num - num_test < 2:
         raise UserError(
             f"data.num_test={num_test} of the {num} images of {name} are to be held out: expected "

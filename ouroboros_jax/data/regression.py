@@ -14,6 +14,7 @@ import numpy as np
 from ouroboros_jax.data.base import SPLIT_SEED, RealData, hash_rows, law, subset
 from ouroboros_jax.draws import normals
 from ouroboros_jax.errors import UserError
+from ouroboros_jax.schedule import count_share
 from ouroboros_jax.threefry import split
 
 
@@ -108,7 +109,7 @@ def _bundled(name, num_test, test_fraction, standardize, *, of_classes) -> RealD
     inputs, targets = getattr(datasets, f"load_{name}")(return_X_y=True, **options)
     rows = {"inputs": np.float64(inputs), "targets": np.float64(targets)}
     if num_test is None:
-        num_test = int(test_fraction * len(inputs) + 0.5)
+        num_test = count_share(test_fraction, len(inputs))
     order = np.random.default_rng(SPLIT_SEED).permutation(len(inputs))
     test = {key: array[order[:num_test]] for key, array in rows.items()}
     table = {key: array[order[num_test:]] for key, array in rows.items()}

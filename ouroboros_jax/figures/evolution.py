@@ -184,10 +184,8 @@ def _heading(run: Study, generations: list[int], which: str) -> str:
 
 
 def _real(run: Study, basis: np.ndarray, chain: int) -> np.ndarray | None:
-    """Real points in the drawn dimensions: held-out ones, or those of generation 0's fit."""
-    real = getattr(run.run, "real_test", None)
-    if real is None:
-        real = run.run.data(generation=0, chain=chain)
+    """Real points in the drawn dimensions: those of generation 0's fit."""
+    real = run.run.data(generation=0, chain=chain)
     if not hasattr(real, "shape"):
         return None
     real = np.asarray(real, np.float64)

@@ -45,14 +45,13 @@ def draw_law(
     is_log: bool,
 ) -> None:
     """The law dashed, and the mean over chains, of which it speaks, as a thin line."""
-    expected = np.exp(law.expected) if law.log else law.expected
     if len(x) == 1:
-        ax.plot(x, visible(expected, is_log), marker="_", markersize=22, color=law_colour)
+        ax.plot(x, visible(law.expected, is_log), marker="_", markersize=22, color=law_colour)
         return
-    mean = visible(means(values, law.log), is_log)
+    mean = visible(means(values), is_log)
     ax.plot(x, mean, color=colour, linewidth=0.8, zorder=4)
     style = {"color": law_colour, "linestyle": DASHES, "linewidth": 1.5, "zorder": 5}
-    ax.plot(x, visible(expected, is_log), **style)
+    ax.plot(x, visible(law.expected, is_log), **style)
 
 
 def line(colour: Any = QUIET, **kwargs: Any) -> Line2D:

@@ -78,11 +78,12 @@ def _matmul_down(x, layers):
     # The margin of blocks, which lies beyond the image, is to be 0.
     blocks = jax.nn.relu(_first(x, kernel) + jnp.tile(bias, 4)[None, None])
     blocks = blocks * _inside(size, blocks)
-    for i, (kernel, bias) in enumerate(rest):
-        blocks = _to_blocks(pixels, size) if i else blocks  # noqa: F821
+    pixels = None if rest else _to_pixels(blocks, size)
+    for kernel, bias in rest:
+        if pixels is not None:
+            blocks = _to_blocks(pixels, size)
         size = size[0] // 2, size[1] // 2
         pixels = jax.nn.relu(_conv(blocks, kernel, size) + bias[None, None])
-    pixels = pixels if rest else _to_pixels(blocks, size)
     return pixels.reshape(*size, *pixels.shape[1:]).transpose(2, 0, 1, 3)
 
 
@@ -90,12 +91,13 @@ def _matmul_up(x, layers):
     *rest, (last, last_bias) = layers
     size = x.shape[1:3]
     pixels = x.transpose(1, 2, 0, 3).reshape(-1, x.shape[0], x.shape[3])
-    for i, (kernel, bias) in enumerate(rest):
-        pixels = _to_pixels(blocks, size) if i else pixels  # noqa: F821
+    blocks = None if rest else _to_blocks(pixels, size)
+    for kernel, bias in rest:
+        if blocks is not None:
+            pixels = _to_pixels(blocks, size)
         blocks = _conv_transpose(pixels, kernel, size) + jnp.tile(bias, 4)[None, None]
         size = 2 * size[0], 2 * size[1]
         blocks = jax.nn.relu(blocks) * _inside(size, blocks)
-    blocks = blocks if rest else _to_blocks(pixels, size)
     return _last(blocks, last, size) + last_bias[None, None, None]
 
 

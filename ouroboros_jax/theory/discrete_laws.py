@@ -119,8 +119,10 @@ def categorical_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str
     start, rare = discrete.initial_heterozygosity(p), rarest(p)
     constant = np.full(generations.shape, p[rare].sum())
     found = {
-        "heterozygosity": Law(label, SOURCES[regime], start * retained, None, False, MEAN_LIMIT),
-        "rare_mass": Law(MARTINGALE, SOURCES[regime], constant, None, False, MEAN_LIMIT),
+        "heterozygosity": Law(
+            label, SOURCES[regime], start * retained, max_relative_error=MEAN_LIMIT
+        ),
+        "rare_mass": Law(MARTINGALE, SOURCES[regime], constant, max_relative_error=MEAN_LIMIT),
     }
     return (
         found
@@ -143,7 +145,10 @@ def _survival_laws(regime, plan: _Plan, p, rare, generations) -> dict[str, Law]:
     }
     return {
         name: Law(
-            label, CHAIN[1], survival @ np.bincount(place, weight[p > 0]), None, False, MEAN_LIMIT
+            label,
+            CHAIN[1],
+            survival @ np.bincount(place, weight[p > 0]),
+            max_relative_error=MEAN_LIMIT,
         )
         for name, weight in sums.items()
     }
@@ -182,9 +187,9 @@ def _chain_laws(regime, plan: _Plan, p, generations) -> dict[str, Law]:
     entropy, fixated = np.einsum("gvf,v->fg", means, times)
     distance = np.maximum(entr(p).sum() - entropy, 0)
     return {
-        "entropy": Law(*CHAIN, entropy, None, False, MEAN_LIMIT),
-        "kl_to_truth": Law(*CHAIN, distance, None, False, MEAN_LIMIT),
-        "is_fixated": Law(*CHAIN, fixated, _share_sd(fixated), False, SHARE_LIMIT),
+        "entropy": Law(*CHAIN, entropy, max_relative_error=MEAN_LIMIT),
+        "kl_to_truth": Law(*CHAIN, distance, max_relative_error=MEAN_LIMIT),
+        "is_fixated": Law(*CHAIN, fixated, _share_sd(fixated), max_relative_error=SHARE_LIMIT),
     }
 
 
@@ -211,16 +216,18 @@ def poisson_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, La
     is_equal = plan.is_plain and plan.sizes[0] == plan.sizes[-1]
     spread = None if errors is None else np.sqrt(rate * errors[generations])
     constant = np.full(generations.shape, rate)
-    found = {"rate": Law(MARTINGALE, derived, constant, spread, False, MEAN_LIMIT)}
+    found = {"rate": Law(MARTINGALE, derived, constant, spread, max_relative_error=MEAN_LIMIT)}
     if errors is not None:
         label = {"replace": "(g+1)/n", "accumulate": "sum_j 1/(n j^2)"}.get(regime)
         label = label if label and is_equal and rate == 1 else f"exact mean, {regime}"
         expected = rate * errors[generations]
-        found["mean_squared_error"] = Law(label, derived, expected, None, False, MEAN_LIMIT)
+        found["mean_squared_error"] = Law(label, derived, expected, max_relative_error=MEAN_LIMIT)
     alive = _alive(point, regime, plan, generations, rate)
     if alive is not None:
         label = ALIVE_LABELS.get(regime, "exact survival")
-        found["is_alive"] = Law(label, derived, alive, _share_sd(alive), False, SHARE_LIMIT)
+        found["is_alive"] = Law(
+            label, derived, alive, _share_sd(alive), max_relative_error=SHARE_LIMIT
+        )
     return found
 
 

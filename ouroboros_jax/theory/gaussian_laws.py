@@ -80,15 +80,18 @@ def gaussian_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, L
     source = SOURCES[regime]
     found = {
         "variance": Law(
-            label("variance"), source, spread.variance, spread.variance_sd, False, VARIANCE_LIMIT
+            label("variance"),
+            source,
+            spread.variance,
+            spread.variance_sd,
+            max_relative_error=VARIANCE_LIMIT,
         ),
         "mean_squared_error": Law(
             label("mean_squared_error"),
             source,
             spread.mean_squared_error,
             spread.mean_squared_error_sd,
-            False,
-            SQUARE_LIMIT,
+            max_relative_error=SQUARE_LIMIT,
         ),
     }
     if regime != "replace":
@@ -109,8 +112,7 @@ def gaussian_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, L
             source,
             gaussian.expected_w2_squared(generations, num_samples, **common),
             None if np.isnan(sd).any() else sd,
-            False,
-            SQUARE_LIMIT,
+            max_relative_error=SQUARE_LIMIT,
         )
     return found
 

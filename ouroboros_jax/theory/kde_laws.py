@@ -42,14 +42,12 @@ def kde_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, Law]:
     equal = isinstance(num_samples, int) and num_real in (None, num_samples)
     plain = equal and isinstance(point["learner.bandwidth"], int | float)
     label = LABELS[point["regime.name"]] if plain else f"exact mean, {point['regime.name']}"
-    found = {"variance": Law(label, SOURCE, spread.variance.mean(-1), None, False, LIMIT)}
+    found = {"variance": Law(label, SOURCE, spread.variance.mean(-1), max_relative_error=LIMIT)}
     if point["data.name"] in KNOWN_MEANS:
         found["mean_squared_error"] = Law(
             f"exact mean, {point['regime.name']}",
             SOURCE,
             spread.mean_squared_error.sum(-1),
-            None,
-            False,
-            LIMIT,
+            max_relative_error=LIMIT,
         )
     return found

@@ -12,9 +12,8 @@ class Law(NamedTuple):
 
     label: str
     source: str
-    expected: np.ndarray  # [G], of the metric, or of its logarithm where `log`
+    expected: np.ndarray  # [G]
     sd: np.ndarray | None = None  # [G], exact, of a single chain; None where not known
-    log: bool = False  # whether the law speaks of the mean of the logarithm
     # Above this relative standard error a mean of skewed values is too far from Gaussian to test.
     max_relative_error: float = np.inf
 
@@ -46,8 +45,6 @@ def z_score(law: Law, values: np.ndarray, index: int) -> ZScore:
     """
     column = np.asarray(values, np.float64)[:, index]
     predicted = float(law.expected[index])
-    if law.log:
-        column = np.log(np.where(column > 0, column, np.nan))
     chains = len(column)
     if chains < 1 or not np.isfinite(column).all() or not np.isfinite(predicted):
         return ZScore(predicted, float("nan"), float("nan"), float("nan"), False)

@@ -28,4 +28,4 @@ def mean_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, Law]:
         return {}
     first = int(point.get("data.num_features") or 1) * spread**2 / counts[0]
     expected = first * RATIOS[regime](generations)
-    return {"mean_squared_error": Law(LABELS[regime], SOURCE, expected, None, False, 0.05)}
+    return {"mean_squared_error": Law(LABELS[regime], SOURCE, expected, max_relative_error=0.05)}

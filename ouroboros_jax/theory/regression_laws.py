@@ -52,7 +52,9 @@ def regression_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str,
     form, label, source = found
     excess = form(generations, counts[0], features, noise=noise)
     limit = LIMIT if counts[0] >= features + TAME else 0.0
-    laws = {"excess_error": Law(label, source, excess, None, False, limit)}
+    laws = {"excess_error": Law(label, source, excess, max_relative_error=limit)}
     if point.get("data.num_test"):
-        laws["test_mse"] = Law(f"s^2 + {label}", source, noise**2 + excess, None, False, limit)
+        laws["test_mse"] = Law(
+            f"s^2 + {label}", source, noise**2 + excess, max_relative_error=limit
+        )
     return laws

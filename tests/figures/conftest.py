@@ -33,7 +33,6 @@ class FakeRun:
         self.groups = expand(self.config)
         self.points = [group.point for group in self.groups]
         self.manifest = {"data": {"name": self.config.data.name}}
-        self.real_test = None
         self._params = []
         blocks = []
         for i, group in enumerate(self.groups):

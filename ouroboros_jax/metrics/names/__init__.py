@@ -28,7 +28,7 @@ NAMES: dict[str, Name] = {
 }
 ONCE: dict[str, Name] = {  # once a run: the dims follow (chain,)
     "time_to_collapse": Name(
-        "first generation below a share of the original variance; NaN where never",
+        "first generation with the metric watched below a share of generation 0's; NaN where never",
         "generation",
         ("threshold",),
         "generations to collapse",

@@ -2,7 +2,6 @@
 
 from ouroboros_jax.metrics.names.name import Name
 
-OF_FITS = ("training_loss", "validation_loss", "learning_rate", "gradient_norm")  # each epoch
 OF_MODELS = (
     "test_loss",
     "test_perplexity",
