@@ -251,7 +251,7 @@ class Program:
         args["key"] = self.keys
         if settings is not None:
             args["settings"] = self.layout.split(settings)
-        return args, {"table": self.table, "test": self.test, "num": np.int32(num)}
+        return args, self._real_rows | {"num": np.int32(num)}
 
     def sample(self, key, settings: Settings, params: Params, num: int):
         """`num` points of one chain's model; `params` as the learner's type."""
@@ -266,6 +266,11 @@ class Program:
 
             self.shared["sample"] = jax.jit(sample, static_argnums=4)
         return self.shared["sample"](key, settings, params, self.table, num)
+
+    @functools.cached_property
+    def _real_rows(self) -> dict[str, Any]:
+        """Finite real data on the devices: put there once, and not at every epoch of a fit."""
+        return self.layout.everywhere({"table": self.table, "test": self.test})
 
     @functools.cached_property
     def keys(self) -> jax.Array:

@@ -71,6 +71,10 @@ class Layout(NamedTuple):
 
         return jax.tree.map(split_leaf, tree)
 
+    def everywhere(self, tree: Any) -> Any:
+        """Arrays that all chains share, on every device."""
+        return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec()))
+
     def join(self, tree: Any) -> Any:
         """Device arrays `[P, B, ...]` as host arrays `[C, ...]`."""
         return jax.tree.map(

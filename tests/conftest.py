@@ -16,6 +16,7 @@ from ouroboros_jax.sweep import Group
 sys.path.insert(0, str(Path(__file__).parent))  # where `toys` lies, for `learner.name = "toys:..."`
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_num_cpu_devices", 2)  # before the backend starts
+gc.set_threshold(50_000, 20, 50)  # traces are many small objects, which live long
 if jax.__version_info__[:2] == (0, 10):
     # XLA's older emitters compile in half the time; later versions have no others than the new
     # ones. `XLA_FLAGS= pytest` tests the programs that users run.
