@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ouroboros_jax.errors import UserError, listed
-from ouroboros_jax.registry import SECTIONS, Point, find, settings_of, unknown_field
+from ouroboros_jax.errors import UserError, listed, nearest
+from ouroboros_jax.registry import BY_PATH, SECTIONS, Point, find, settings_of, unknown_field
 from ouroboros_jax.schedule import extremes
 from ouroboros_jax.settings.counts import check_enough_points
+from ouroboros_jax.settings.run import RUN
 from ouroboros_jax.settings.values import check_value, describe_number, in_range
 
 
@@ -25,6 +26,7 @@ def check_point(point: Point) -> None:
       UserError: one sentence.
     """
     settings = settings_of(point)
+    _check_colormap(point["figures.colormap"])
     for path, value in point.items():
         if isinstance(value, str) and settings[path].is_scheduled and "(" in value:
             low, first, high, last = extremes(value, point["generations"])
@@ -43,10 +45,26 @@ def check_point(point: Point) -> None:
         find(section, point[f"{section}.name"]).check(point)
 
 
+def _check_colormap(name: str) -> None:
+    if name == RUN["figures.colormap"].default:
+        return  # which is there, and matplotlib takes long to import
+    from matplotlib import colormaps
+
+    if name not in colormaps:
+        raise UserError(
+            f"figures.colormap={name!r} is unknown: expected a colour map of matplotlib's"
+            f"{nearest(name, colormaps)}"
+        )
+
+
 def _check_kind(point: Point) -> None:
     learner, data = (find(section, point[f"{section}.name"]) for section in ("learner", "data"))
     if learner.kind and data.kind and learner.kind != data.kind:
-        suited = [name for name, entry in SECTIONS["data"].items() if entry.kind == learner.kind]
+        suited = [
+            name
+            for name, entry in SECTIONS["data"].items()
+            if entry.kind == learner.kind and entry not in BY_PATH
+        ]
         raise UserError(
             f"learner.name={point['learner.name']!r} is fitted to {learner.kind}, and "
             f"data.name={point['data.name']!r} holds {data.kind}: expected {listed(suited)}"
@@ -82,7 +100,7 @@ def check_sweep(point: Point) -> dict[str, Any]:
             if not known[path].swept:
                 raise UserError(
                     f"sweep over {path!r}: a run has one value of it; what can be swept is seed, "
-                    "num_samples and every setting of learner, regime, sampler and data"
+                    "num_samples and every setting of learner, regime, selector, sampler and data"
                 )
         if isinstance(values, int):
             last = point["seed"] + values - 1

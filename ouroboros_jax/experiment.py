@@ -3,17 +3,19 @@
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
 from ouroboros_jax import rundir
 from ouroboros_jax.ahead import compiled_ahead
-from ouroboros_jax.build import build
+from ouroboros_jax.build import build, make_real
 from ouroboros_jax.config import completed, flatten, identity, to_json
+from ouroboros_jax.data.base import RealData, check_counts
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.inheritance import inherit
 from ouroboros_jax.lineage import Origin, groups_of, origin_in
@@ -80,6 +82,8 @@ def launch(
     with jax.enable_x64(point["x64"]):
         first = build(groups[0], blocks.get(groups[0].name, point["chain_block"]))
         manifest = _manifest(config, first.real, groups, origin) | {"chain_blocks": dict(blocks)}
+        if hashes := _data_hashes(groups, first.real):
+            manifest["identity"]["data_sha256_by_group"] = hashes
         told = (name, progress, figures, start, source)
         if workdir is None:
             return _run(config, groups, manifest, None, *told)
@@ -192,6 +196,24 @@ def _label(group: Group, point: dict[str, Any]) -> str:
     return ", ".join([*fixed, chains])
 
 
+def _data_hashes(groups: Sequence[Group], first: RealData) -> dict[str, str]:
+    """The sha256 of each group's real data, where a sweep has several data sets.
+
+    Raises:
+      UserError: where one is not there, or too small, before anything runs.
+    """
+    found: dict[tuple, RealData] = {}
+    hashes = {}
+    for group in groups:
+        data = tuple((path, repr(v)) for path, v in group.point.items() if path[:5] == "data.")
+        if data not in found:
+            found[data] = make_real(group.point) if found else first
+        num_data = int(group.counts(np.arange(1))["num_data"].max())
+        check_counts(found[data], num_data=num_data)
+        hashes[group.name] = found[data].sha256
+    return hashes if len(set(hashes.values())) > 1 else {}
+
+
 def _manifest(config, real, groups, origin: Origin | None) -> dict[str, Any]:
     versions = rundir.package_versions()
     return {
@@ -228,6 +250,10 @@ def _resumed(workdir: Path, new: dict[str, Any]) -> dict[str, Any]:
     differences = rundir.differing(completed(old["identity"]["config"], asked), asked)
     if old["identity"]["data_sha256"] != new["identity"]["data_sha256"]:
         differences.append("the data's sha256")
+    hashes = [manifest["identity"].get("data_sha256_by_group", {}) for manifest in (old, new)]
+    if hashes[0]:  # which runs of earlier versions do not have
+        changed = rundir.differing(*hashes)
+        differences += [f"the data's sha256 of group {line}" for line in changed]
     forks = [manifest["identity"].get("fork", {}) for manifest in (old, new)]
     differences += [f"fork {line}" for line in rundir.differing(*forks)]
     if differences:

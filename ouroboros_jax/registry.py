@@ -129,6 +129,8 @@ def settings_of(point: Point) -> dict[str, Setting]:
 def unknown_field(path: str, point: Point) -> UserError:
     """The error of a path that is no field of the point."""
     known = settings_of(point)
+    if not isinstance(path, str):
+        return UserError(f"{path!r} is no name of a setting: expected text, as 'num_samples'")
     section, _, key = path.partition(".")
     if section in SECTIONS and key:
         name = point[f"{section}.name"]

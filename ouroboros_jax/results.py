@@ -14,6 +14,7 @@ from ouroboros_jax.config import flatten, from_json
 from ouroboros_jax.errors import UserError, listed
 from ouroboros_jax.keys import new_key
 from ouroboros_jax.lineage import groups_of, origin_in
+from ouroboros_jax.settings.setting import COUNT
 from ouroboros_jax.sweep import Group, expand
 
 if TYPE_CHECKING:
@@ -131,8 +132,10 @@ class Run:
         import jax
 
         number, place = self._locate(chain)
-        if _whole(num_samples, "num_samples") < 1:
-            raise UserError(f"num_samples={num_samples}: expected at least 1")
+        if not 1 <= _whole(num_samples, "num_samples") <= COUNT:
+            raise UserError(f"num_samples={num_samples}: expected 1 to {COUNT:,}")
+        if not 0 <= _whole(seed, "seed") < 2**32:
+            raise UserError(f"seed={seed}: expected 0 to {2**32 - 1}")
         params = self.params(generation, chain)
         with self.precision():
             program = self.program(number, _whole(generation) + 1)
@@ -220,8 +223,8 @@ class Run:
         if key not in self._programs:
             block = self.manifest["chain_blocks"].get(group.name, "auto")
             program = build(group, block)
-            recorded = self.manifest["data"]["sha256"]
-            if len(self.groups) == 1 and program.real.sha256 != recorded:
+            recorded = self._data_hash(group.name)
+            if recorded not in (None, program.real.sha256):
                 raise UserError(
                     f"data.name={self.points[number]['data.name']!r} is no longer what this run "
                     f"was trained on: its sha256 begins with {program.real.sha256[:8]}, and the "
@@ -229,6 +232,12 @@ class Run:
                 )
             self._programs[key] = program
         return self._programs[key]
+
+    def _data_hash(self, group: str) -> str | None:
+        """The recorded sha256 of a group's real data; None where it was not."""
+        hashes = self.manifest["identity"].get("data_sha256_by_group", {})
+        one = self.manifest["data"]["sha256"] if len(self.groups) == 1 else None
+        return hashes.get(group, one)
 
     @contextmanager
     def precision(self) -> Iterator[None]:
@@ -247,7 +256,8 @@ def _pick(tree: Any, chain: int) -> Any:
 
 def _whole(value: Any, name: str = "generation") -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise UserError(f"{name}={value!r}: expected a whole number")
+        shown = value.item() if isinstance(value, np.generic) else value
+        raise UserError(f"{name}={shown!r}: expected a whole number")
     return int(value)
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from ouroboros_jax.base import Data, Key, Settings
 from ouroboros_jax.draws import unit_uniforms
+from ouroboros_jax.errors import UserError
 from ouroboros_jax.threefry import fold_in, split
 
 Draw = Callable[[Key, int], Data]
@@ -98,7 +99,13 @@ def feature(index: int = 0) -> Score:
         if jnp.issubdtype(values.dtype, jnp.integer):
             is_it = values == index
             return is_it.reshape(len(is_it), -1).mean(1, dtype=jnp.result_type(float))
-        return values.reshape(len(values), -1)[:, index]
+        flat = values.reshape(len(values), -1)
+        if index >= flat.shape[1]:
+            raise UserError(
+                f"selector.index={index} is out of range: points have {flat.shape[1]} features, "
+                "counted from 0"
+            )
+        return flat[:, index]
 
     return score
 

@@ -288,6 +288,24 @@ def test_another_table_is_refused(tmp_path):
         go("thinned", tmp_path / "run", **overrides | {"generations": 3})
 
 
+def test_another_table_of_a_sweep_is_refused(tmp_path):
+    """Whichever of the data sets it is; and a small one is found before anything runs."""
+    rows = np.random.default_rng(0).random((30, 1))
+    path = tmp_path / "rows.npy"
+    np.save(path, rows)
+    overrides = {"sweep": {"data.name": ["normal", str(path)]}, "generations": 2}
+    go("thinned", tmp_path / "run", **overrides)
+    np.save(path, rows + 1)
+    with pytest.raises(UserError, match="the data's sha256 of group g001"):
+        go("thinned", tmp_path / "run", **overrides | {"generations": 3})
+    with pytest.raises(UserError, match="no longer what this run was trained on"):
+        oj.open_run(tmp_path / "run").data(1, 3)
+    np.save(path, rows[:5])
+    with pytest.raises(UserError, match="8 real points were asked for"):
+        go("thinned", tmp_path / "new", **overrides)
+    assert not (tmp_path / "new").exists()
+
+
 def test_one_writer_at_a_time(tmp_path):
     go("thinned", tmp_path / "run", generations=2)
     lock = rundir.Lock(tmp_path / "run")

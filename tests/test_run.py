@@ -12,6 +12,7 @@ import xarray as xr
 
 import ouroboros_jax as oj
 from ouroboros_jax.cli import main
+from ouroboros_jax.errors import UserError
 
 ROOT = Path(oj.__file__).parents[1]
 SETTINGS = {"chains": 3, "generations": 4, "num_samples": 12, "chain_block": 4}
@@ -106,6 +107,20 @@ def test_64_bit_is_the_runs_alone():
     assert run.data(2, 0).dtype == np.float64
     assert jnp.zeros(1).dtype == jnp.float32
     np.testing.assert_allclose(run.data(2, 0).mean(0), run.params(2, 0)["mean"], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"num_samples": 10**12}, "num_samples=1000000000000: expected 1 to"),
+        ({"seed": 2**32}, "seed=4294967296: expected 0 to 4294967295"),
+        ({"seed": 1.5}, "seed=1.5: expected a whole number"),
+        ({"generation": np.float64(3)}, r"generation=3\.0: expected a whole number"),
+    ],
+)
+def test_samples_that_cannot_be_drawn(settings, sentence, run):
+    with pytest.raises(UserError, match=sentence):
+        run.sample(**{"generation": 1, "chain": 0} | settings)
 
 
 def test_more_generations_go_on_where_it_stopped(run, compiled_once, tmp_path):

@@ -5,6 +5,7 @@ A corpus is read line by line, each with its end; blank lines stay, as empty one
 
 import gzip
 import itertools
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -131,7 +132,7 @@ def _lines(path: Path) -> tuple[str, ...]:
     except UnicodeDecodeError as error:
         at = f"byte {error.start} is no part of it"
         raise UserError(f"{path} is not text in UTF-8: {at}") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path} cannot be read: {error}") from None
     return tuple(text.splitlines(True))
 

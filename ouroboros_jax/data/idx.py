@@ -126,6 +126,11 @@ def labelled(images: np.ndarray, labels: np.ndarray, name: str) -> Labelled:
             f"{name} holds {len(images):,} images and labels of shape {list(labels.shape)}: "
             "expected a label for each image"
         )
+    if labels.dtype.kind not in "iuf":
+        raise UserError(
+            f"{name} has labels of type {labels.dtype}, expected whole numbers from 0 to "
+            f"{NUM_CLASSES - 1}"
+        )
     if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= NUM_CLASSES:
         raise UserError(
             f"{name} has labels from {labels.min()} to {labels.max()}, expected whole numbers "

@@ -137,6 +137,7 @@ def _read_npz(path: Path, num_test: int | None) -> tuple[Labelled, Labelled]:
             arrays: dict[str, Any] = {key: stored[key] for key in stored.files}
     except Exception as error:  # a damaged archive may raise anything
         why = (str(error).strip() or type(error).__name__).splitlines()[0]
+        why = "it holds Python objects, which are never read" if "pickle" in why else why
         raise UserError(f"{path} cannot be read as an .npz file of arrays: {why}") from None
     names = next((names for names in NPZ_NAMES if names[0] in arrays), NPZ_NAMES[0])
     if missing := [name for name in names if name and name not in arrays]:

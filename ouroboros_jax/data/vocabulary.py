@@ -5,6 +5,7 @@ NumPy alone, so that laws and real data read the same numbers from the same sett
 
 import gzip
 import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -151,7 +152,7 @@ def _lines(where: Path):
             yield from stream
     except UnicodeDecodeError:
         raise UserError(f"data.path={str(where)!r} is not text in UTF-8") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"data.path={str(where)!r} cannot be read: {error}") from None
 
 

@@ -53,6 +53,8 @@ def look_up(
 def own_entry(section: str, name: str) -> Entry:
     """A user's factory as an entry: settings from its `settings`, or its keyword-only arguments."""
     module_name, _, function = name.partition(":")
+    if not module_name or not function:
+        raise UserError(f"{section}.name={name!r}: expected 'module:function'")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())  # the console script does not look there by itself
     try:

@@ -26,6 +26,7 @@ class Setting(NamedTuple):
     optional: bool = False  # None is a value
     kinds: tuple[type, ...] = ()
     item: type = float
+    nested: bool = False  # whether items may be lists of such items, as the means of components
     scheduled: bool | None = None  # may change over generations; by default, if it is traced
     swept: bool = True  # False where a run has one value
 

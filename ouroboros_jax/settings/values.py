@@ -13,6 +13,8 @@ from ouroboros_jax.schedule import Schedule, canonical
 from ouroboros_jax.settings.setting import COUNT, Setting
 
 SCHEDULE = "a schedule (a list, linear(a, b) or geometric(a, r))"
+LARGEST = 3.4e38  # of float32
+MOST = 2**63 - 1
 WORDS = {"true": True, "false": False, "yes": True, "no": False}
 
 
@@ -65,9 +67,11 @@ def _check_schedule(path: str, setting: Setting, value: Any) -> Any:
 
 
 def _check_item(path: str, setting: Setting, item: Any) -> Any:
-    if isinstance(item, list | tuple):
-        return tuple(_check_item(path, setting, inner) for inner in item)
-    if setting.item is object:
+    is_any = setting.item is object
+    if isinstance(item, list | tuple) and (setting.nested or is_any):
+        inside = setting._replace(nested=False)
+        return tuple(_check_item(path, inside, inner) for inner in item)
+    if is_any:
         return item
     setting = setting._replace(kinds=(setting.item,), optional=False)
     return _check_scalar(path, setting, item, setting.kinds)
@@ -80,9 +84,13 @@ def _check_scalar(path: str, setting: Setting, value: Any, kinds: tuple[type, ..
     if bool in kinds and isinstance(value, bool):
         return value
     if is_number and (int in kinds or float in kinds):
+        if isinstance(value, int) and abs(value) > MOST:
+            raise UserError(
+                f"{path}={str(value)[:20]}... is out of range: expected {describe_number(setting)}"
+            )
         if float in kinds and int not in kinds:
             value = float(value)
-        elif float not in kinds and math.isfinite(value) and int(value) == value:
+        elif isinstance(value, float) and math.isfinite(value) and int(value) == value:
             value = int(value)
         if float in kinds or isinstance(value, int):
             if in_range(setting, value):
@@ -98,8 +106,12 @@ def _check_scalar(path: str, setting: Setting, value: Any, kinds: tuple[type, ..
 
 
 def in_range(setting: Setting, value: float) -> bool:
-    """Whether a number is finite and within the setting's bounds."""
+    """Whether a number is finite, within the setting's bounds, and one that the device holds."""
     low, high = setting.low, setting.high
+    if abs(value) > (LARGEST if float in setting.types else MOST):
+        return False
+    if high is None and float not in setting.types:
+        high = COUNT
     above = low is None or value > low or (value == low and not setting.open_low)
     below = high is None or value < high or (value == high and not setting.open_high)
     return math.isfinite(value) and above and below

@@ -172,6 +172,14 @@ def test_archives_are_read(tmp_path):
         ({"image": np.full((9, 4, 4), 2.0), "label": np.zeros(9, int)}, r"outside \[0, 1\]"),
         ({"image": np.zeros((9, 4, 4), int), "label": np.zeros(9, int)}, "of type int64, expected"),
         ({"image": np.zeros((9, 4, 4), np.uint8), "label": -np.ones(9, int)}, "from -1 to -1"),
+        (
+            {"image": np.zeros((9, 4, 4), np.uint8), "label": np.array(["a"] * 9)},
+            "labels of type <U1",
+        ),
+        (
+            {"image": np.zeros((9, 4, 4), np.uint8), "label": np.array([None] * 9)},
+            "holds Python objects, which are never read",
+        ),
         ({"image": np.zeros((2, 4, 4), np.uint8), "label": np.zeros(2, int)}, "num_test=1 of the"),
     ],
 )

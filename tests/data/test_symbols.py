@@ -124,12 +124,15 @@ def test_wikitext():
 
 def test_texts_that_cannot_be_read(tmp_path):
     (tmp_path / "wiki.txt").write_bytes(b"\xff\xfe\x00caf\xe9 word")
-    (tmp_path / "cut.txt.gz").write_bytes(gzip.compress(TEXT.encode())[:-9])
+    packed = gzip.compress(TEXT.encode())
+    (tmp_path / "cut.txt.gz").write_bytes(packed[:-9])
+    (tmp_path / "flip.txt.gz").write_bytes(packed[:20] + bytes([packed[20] ^ 0xFF]) + packed[21:])
     (tmp_path / "one.txt").write_text("word word word")
     for name, words in {
         "wikl.txt": "is not there: expected a text file, plain or .gz; did you mean 'wiki.txt'?",
         "wiki.txt": "is not text in UTF-8",
         "cut.txt.gz": "cannot be read",
+        "flip.txt.gz": "cannot be read",
         "one.txt": "1 different words: expected at least 2",
     }.items():
         with pytest.raises(UserError, match=r"^[^\n]*$") as error:

@@ -101,7 +101,9 @@ _TABLE = {
         "ouroboros_jax.data.synthetic:mixture",
         "a mixture of Gaussians",
         data_settings(
-            means=Setting((-2.0, 2.0), "a number, or a list of D numbers, a component"),
+            means=Setting(
+                (-2.0, 2.0), "a number, or a list of D numbers, a component", nested=True
+            ),
             stds=Setting(
                 1.0,
                 "standard deviation of all components, or of each",
