@@ -116,7 +116,7 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
     if chain_block == "auto":
         num_floats = num_bytes(program.state_shapes.params) // 4
         if learner.moments is None:
-            num_floats += program.capacity(0).new * _point_floats(program)
+            num_floats += program.capacity(0).new * point_floats(program)
             num_floats += _remembered_floats(program)
         chain_block = choose_block(backend, learner.block, num_floats, group.num_chains)
     layout = layout._replace(block=int(chain_block))
@@ -159,8 +159,8 @@ def _eras(
     return tuple(eras)
 
 
-def _point_floats(program: Program) -> int:
-    """Numbers in one point, as bytes by four."""
+def point_floats(program: Program) -> int:
+    """The size of one real point, in numbers of 32 bits."""
     settings = jax.tree.map(lambda a: jnp.asarray(a[0, 0]), program.settings(0, 1))
     point = jax.eval_shape(
         lambda key: program.real.draw(key, settings, program.table, 1), new_key(0)
@@ -203,5 +203,5 @@ def _remembered_floats(program: Program) -> int:
     """Numbers that a chain remembers at first, whatever the number of planned generations."""
     capacity = program.capacity(0)
     if program.kept_first and not program.kept_growth:
-        return program.kept_first * max(capacity.real, capacity.new) * _point_floats(program)
+        return program.kept_first * max(capacity.real, capacity.new) * point_floats(program)
     return program.memory_bytes(capacity) // 4

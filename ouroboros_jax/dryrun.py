@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from ouroboros_jax.build import build
+from ouroboros_jax.build import build, point_floats
 from ouroboros_jax.config import flatten
 from ouroboros_jax.program import Program
 from ouroboros_jax.progress import first_generation
@@ -67,7 +67,7 @@ def dry_run(config: ConfigDict, *, timed: bool = False) -> str:
 
 def _cost(program: Program, point) -> dict[str, int]:
     generations, every = point["generations"], point["store.every"]
-    kept = len({*range(0, generations + 1, every), generations})
+    kept = generations // every + 1 + (generations % every > 0)
     num = program.group.num_chains
     metrics = program.generation_bytes - program.parameter_bytes
     segments = -(-(generations + 1) // program.segment_length)
@@ -79,6 +79,10 @@ def _cost(program: Program, point) -> dict[str, int]:
     memory = state * num
     memory += program.memory_bytes(program.capacity(generations)) * num
     memory += program.segment_length * program.generation_bytes
+    if program.learner.moments is None:  # points: their random bits, as drawn, in the pool, fitted
+        at_once = min(num, program.layout.block * program.layout.mesh.devices.size)
+        new = program.capacity(generations).new
+        memory += 4 * at_once * new * 4 * point_floats(program)
     return {
         "programs": alone + len(capacities),
         "disk": kept * program.parameter_bytes
