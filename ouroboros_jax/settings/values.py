@@ -90,7 +90,7 @@ def _check_scalar(path: str, setting: Setting, value: Any, kinds: tuple[type, ..
             )
         if float in kinds and int not in kinds:
             value = float(value)
-        elif isinstance(value, float) and math.isfinite(value) and int(value) == value:
+        elif float not in kinds and math.isfinite(value) and int(value) == value:
             value = int(value)
         if float in kinds or isinstance(value, int):
             if in_range(setting, value):
