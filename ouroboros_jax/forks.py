@@ -103,14 +103,15 @@ def _blocks(run: Run, groups: list[Group], config: Any) -> dict[str, int]:
 
 def _check(program: Program, run: Run, generation: int) -> None:
     """Refuse what cannot be continued, before anything is written."""
-    recorded = run.manifest["data"]["sha256"]
-    if len(run.groups) == 1 and program.real.sha256 != recorded:
-        raise UserError(
-            f"data.name={program.group.point['data.name']!r} is no longer what the source was "
-            f"trained on: its sha256 begins with {program.real.sha256[:8]}, and the source's with "
-            f"{recorded[:8]}"
-        )
     places = places_in(program.group, run.groups)
+    for number in sorted({number for number, _ in places}):
+        recorded = run.data_hash(run.groups[number].name)
+        if recorded not in (None, program.real.sha256):
+            raise UserError(
+                f"data.name={program.group.point['data.name']!r} is no longer what the source was "
+                f"trained on: its sha256 begins with {program.real.sha256[:8]}, and the source's "
+                f"with {recorded[:8]}"
+            )
     stores = [run.stores[number] for number in sorted({number for number, _ in places})]
     remembers = bool(jax.tree.leaves(program.state_shapes.memory))
     lags = range(1 + len(program.state_shapes.past))

@@ -223,7 +223,7 @@ class Run:
         if key not in self._programs:
             block = self.manifest["chain_blocks"].get(group.name, "auto")
             program = build(group, block)
-            recorded = self._data_hash(group.name)
+            recorded = self.data_hash(group.name)
             if recorded not in (None, program.real.sha256):
                 raise UserError(
                     f"data.name={self.points[number]['data.name']!r} is no longer what this run "
@@ -233,7 +233,7 @@ class Run:
             self._programs[key] = program
         return self._programs[key]
 
-    def _data_hash(self, group: str) -> str | None:
+    def data_hash(self, group: str) -> str | None:
         """The recorded sha256 of a group's real data; None where it was not."""
         hashes = self.manifest["identity"].get("data_sha256_by_group", {})
         one = self.manifest["data"]["sha256"] if len(self.groups) == 1 else None

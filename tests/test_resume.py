@@ -300,6 +300,8 @@ def test_another_table_of_a_sweep_is_refused(tmp_path):
         go("thinned", tmp_path / "run", **overrides | {"generations": 3})
     with pytest.raises(UserError, match="no longer what this run was trained on"):
         oj.open_run(tmp_path / "run").data(1, 3)
+    with pytest.raises(UserError, match="no longer what the source was trained on"):
+        oj.fork(oj.open_run(tmp_path / "run"), 0, {}, progress=False)
     np.save(path, rows[:5])
     with pytest.raises(UserError, match="8 real points were asked for"):
         go("thinned", tmp_path / "new", **overrides)
