@@ -12,10 +12,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ouroboros_jax.analysis.paired import difference as difference
     from ouroboros_jax.config import load_config as load_config
     from ouroboros_jax.experiment import run as run
-    from ouroboros_jax.forks import fork as fork
-    from ouroboros_jax.paired import difference as difference
+    from ouroboros_jax.forks.fork import fork as fork
     from ouroboros_jax.results import open_run as open_run
     from ouroboros_jax.schedule import geometric as geometric
     from ouroboros_jax.schedule import linear as linear
@@ -24,8 +24,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "run": "experiment",
-    "fork": "forks",
-    "difference": "paired",
+    "fork": "forks.fork",
+    "difference": "analysis.paired",
     "open_run": "results",
     "load_config": "config",
     "linear": "schedule",

@@ -12,11 +12,11 @@ import jax.numpy as jnp
 
 from ouroboros_jax.base import Data, Learner, Metrics, Params, Pool
 from ouroboros_jax.data.base import RealData
+from ouroboros_jax.draws.threefry import fold_in
 from ouroboros_jax.keys import stage_key
-from ouroboros_jax.memory import Capacity
-from ouroboros_jax.pools import Realisation
+from ouroboros_jax.pools.memory import Capacity
+from ouroboros_jax.pools.realisation import Realisation
 from ouroboros_jax.regimes import Regime
-from ouroboros_jax.threefry import fold_in
 
 OK, DEGENERATE, FROZEN = 0, 1, 2  # values of the metric `status`
 NO_CURVES: Mapping[str, jax.Array] = {}
@@ -107,7 +107,7 @@ def make_chain(
       learner: how a generation is fitted and sampled.
       regime: what it is fitted to.
       real: the data generation 0 is fitted to.
-      realisation: how the regime's pool is held, see `pools.py`.
+      realisation: how the regime's pool is held, see `pools/`.
       start: what a fit begins from: `previous` parameters, the `base` ones that generation 0 began
         from, or `fresh` ones of this generation's own.
     """

@@ -6,11 +6,11 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from ouroboros_jax.build import build, point_floats
 from ouroboros_jax.config import flatten
-from ouroboros_jax.program import Program
-from ouroboros_jax.progress import first_generation
-from ouroboros_jax.report import duration, size
+from ouroboros_jax.host.progress import first_generation
+from ouroboros_jax.host.report import duration, size
+from ouroboros_jax.programs.build import build, point_floats
+from ouroboros_jax.programs.program import Program
 from ouroboros_jax.sweep import Group, expand
 
 STEP_BYTES = 12_000  # what an Orbax step adds to its arrays: metadata and indices

@@ -15,7 +15,6 @@ import numpy as np
 
 from ouroboros_jax import registry
 from ouroboros_jax.base import Context, Data, Learner
-from ouroboros_jax.build import make_learner, make_real
 from ouroboros_jax.checkpoint import like
 from ouroboros_jax.config import changed, flatten
 from ouroboros_jax.data.base import RealData
@@ -23,7 +22,8 @@ from ouroboros_jax.data.translated import translated
 from ouroboros_jax.errors import UserError, listed
 from ouroboros_jax.keys import chain_key
 from ouroboros_jax.metrics.names import name_of
-from ouroboros_jax.program import Program, as_test
+from ouroboros_jax.programs.factories import make_learner, make_real
+from ouroboros_jax.programs.program import Program, as_test
 
 if TYPE_CHECKING:
     import xarray
@@ -53,7 +53,7 @@ def evaluate(
     """
     import xarray
 
-    from ouroboros_jax.dataset import dims_of, write
+    from ouroboros_jax.disk.dataset import dims_of, write
 
     name = name or re.sub(r"[^A-Za-z0-9_-]+", "-", Path(data).stem).strip("-") or "data"
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):

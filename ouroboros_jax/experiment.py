@@ -11,19 +11,20 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from ouroboros_jax import rundir
-from ouroboros_jax.ahead import compiled_ahead
-from ouroboros_jax.build import build, make_real
 from ouroboros_jax.config import completed, flatten, identity, to_json
 from ouroboros_jax.data.base import RealData, check_counts
+from ouroboros_jax.disk import rundir
+from ouroboros_jax.disk.store import DiskStore, MemoryStore
 from ouroboros_jax.errors import UserError
-from ouroboros_jax.inheritance import inherit
-from ouroboros_jax.lineage import Origin, groups_of, origin_in
-from ouroboros_jax.loop import is_complete, run_group
-from ouroboros_jax.program import Program
-from ouroboros_jax.report import Report, duration
+from ouroboros_jax.forks.inheritance import inherit
+from ouroboros_jax.forks.lineage import Origin, groups_of, origin_in
+from ouroboros_jax.host.loop import is_complete, run_group
+from ouroboros_jax.host.report import Report, duration
+from ouroboros_jax.programs.ahead import compiled_ahead
+from ouroboros_jax.programs.build import build
+from ouroboros_jax.programs.factories import make_real
+from ouroboros_jax.programs.program import Program
 from ouroboros_jax.results import Run, open_run, store_paths
-from ouroboros_jax.store import DiskStore, MemoryStore
 from ouroboros_jax.sweep import Group
 from ouroboros_jax.vectorize import lapack_on_one_thread
 
@@ -278,7 +279,7 @@ def _save(workdir: Path | None, manifest: dict[str, Any]) -> None:
 
 
 def _write_metrics(result: Run, workdir: Path) -> None:
-    from ouroboros_jax.dataset import write
+    from ouroboros_jax.disk.dataset import write
 
     result.__dict__.pop("metrics", None)
     write(result.assemble(), workdir / rundir.METRICS)
@@ -290,7 +291,7 @@ def _finish(result: Run, workdir: Path | None, manifest, figures: bool) -> list[
     result.__dict__["metrics"] = result.assemble()
     if not workdir:
         return []
-    from ouroboros_jax.dataset import write
+    from ouroboros_jax.disk.dataset import write
 
     start = time.monotonic()
     write(result.metrics, workdir / rundir.METRICS)

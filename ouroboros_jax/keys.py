@@ -7,7 +7,7 @@ a sweep, so the points of a grid share random numbers and their differences are 
 import jax
 
 from ouroboros_jax.base import Key
-from ouroboros_jax.threefry import NAME, fold_in
+from ouroboros_jax.draws.threefry import NAME, fold_in
 
 STAGES = {
     "real": 0,  # the real data set, and fresh real points

@@ -3,7 +3,7 @@
 A regime is a small table. `sources` are who draws this generation's new points (the real data, or
 the model `lag` generations back), `counts` how many points each draws, exactly; `weights` the total
 weight of each (absent: every point counts 1); `kept` which earlier data sets are trained on beside
-the new one; `subsample` whether only `num_samples` of all those are. `pools.py` realises the table
+the new one; `subsample` whether only `num_samples` of all those are. `pools/` realises the table
 for any learner, `theory/` reads the same semantics as covariance recursions.
 """
 

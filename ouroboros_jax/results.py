@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ouroboros_jax import rundir
 from ouroboros_jax.config import flatten, from_json
+from ouroboros_jax.disk import rundir
 from ouroboros_jax.errors import UserError, listed
+from ouroboros_jax.forks.lineage import groups_of, origin_in
 from ouroboros_jax.keys import new_key
-from ouroboros_jax.lineage import groups_of, origin_in
 from ouroboros_jax.settings.setting import COUNT
 from ouroboros_jax.sweep import Group, expand
 
 if TYPE_CHECKING:
     import xarray
 
-    from ouroboros_jax.program import Program
-    from ouroboros_jax.store import Store
+    from ouroboros_jax.disk.store import Store
+    from ouroboros_jax.programs.program import Program
 
 
 class Run:
@@ -80,8 +80,8 @@ class Run:
 
     def assemble(self) -> "xarray.Dataset":
         """`metrics`, put together from the stored segments."""
-        from ouroboros_jax.across import across
-        from ouroboros_jax.dataset import assemble, joined
+        from ouroboros_jax.disk.dataset import assemble, joined
+        from ouroboros_jax.programs.across import across
 
         parts = []
         for number, (group, store) in enumerate(zip(self.groups, self.stores, strict=True)):
@@ -180,9 +180,9 @@ class Run:
     def compare(self, setting: str, metric: str, **options) -> Any:
         """Paired differences of `metric` between the values of a swept setting, over seeds.
 
-        See `compare.compare` for the options: `generation`, `baseline`, `level`.
+        See `analysis.compare.compare` for the options: `generation`, `baseline`, `level`.
         """
-        from ouroboros_jax.compare import compare
+        from ouroboros_jax.analysis.compare import compare
 
         return compare(self.metrics, setting, metric, **options)
 
@@ -195,7 +195,7 @@ class Run:
     @functools.cached_property
     def summary(self) -> dict[str, Any]:
         """The headline numbers, each with its law and z where one holds."""
-        from ouroboros_jax.summary import summarise
+        from ouroboros_jax.analysis.summary import summarise
 
         return summarise(self.metrics, self.groups, flatten(self.config))
 
@@ -215,7 +215,7 @@ class Run:
 
         Of a fork those of its own generations; of an earlier `generation`, its source's.
         """
-        from ouroboros_jax.build import build
+        from ouroboros_jax.programs.build import build
 
         group = self.groups[number]
         group = group if generation is None else group.at(generation)
@@ -267,7 +267,7 @@ def open_run(workdir: str | Path) -> Run:
     Raises:
       UserError: where there is no run, or its files cannot be read.
     """
-    from ouroboros_jax.store import DiskStore
+    from ouroboros_jax.disk.store import DiskStore
 
     workdir = Path(workdir)
     if not workdir.is_dir():

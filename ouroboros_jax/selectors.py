@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 
 from ouroboros_jax.base import Data, Key, Settings
-from ouroboros_jax.draws import unit_uniforms
+from ouroboros_jax.draws.numbers import unit_uniforms
+from ouroboros_jax.draws.threefry import fold_in, split
 from ouroboros_jax.errors import UserError
-from ouroboros_jax.threefry import fold_in, split
 
 Draw = Callable[[Key, int], Data]
 Select = Callable[[Key, Settings, Draw, int], Data]

@@ -6,10 +6,10 @@ import jax
 import numpy as np
 
 from ouroboros_jax.base import Pool
+from ouroboros_jax.disk.store import Store, not_there
 from ouroboros_jax.errors import UserError
-from ouroboros_jax.loop import rebuild
-from ouroboros_jax.program import Program
-from ouroboros_jax.store import Store, not_there
+from ouroboros_jax.host.loop import rebuild
+from ouroboros_jax.programs.program import Program
 
 
 class _OneChain:

@@ -9,8 +9,9 @@ from pathlib import Path
 import jax
 import pytest
 
-from ouroboros_jax.build import build, make_real
-from ouroboros_jax.program import Program
+from ouroboros_jax.programs.build import build
+from ouroboros_jax.programs.factories import make_real
+from ouroboros_jax.programs.program import Program
 from ouroboros_jax.sweep import Group
 
 sys.path.insert(0, str(Path(__file__).parent))  # where `toys` lies, for `learner.name = "toys:..."`
@@ -76,8 +77,8 @@ def compiled_once():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ouroboros_jax.experiment.build", shared_build)
-        patch.setattr("ouroboros_jax.forks.build", shared_build)
-        patch.setattr("ouroboros_jax.build.build", shared_build)  # `Run` looks it up there
+        patch.setattr("ouroboros_jax.forks.fork.build", shared_build)
+        patch.setattr("ouroboros_jax.programs.build.build", shared_build)  # `Run` looks it up there
         patch.setattr(Program, "only", shared_only)
         yield programs
 

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from ouroboros_jax.progress import Progress
+from ouroboros_jax.host.progress import Progress
 
 
 @contextmanager

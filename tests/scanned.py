@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 from loops import Cell
 
-from ouroboros_jax.build import build
 from ouroboros_jax.config import new_config
 from ouroboros_jax.keys import chain_key
+from ouroboros_jax.programs.build import build
 from ouroboros_jax.sweep import expand
 from ouroboros_jax.theory import laws
 

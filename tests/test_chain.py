@@ -7,12 +7,13 @@ import pytest
 import toys
 
 import ouroboros_jax as oj
-from ouroboros_jax import pools, regimes
+from ouroboros_jax import regimes
 from ouroboros_jax.base import Context, Settings
 from ouroboros_jax.chain import DEGENERATE, FROZEN, OK, make_chain
 from ouroboros_jax.config import new_config
 from ouroboros_jax.keys import STAGES, chain_key, stage_key
-from ouroboros_jax.memory import Capacity
+from ouroboros_jax.pools.memory import Capacity
+from ouroboros_jax.pools.rows import rows
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -28,9 +29,10 @@ def settings():
     "regime", [regimes.replace(), regimes.accumulate_subsample(), regimes.fresh()]
 )
 def test_no_key_is_used_twice(regime, key_reuse, monkeypatch):
-    monkeypatch.setattr(pools, "_isolated", lambda function: function)  # for JAX, a use of the key
+    # For JAX, a use of the key.
+    monkeypatch.setattr("ouroboros_jax.pools.rows._isolated", lambda function: function)
     learner, real = toys.tagged(), toys.tags()
-    chain = make_chain(learner, regime, real, pools.rows(learner, regime, real))
+    chain = make_chain(learner, regime, real, rows(learner, regime, real))
     key, capacity = chain_key(jnp.uint32(0), jnp.uint32(0)), Capacity(N, N, 4 * N)
 
     @jax.jit
@@ -49,7 +51,7 @@ def test_no_key_is_used_twice(regime, key_reuse, monkeypatch):
 
 def test_models_of_the_past_are_the_last_ones():
     learner, regime, real = toys.tagged(), regimes.window(window=3), toys.tags()
-    chain = make_chain(learner, regime, real, pools.rows(learner, regime, real))
+    chain = make_chain(learner, regime, real, rows(learner, regime, real))
     key, capacity = chain_key(jnp.uint32(0), jnp.uint32(0)), Capacity(N, N, 0)
     state, _ = chain.init(key, settings(), None, capacity)
     context = Context(None, state.params, None)

@@ -14,8 +14,8 @@ from ouroboros_jax.base import Context, Settings
 from ouroboros_jax.chain import make_chain
 from ouroboros_jax.config import apply, load_config, new_config
 from ouroboros_jax.keys import chain_key
-from ouroboros_jax.memory import Capacity
-from ouroboros_jax.pools import rows
+from ouroboros_jax.pools.memory import Capacity
+from ouroboros_jax.pools.rows import rows
 from ouroboros_jax.registry import find, load, options
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")

@@ -9,7 +9,7 @@ from cuts import interrupted_after
 
 import ouroboros_jax as oj
 from ouroboros_jax.config import new_config
-from ouroboros_jax.progress import Progress
+from ouroboros_jax.host.progress import Progress
 
 LAST, STEPS = 3, 3
 REGIMES = {
@@ -116,7 +116,7 @@ def test_a_stream_is_new_at_every_step():
     """Each step sees `num_samples` points, and no step those of another."""
     import toys
 
-    from ouroboros_jax.build import build
+    from ouroboros_jax.programs.build import build
     from ouroboros_jax.sweep import expand
 
     (group,) = expand(config_of("replace", points="stream"))

@@ -8,11 +8,11 @@ import pytest
 
 import ouroboros_jax as oj
 from ouroboros_jax.config import new_config
-from ouroboros_jax.loop import is_complete
-from ouroboros_jax.program import Program
-from ouroboros_jax.progress import Progress
-from ouroboros_jax.report import Report
-from ouroboros_jax.store import DiskStore
+from ouroboros_jax.disk.store import DiskStore
+from ouroboros_jax.host.loop import is_complete
+from ouroboros_jax.host.progress import Progress
+from ouroboros_jax.host.report import Report
+from ouroboros_jax.programs.program import Program
 
 LAST, STEPS = 2, 3
 NOISE = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -21,8 +21,8 @@ NOISE = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarn
 @pytest.fixture(autouse=True)
 def shared(compiled_once, quick_compilation, monkeypatch):
     """Every step of every fit is written at once."""
-    monkeypatch.setattr("ouroboros_jax.loop.COMMIT_SECONDS", -1.0)
-    monkeypatch.setattr("ouroboros_jax.loop.COMMIT_SHARE", 0)
+    monkeypatch.setattr("ouroboros_jax.host.loop.COMMIT_SECONDS", -1.0)
+    monkeypatch.setattr("ouroboros_jax.host.loop.COMMIT_SHARE", 0)
 
 
 def config_of(points="recipes", **overrides):

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import ouroboros_jax as oj
-from ouroboros_jax.build import make_learner, make_real
 from ouroboros_jax.cli import main
 from ouroboros_jax.config import flatten, new_config
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.models.checkpoints import load
+from ouroboros_jax.programs.factories import make_learner, make_real
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 

@@ -14,9 +14,9 @@ import pytest
 from scipy import stats
 
 from ouroboros_jax.base import Context
-from ouroboros_jax.build import build
 from ouroboros_jax.config import flatten, new_config
 from ouroboros_jax.keys import chain_key
+from ouroboros_jax.programs.build import build
 from ouroboros_jax.sweep import expand
 from ouroboros_jax.theory import laws, z_score
 from ouroboros_jax.theory.recursion import covariance_recursion, window_counts

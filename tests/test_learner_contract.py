@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from ouroboros_jax.base import Context, Learner, Pool, Settings
-from ouroboros_jax.build import build
 from ouroboros_jax.config import new_config
+from ouroboros_jax.programs.build import build
 from ouroboros_jax.registry import LEARNERS
 from ouroboros_jax.sweep import expand
 

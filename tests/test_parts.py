@@ -7,8 +7,8 @@ from cuts import interrupted_after
 
 import ouroboros_jax as oj
 from ouroboros_jax.config import new_config
-from ouroboros_jax.program import Program
-from ouroboros_jax.progress import Progress
+from ouroboros_jax.host.progress import Progress
+from ouroboros_jax.programs.program import Program
 
 LAST, STEPS, NUM, PART = 2, 3, 8, 3
 TURNS = 3  # of three rows, three and two
@@ -22,8 +22,8 @@ REGIMES = {
 @pytest.fixture(autouse=True)
 def shared(compiled_once, quick_compilation, monkeypatch):
     """Every piece of work is written at once."""
-    monkeypatch.setattr("ouroboros_jax.loop.COMMIT_SECONDS", -1.0)
-    monkeypatch.setattr("ouroboros_jax.loop.COMMIT_SHARE", 0)
+    monkeypatch.setattr("ouroboros_jax.host.loop.COMMIT_SECONDS", -1.0)
+    monkeypatch.setattr("ouroboros_jax.host.loop.COMMIT_SHARE", 0)
 
 
 def config_of(regime="replace", part=PART, **overrides):
@@ -92,11 +92,11 @@ def test_parts_of_another_size_on_disk(tmp_path, calls):
     with interrupted_after(STEPS + 3):
         go(config_of(), tmp_path / "run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ouroboros_jax.progress.part_size", lambda *_: 4)
-        patch.setattr("ouroboros_jax.pools.part_size", lambda *_: 4)
+        patch.setattr("ouroboros_jax.host.progress.part_size", lambda *_: 4)
+        patch.setattr("ouroboros_jax.pools.rows.part_size", lambda *_: 4)
         calls.clear()
         # Other programs, since those of `compiled_once` are of the other size.
-        patch.setattr("ouroboros_jax.program.Program._over_chains", _not_cached)
+        patch.setattr("ouroboros_jax.programs.program.Program._over_chains", _not_cached)
         resumed = go(config_of(), tmp_path / "run")
     assert calls.count("part") == 1 + (LAST - 1) * 2
     assert_same(resumed, go(config_of()))
@@ -105,7 +105,7 @@ def test_parts_of_another_size_on_disk(tmp_path, calls):
 def _not_cached(self, name, static):
     import functools
 
-    from ouroboros_jax.stages import IN_PLACE
+    from ouroboros_jax.programs.stages import IN_PLACE
     from ouroboros_jax.vectorize import over_chains
 
     function = functools.partial(getattr(self.stages, name), *static)
@@ -113,7 +113,7 @@ def _not_cached(self, name, static):
 
 
 def test_progress_tells_parts_from_steps():
-    from ouroboros_jax.build import build
+    from ouroboros_jax.programs.build import build
     from ouroboros_jax.sweep import expand
 
     (group,) = expand(config_of())

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 import ouroboros_jax as oj
-from ouroboros_jax import rundir
 from ouroboros_jax.checkpoint import Damaged
 from ouroboros_jax.config import new_config, to_json
+from ouroboros_jax.disk import rundir
 from ouroboros_jax.errors import UserError
-from ouroboros_jax.report import Report
+from ouroboros_jax.host.report import Report
 
 LAST = 12
 BASE = {
@@ -52,7 +52,7 @@ def config_of(case, **overrides):
 @pytest.fixture(autouse=True)
 def shared(compiled_once, monkeypatch):
     """Programs are compiled once; a step on disk holds few generations."""
-    monkeypatch.setattr("ouroboros_jax.loop.SEGMENT_GENERATIONS", 2)
+    monkeypatch.setattr("ouroboros_jax.host.loop.SEGMENT_GENERATIONS", 2)
 
 
 def go(case, workdir=None, **overrides):
@@ -339,9 +339,9 @@ import sys
 import jax
 jax.config.update("jax_num_cpu_devices", 2)
 import ouroboros_jax as oj
-from ouroboros_jax import loop
+from ouroboros_jax.host import loop
 from ouroboros_jax.config import from_json
-from ouroboros_jax.store import DiskStore
+from ouroboros_jax.disk.store import DiskStore
 
 loop.SEGMENT_GENERATIONS = 2
 for name in ("append", "save_state"):

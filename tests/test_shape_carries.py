@@ -13,12 +13,13 @@ import pytest
 import toys
 
 import ouroboros_jax as oj
-from ouroboros_jax import pools, regimes
+from ouroboros_jax import regimes
 from ouroboros_jax.base import Context, Settings
 from ouroboros_jax.chain import make_chain
 from ouroboros_jax.config import new_config
 from ouroboros_jax.keys import chain_key
-from ouroboros_jax.memory import Capacity
+from ouroboros_jax.pools.memory import Capacity
+from ouroboros_jax.pools.rows import rows
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -50,7 +51,7 @@ def chain_of(family, regime, **options):
     make_learner, make_real = FAMILIES[family]
     factory, arguments = REGIMES[regime]
     learner, regime, real = make_learner(), factory(**arguments), make_real()
-    chain = make_chain(learner, regime, real, pools.rows(learner, regime, real), **options)
+    chain = make_chain(learner, regime, real, rows(learner, regime, real), **options)
     table = jax.tree.map(jnp.asarray, real.table)
     return chain, learner, table, Capacity(N, N, (LAST + 1) * N)
 

@@ -14,9 +14,9 @@ from ml_collections import ConfigDict
 from ouroboros_jax.cli.command import Command, program_name
 from ouroboros_jax.config import apply, from_json, load_config
 from ouroboros_jax.config_files import find_config, packaged_configs
+from ouroboros_jax.disk.sample_files import WRITERS, write_samples
 from ouroboros_jax.errors import UserError, listed, nearest
 from ouroboros_jax.registry import RUN
-from ouroboros_jax.sample_files import WRITERS, write_samples
 from ouroboros_jax.settings.verify import SIZES
 from ouroboros_jax.sweep import expand
 
@@ -46,9 +46,9 @@ def run(command: Command) -> int:
     try:
         start_backend(command.flags["devices"])
         if source is not None:
-            from ouroboros_jax import forks
+            from ouroboros_jax.forks.fork import fork
 
-            forks.fork(source, generation, command.overrides, workdir, name=label)
+            fork(source, generation, command.overrides, workdir, name=label)
             return 0
         from ouroboros_jax import experiment
 
@@ -246,7 +246,7 @@ def _config_of(command: Command) -> tuple[ConfigDict, str]:
 
 def _fork_of(command: Command) -> tuple[ConfigDict, str]:
     """The config of the fork that a command asks for, and the name it goes by."""
-    from ouroboros_jax.lineage import forked_config
+    from ouroboros_jax.forks.lineage import forked_config
 
     source, generation = Path(command.flags["from"]), command.flags["from_generation"]
     _check_is_run(source, "--from")

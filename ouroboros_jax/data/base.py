@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ouroboros_jax.base import Data, Key, Mixture, Settings
-from ouroboros_jax.draws import unit_uniforms
+from ouroboros_jax.draws.numbers import unit_uniforms
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.schedule import count_share
 

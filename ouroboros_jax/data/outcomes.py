@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ouroboros_jax.data.base import RealData, law
-from ouroboros_jax.draws import log_chi_square, unit_uniforms
-from ouroboros_jax.threefry import split
+from ouroboros_jax.draws.numbers import log_chi_square, unit_uniforms
+from ouroboros_jax.draws.threefry import split
 
 
 class External(NamedTuple):

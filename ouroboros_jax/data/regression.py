@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ouroboros_jax.data.base import SPLIT_SEED, RealData, hash_rows, law, subset
-from ouroboros_jax.draws import normals
+from ouroboros_jax.draws.numbers import normals
+from ouroboros_jax.draws.threefry import split
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.schedule import count_share
-from ouroboros_jax.threefry import split
 
 
 class Coefficients(NamedTuple):

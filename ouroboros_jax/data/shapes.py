@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from ouroboros_jax.data.base import RealData, law
-from ouroboros_jax.draws import normals, unit_uniforms
+from ouroboros_jax.draws.numbers import normals, unit_uniforms
+from ouroboros_jax.draws.threefry import split
 from ouroboros_jax.errors import UserError
-from ouroboros_jax.threefry import split
 
 
 def moons() -> RealData:

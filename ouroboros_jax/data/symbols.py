@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ouroboros_jax.count_draws import poisson
-from ouroboros_jax.count_draws import symbols as draw_symbols
 from ouroboros_jax.data import vocabulary
 from ouroboros_jax.data.base import RealData, law
+from ouroboros_jax.draws.counts import poisson
+from ouroboros_jax.draws.counts import symbols as draw_symbols
 
 
 class SymbolLaw(NamedTuple):

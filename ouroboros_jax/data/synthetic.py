@@ -12,9 +12,9 @@ import numpy as np
 
 from ouroboros_jax.base import Mixture
 from ouroboros_jax.data.base import RealData, law
-from ouroboros_jax.draws import normals, unit_uniforms
+from ouroboros_jax.draws.numbers import normals, unit_uniforms
+from ouroboros_jax.draws.threefry import split
 from ouroboros_jax.errors import UserError
-from ouroboros_jax.threefry import split
 
 
 def normal(*, num_features: int = 1) -> RealData:

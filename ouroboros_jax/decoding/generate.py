@@ -10,7 +10,7 @@ import numpy as np
 from ouroboros_jax.decoding.beams import beam_search
 from ouroboros_jax.decoding.plan import METHODS, Generated, Knobs, Plan
 from ouroboros_jax.decoding.sampling import sample_tokens
-from ouroboros_jax.draws import unit_uniforms
+from ouroboros_jax.draws.numbers import unit_uniforms
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.models.decoder import Decoder
 

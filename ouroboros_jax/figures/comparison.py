@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ouroboros_jax.analysis.paired import SETTING
 from ouroboros_jax.figures import overlay
 from ouroboros_jax.figures.bands import last, visible
 from ouroboros_jax.figures.cells import assign, text, word
@@ -20,7 +21,6 @@ from ouroboros_jax.figures.style import (
     title,
 )
 from ouroboros_jax.metrics.names import name_of
-from ouroboros_jax.paired import SETTING
 
 
 class Difference(NamedTuple):

@@ -7,10 +7,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from ouroboros_jax.analysis.paired import difference
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.figures.style import QUIET
-from ouroboros_jax.lineage import fingerprint, origin_in
-from ouroboros_jax.paired import difference
+from ouroboros_jax.forks.lineage import fingerprint, origin_in
 from ouroboros_jax.results import open_run
 
 SHOWN = ("variance", "test_log_likelihood", "test_loss", "test_elbo", "log_det_covariance")

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ouroboros_jax.base import Context, Learner, Moments, Pool
-from ouroboros_jax.count_draws import multinomial, symbols, tally
 from ouroboros_jax.data.symbols import SymbolLaw
+from ouroboros_jax.draws.counts import multinomial, symbols, tally
 from ouroboros_jax.metrics.names.symbols import OF_SYMBOLS
 
 

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import optax
 
 from ouroboros_jax.base import Data, Key, Pool
-from ouroboros_jax.draws import unit_uniforms
-from ouroboros_jax.threefry import fold_in, split
+from ouroboros_jax.draws.numbers import unit_uniforms
+from ouroboros_jax.draws.threefry import fold_in, split
 
 Loss = Callable[[Key, Any, Data, jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
 

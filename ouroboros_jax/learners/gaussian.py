@@ -16,11 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from ouroboros_jax.base import Context, Learner, Mixture, Moments, Pool
-from ouroboros_jax.draws import log_chi_square_of, normal_of, normals, uniforms
+from ouroboros_jax.draws.numbers import log_chi_square_of, normal_of, normals, uniforms
+from ouroboros_jax.draws.threefry import fold_in
 from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.mixture import mixture_metrics
 from ouroboros_jax.metrics.roots import root_of_rows, root_with_rows
-from ouroboros_jax.threefry import fold_in
 
 
 class Gaussian(NamedTuple):

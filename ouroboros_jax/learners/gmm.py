@@ -15,7 +15,7 @@ import numpy as np
 from jax.scipy.special import ndtri
 
 from ouroboros_jax.base import Context, Learner, Mixture, Params, Pool
-from ouroboros_jax.draws import normal_of_unit, unit_uniforms
+from ouroboros_jax.draws.numbers import normal_of_unit, unit_uniforms
 from ouroboros_jax.learners import em, kmeans
 from ouroboros_jax.metrics import mixture as metrics_of
 from ouroboros_jax.metrics.linalg import lower_times

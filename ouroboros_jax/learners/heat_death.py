@@ -25,9 +25,9 @@ import numpy as np
 
 from ouroboros_jax.base import Context, Learner, Moments, Params, Pool
 from ouroboros_jax.data.outcomes import External, Start
-from ouroboros_jax.draws import unit_uniforms
+from ouroboros_jax.draws.numbers import unit_uniforms
+from ouroboros_jax.draws.threefry import split
 from ouroboros_jax.metrics.names.heat_death import OF_HEAT_DEATH
-from ouroboros_jax.threefry import split
 
 
 class Outcomes(NamedTuple):
@@ -83,7 +83,7 @@ def multinomial(key, num: jax.Array, probabilities: jax.Array) -> jax.Array:
     """Counts [K] of `num` draws, int32, by binomials of what is left.
 
     One after another, which suits few outcomes: of 3 to 5 it takes a tenth of the time that
-    `count_draws.multinomial` does, which is for vocabularies.
+    `counts.multinomial` does, which is for vocabularies.
     """
     dtype = probabilities.dtype
     rest = jnp.cumsum(probabilities[::-1])[::-1]

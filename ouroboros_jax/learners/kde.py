@@ -25,7 +25,7 @@ import numpy as np
 from jax.scipy.special import gammaln, logsumexp
 
 from ouroboros_jax.base import Context, Learner, Pool
-from ouroboros_jax.draws import normal_of_unit, unit_uniforms
+from ouroboros_jax.draws.numbers import normal_of_unit, unit_uniforms
 from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.mixture import total_mean
 from ouroboros_jax.metrics.names.densities import OF_KDE

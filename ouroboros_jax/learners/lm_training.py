@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import optax
 
 from ouroboros_jax.base import Pool
-from ouroboros_jax.draws import unit_uniforms
+from ouroboros_jax.draws.numbers import unit_uniforms
+from ouroboros_jax.draws.threefry import fold_in, split
 from ouroboros_jax.learners.lm_loss import token_losses
 from ouroboros_jax.models.decoder import Decoder
-from ouroboros_jax.threefry import fold_in, split
 
 FINAL_RATE = 1e-6  # of the cosine schedules, as in the code of Shumailov et al.
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from ouroboros_jax.base import Context, Learner, Pool
-from ouroboros_jax.draws import normals
+from ouroboros_jax.draws.numbers import normals
 from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.mixture import total_mean
 from ouroboros_jax.metrics.names.densities import OF_LOCATION

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from ouroboros_jax.base import Context, Learner, Pool
-from ouroboros_jax.draws import unit_uniforms
+from ouroboros_jax.draws.numbers import unit_uniforms
 from ouroboros_jax.learners.least_squares import shortest_solution
 from ouroboros_jax.learners.linear_regression import INPUTS, PROMPTS, excess_error, predict
 from ouroboros_jax.metrics.linalg import matmul

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from ouroboros_jax.base import Learner
 from ouroboros_jax.data.text import Text
 from ouroboros_jax.decoding.choice import draw
-from ouroboros_jax.draws import unit_uniforms
+from ouroboros_jax.draws.numbers import unit_uniforms
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.metrics import text as measures
 from ouroboros_jax.metrics.names.text import OF_COUNTS

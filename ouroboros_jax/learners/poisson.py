@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ouroboros_jax.base import Context, Learner, Moments, Pool
-from ouroboros_jax.count_draws import poisson as draw_poisson
 from ouroboros_jax.data.symbols import Rate
+from ouroboros_jax.draws.counts import poisson as draw_poisson
 from ouroboros_jax.metrics.names.symbols import OF_RATES
 
 

@@ -20,11 +20,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from ouroboros_jax.base import Context, Learner, Pool
-from ouroboros_jax.draws import normals
+from ouroboros_jax.draws.numbers import normals
+from ouroboros_jax.draws.threefry import split
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.names.densities import OF_SYMMETRIC
-from ouroboros_jax.threefry import split
 
 ESTIMATORS = ("joint", "approximate")
 ETA = 2.0  # of the approximate estimator, as published

@@ -13,14 +13,14 @@ import jax
 import jax.numpy as jnp
 
 from ouroboros_jax.base import Learner, Settings
-from ouroboros_jax.draws import normals, unit_uniforms
+from ouroboros_jax.draws.numbers import normals, unit_uniforms
+from ouroboros_jax.draws.threefry import fold_in, split
 from ouroboros_jax.learners import judge, vae_measure
 from ouroboros_jax.learners.epochs import Training, begin, epoch
 from ouroboros_jax.learners.image_losses import RECONSTRUCTIONS, cross_entropy, kl_to_normal
 from ouroboros_jax.learners.pixels import as_float, as_kept, in_chunks
 from ouroboros_jax.models.classifier import Classifier, mlp_classifier
 from ouroboros_jax.models.vae import Network, conv_vae, mlp_vae
-from ouroboros_jax.threefry import fold_in, split
 
 CHUNK = 500  # images decoded at a time
 NO_LABEL = -1

@@ -12,13 +12,13 @@ import jax.numpy as jnp
 
 from ouroboros_jax.base import Context, Metrics, Params, Settings
 from ouroboros_jax.data.idx import NUM_CLASSES
-from ouroboros_jax.draws import normals
+from ouroboros_jax.draws.numbers import normals
+from ouroboros_jax.draws.threefry import fold_in, split
 from ouroboros_jax.learners import judge
 from ouroboros_jax.learners.image_losses import RECONSTRUCTIONS, cross_entropy, kl_to_normal
 from ouroboros_jax.learners.pixels import in_chunks
 from ouroboros_jax.metrics import images as of_images
 from ouroboros_jax.metrics.names.images import MATRICES
-from ouroboros_jax.threefry import fold_in, split
 
 CHUNK = 500
 NUM_CLASSIFIED = 1000  # images of a generation that every generation's classifier is tried on

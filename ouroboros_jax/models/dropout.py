@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ouroboros_jax.threefry import bits
+from ouroboros_jax.draws.threefry import bits
 
 LEVELS = 1 << 16
 

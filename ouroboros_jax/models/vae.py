@@ -13,10 +13,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ouroboros_jax.draws.threefry import split
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.models import strided
 from ouroboros_jax.models.initial import bias_scale, dense, drawn, kernel_scale
-from ouroboros_jax.threefry import split
 
 Params = dict[str, Any]
 

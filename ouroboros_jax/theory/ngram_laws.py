@@ -29,7 +29,7 @@ def ngram_laws(point: Mapping[str, Any], generations: np.ndarray) -> dict[str, L
         return {}
     if not isinstance(point["num_samples"], int):
         return {}
-    from ouroboros_jax.build import make_real
+    from ouroboros_jax.programs.factories import make_real
 
     table = make_real(point).table
     if num_real_points(point) != len(table):

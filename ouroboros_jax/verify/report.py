@@ -3,7 +3,7 @@
 import math
 import time
 
-from ouroboros_jax.report import duration
+from ouroboros_jax.host.report import duration
 from ouroboros_jax.verify import LIMIT, Reading, verify
 
 WIDTHS = (46, 12, 12, 12, 8)

@@ -6,8 +6,8 @@ import time
 
 import jax
 
-from ouroboros_jax.build import build
-from ouroboros_jax.progress import first_generation
+from ouroboros_jax.host.progress import first_generation
+from ouroboros_jax.programs.build import build
 from ouroboros_jax.sweep import expand
 
 CORES = os.cpu_count() or 1

@@ -7,11 +7,11 @@ from sklearn import datasets
 from sklearn.neighbors import NearestNeighbors
 
 from ouroboros_jax.base import Settings
-from ouroboros_jax.build import make_real
 from ouroboros_jax.config import flatten, new_config
 from ouroboros_jax.data import regression
 from ouroboros_jax.data.shapes import circles, moons, swiss_roll
 from ouroboros_jax.errors import UserError
+from ouroboros_jax.programs.factories import make_real
 
 NUM = 4000
 

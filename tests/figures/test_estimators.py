@@ -9,7 +9,7 @@ from sklearn.neighbors import KernelDensity
 import ouroboros_jax as oj
 from ouroboros_jax import figures
 from ouroboros_jax.config import flatten
-from ouroboros_jax.dataset import assemble
+from ouroboros_jax.disk.dataset import assemble
 from ouroboros_jax.figures import densities, golden, regression
 from ouroboros_jax.figures.cells import study
 from ouroboros_jax.figures.style import png

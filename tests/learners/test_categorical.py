@@ -9,10 +9,10 @@ from scanned import scan
 from scipy import stats
 
 import ouroboros_jax as oj
-from ouroboros_jax import count_draws
 from ouroboros_jax.base import Context, Pool, Settings
 from ouroboros_jax.config import load_config, new_config
 from ouroboros_jax.data.symbols import SymbolLaw
+from ouroboros_jax.draws import counts
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.learners import categorical as module
 from ouroboros_jax.learners.categorical import Categorical, Counts, categorical, tempered
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("quick_compilation")
 @pytest.fixture
 def few_draws(monkeypatch):
     """Leaves out the route of many draws a symbol: it compiles long, and these runs take it not."""
-    monkeypatch.setattr(module, "multinomial", count_draws._one_by_one)
+    monkeypatch.setattr(module, "multinomial", counts._one_by_one)
 
 
 P = (0.4, 0.25, 0.15, 0.1, 0.05, 0.03, 0.02)

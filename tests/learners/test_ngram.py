@@ -203,8 +203,8 @@ def test_tables_that_are_too_large():
 
 def test_the_law_of_a_run(tmp_path):
     """It starts from the counts of the training text, and is silent where its premises fail."""
-    from ouroboros_jax.build import make_real
     from ouroboros_jax.config import flatten, new_config
+    from ouroboros_jax.programs.factories import make_real
     from ouroboros_jax.theory.laws import laws
 
     words = np.random.default_rng(0).zipf(1.5, 4000) % 200

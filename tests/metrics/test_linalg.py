@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from jax.extend.core import jaxprs_in_params
 
-from ouroboros_jax.build import build
 from ouroboros_jax.config import load_config
 from ouroboros_jax.metrics import linalg
+from ouroboros_jax.programs.build import build
 from ouroboros_jax.sweep import expand
 
 LAPACK = {"cholesky", "eigh", "qr", "svd", "triangular_solve"}

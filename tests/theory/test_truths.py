@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from ouroboros_jax.build import make_real
 from ouroboros_jax.config import flatten, new_config
+from ouroboros_jax.programs.factories import make_real
 from ouroboros_jax.sweep import expand
 from ouroboros_jax.theory.truths import feature_variances
 

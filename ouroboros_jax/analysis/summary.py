@@ -1,0 +1,303 @@
+"""summary.json: a run's headline numbers, with the laws that govern them.
+
+Chains are averaged within a *point*, a combination of the swept settings other than the seed:
+seeds and replicates are independent there, and points are never pooled.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from scipy import special
+
+from ouroboros_jax.analysis.headline import headline
+from ouroboros_jax.disk.dataset import NOT_REACHED, STATUSES
+from ouroboros_jax.registry import Point
+from ouroboros_jax.sweep import Group
+from ouroboros_jax.theory.laws import laws, z_score
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MAX_POINTS = 2000  # of a larger grid the first ones are summarised; metrics.nc has them all
+LEVEL = 0.95
+DIGITS = 8  # significant ones in the file
+
+
+class Cells(NamedTuple):
+    """The chains of a run by point."""
+
+    of_chain: np.ndarray  # int [C], a point's place, or `len(groups)` where left out
+    chains: list[np.ndarray]  # positions along `chain`
+    groups: list[int]  # of each point
+    settings: list[dict[str, Any]]  # swept ones
+    left_out: int
+
+
+def summarise(dataset: "xr.Dataset", groups: Sequence[Group], config_point: Point) -> dict:
+    """The content of summary.json.
+
+    Args:
+      dataset: as from `dataset.assemble`.
+      groups: the run's groups, in the order of the dataset's chains.
+      config_point: the run's flat settings.
+
+    Returns:
+      JSON-able: `points`, one dict each (settings, number of chains, last generation reached,
+      metrics with mean, 95% t-interval, median and law, `time_to_collapse`, `status`);
+      `headline`; and of a mixture run `means`, `stds` (components in order of their first mean,
+      averaged over chains, by generation), `l2_distances` (squared), `original_variance`,
+      `final_variance` and `variance_reduction_percent`, each by number of samples. Numbers that
+      are not finite are None.
+    """
+    cells = find_cells(groups)
+    last = _last(dataset, cells)
+    reached = [int(last[chains].max()) for chains in cells.chains]
+    points = [
+        {
+            "settings": settings,
+            "num_chains": len(chains),
+            "generation": generation if generation >= 0 else None,
+            "metrics": {},
+        }
+        for settings, chains, generation in zip(cells.settings, cells.chains, reached, strict=True)
+    ]
+    found = _laws(groups, cells, reached)
+    for name, values in _scalars(dataset).items():
+        _add_metric(points, name, values, cells, last, found)
+    if "time_to_collapse" in dataset:
+        _add_times(points, dataset, cells)
+    if "status" in dataset:
+        _add_status(points, dataset, cells, last)
+    summary = {"num_points": len(points) + cells.left_out, "points": points}
+    if cells.left_out:
+        summary["points_left_out"] = cells.left_out
+    if "time_to_collapse" in dataset:
+        summary["collapse_of"] = dataset["time_to_collapse"].attrs["quantity"]
+    summary["headline"] = headline(summary)
+    return summary | _mixture(dataset, groups, cells, reached)
+
+
+def find_cells(groups: Sequence[Group], limit: int = MAX_POINTS) -> Cells:
+    """The points of a run in the order of their first chains, at most `limit` of them."""
+    paths = list(groups[0].coords)
+    places: dict[tuple, int] = {}
+    of_chain, owners = [], []
+    for i, group in enumerate(groups):
+        columns = [group.coords[path] for path in paths]
+        rows = zip(*columns, strict=True) if paths else [()] * group.num_chains
+        for row in rows:
+            place = places.setdefault(row, len(places))
+            if place == len(owners):
+                owners.append(i)
+            of_chain.append(place)
+    num = min(len(places), limit)
+    code = np.minimum(np.array(of_chain), num)
+    order = np.argsort(code, kind="stable")
+    stops = np.cumsum(np.bincount(code, minlength=num)[:num])
+    settings = [
+        {path: _plain(v) for path, v in zip(paths, row, strict=True)} for row in list(places)[:num]
+    ]
+    chains = np.split(order[: stops[-1]], stops[:-1])
+    return Cells(code, chains, owners[:num], settings, len(places) - num)
+
+
+def point_of(group: Group, chain: int) -> Point:
+    """The flat settings of one of a group's chains; schedules stay schedules."""
+    point = dict(group.point)
+    for path, column in group.columns.items():
+        schedule = column.values[column.index[chain]]
+        point[path] = schedule.value if schedule.is_constant else schedule
+    point["seed"] = int(group.seeds[chain])
+    return point
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _last(dataset: "xr.Dataset", cells: Cells) -> np.ndarray:
+    """The last generation that each chain has reached, -1 where none."""
+    if "status" not in dataset:
+        return np.full(len(cells.of_chain), dataset.sizes["generation"] - 1)
+    return (dataset["status"].values != NOT_REACHED).sum(1) - 1
+
+
+def _scalars(dataset: "xr.Dataset") -> dict[str, np.ndarray]:
+    """Metrics with one value a chain and generation, `[C, G]`."""
+    found = {}
+    for name, variable in dataset.data_vars.items():
+        if variable.dims[:2] == ("chain", "generation") and name != "status":
+            values = variable.values
+            if math.prod(values.shape[2:]) == 1:
+                found[str(name)] = values.reshape(values.shape[:2])
+    return found
+
+
+def _laws(groups: Sequence[Group], cells: Cells, reached: Sequence[int]) -> list[dict]:
+    """Laws at the last generation of every point; equal settings are worked out once."""
+    starts = np.cumsum([0] + [group.num_chains for group in groups])
+    cache: dict[tuple, dict] = {}
+    found = []
+    for chains, i, generation in zip(cells.chains, cells.groups, reached, strict=True):
+        group, chain = groups[i], int(chains[0] - starts[i])
+        key = (i, generation, *(int(column.index[chain]) for column in group.columns.values()))
+        if key not in cache:
+            point = point_of(group, chain)
+            knows = generation >= 0 and not group.is_mixed
+            cache[key] = laws(point, np.array([generation])) if knows else {}
+        found.append(cache[key])
+    return found
+
+
+def _add_metric(points, name, values, cells: Cells, last, found) -> None:
+    """A metric's numbers at the last generation, in every point where it is known."""
+    chain = np.arange(len(values))
+    now = values[chain, np.maximum(last, 0)].astype(np.float64)
+    now[last < 0] = np.nan
+    means, lows, highs, counts = _intervals(now, cells)
+    medians = _medians(now, cells)
+    originals = _intervals(values[:, 0].astype(np.float64), cells)[0]
+    for i, point in enumerate(points):
+        if not counts[i]:
+            continue
+        entry = {
+            "original": _finite(originals[i]),
+            "mean": _finite(means[i]),
+            "low": _finite(lows[i]),
+            "high": _finite(highs[i]),
+            "median": _finite(medians[i]),
+        }
+        infinite = int(np.isinf(now[cells.chains[i]]).sum())
+        if infinite:
+            entry["infinite"] = infinite
+        if name in found[i]:
+            law = found[i][name]
+            score = z_score(law, now[cells.chains[i], None], 0)
+            entry["law"] = {
+                "label": law.label,
+                "source": law.source,
+                "predicted": _finite(score.predicted),
+                "standard_error": _finite(score.standard_error),
+                "z": _finite(score.z),
+                "valid": score.valid,
+            }
+        point["metrics"][name] = entry
+
+
+def _intervals(values: np.ndarray, cells: Cells) -> tuple[np.ndarray, ...]:
+    """Means of the points, ends of their t-intervals, and how many chains are known."""
+    num = len(cells.chains)
+    known = ~np.isnan(values) & (cells.of_chain < num)
+    place, values = cells.of_chain[known], values[known]
+    count = np.bincount(place, minlength=num)
+    with np.errstate(all="ignore"):
+        mean = np.bincount(place, values, num) / count
+        squares = np.bincount(place, np.square(values - mean[place]), num)
+        error = np.sqrt(squares / (count - 1) / count)
+        half = special.stdtrit(np.maximum(count - 1.0, 1), (1 + LEVEL) / 2) * error
+    half[count < 2] = np.nan
+    return mean, mean - half, mean + half, count
+
+
+def _medians(values: np.ndarray, cells: Cells) -> np.ndarray:
+    """Medians of the points, NaN left out; the mean of the middle two where there are two."""
+    num = len(cells.chains)
+    known = ~np.isnan(values) & (cells.of_chain < num)
+    place, values = cells.of_chain[known], values[known]
+    ordered = np.append(values[np.lexsort((values, place))], np.nan)
+    count = np.bincount(place, minlength=num)
+    start = np.cumsum(count) - count
+    low = ordered[np.where(count, start + (count - 1) // 2, -1)]
+    high = ordered[np.where(count, start + count // 2, -1)]
+    with np.errstate(invalid="ignore"):
+        return np.where(low == high, low, low / 2 + high / 2)
+
+
+def _add_times(points, dataset: "xr.Dataset", cells: Cells) -> None:
+    """How many chains of each point fell below the thresholds, and when."""
+    times = dataset["time_to_collapse"]
+    metric = times.attrs["metric"]
+    is_known = np.isfinite(dataset[metric].values[:, 0])
+    for j, threshold in enumerate(times["threshold"].values.tolist()):
+        values = times.values[:, j].astype(np.float64)
+        collapsed = np.isfinite(values)
+        medians = _medians(np.where(is_known & ~collapsed, np.inf, values), cells)
+        for point, chains, median in zip(points, cells.chains, medians, strict=True):
+            known = int(is_known[chains].sum())
+            point.setdefault("time_to_collapse", {})[f"{threshold:g}"] = {
+                "median": _finite(median),
+                "collapsed": _finite(collapsed[chains].sum() / known) if known else None,
+            }
+
+
+def _add_status(points, dataset: "xr.Dataset", cells: Cells, last: np.ndarray) -> None:
+    """How many chains of each point have which status at their last generation."""
+    num = len(cells.chains)
+    now = dataset["status"].values[np.arange(len(last)), np.maximum(last, 0)].astype(np.int64)
+    known = (cells.of_chain < num) & (now >= 0)
+    place = cells.of_chain[known] * len(STATUSES) + now[known]
+    counts = np.bincount(place, minlength=num * len(STATUSES)).reshape(num, len(STATUSES))
+    for point, row in zip(points, counts.tolist(), strict=True):
+        point["status"] = dict(zip(STATUSES, row, strict=True))
+
+
+def _mixture(
+    dataset: "xr.Dataset", groups: Sequence[Group], cells: Cells, reached: Sequence[int]
+) -> dict[str, dict]:
+    """The fields of a mixture run by number of samples; of the first point of that number."""
+    if any(groups[i].point["learner.name"] != "gmm" for i in cells.groups):
+        return {}
+    fields: dict[str, dict] = {}
+
+    def put(field, number, value):
+        fields.setdefault(field, {}).setdefault(number, value)
+
+    for i, chains in enumerate(cells.chains):
+        point = groups[cells.groups[i]].point
+        number = str(cells.settings[i].get("num_samples", point["num_samples"]))
+        stop = reached[i] + 1
+        if number in fields.get("original_variance", {}) or not stop:
+            continue
+        means, stds = _ordered(dataset, chains, stop, int(point["learner.components"]))
+        put("means", number, means)
+        put("stds", number, stds)
+        if "l2_squared" in dataset:
+            distances = dataset["l2_squared"].values[chains, :stop].astype(np.float64).mean(0)
+            put("l2_distances", number, _listed(distances))
+        if "variance" in dataset:
+            variance = dataset["variance"].values[chains].astype(np.float64)
+            first, final = variance[:, 0].mean(), variance[:, stop - 1].mean()
+            put("original_variance", number, _finite(first))
+            put("final_variance", number, _finite(final))
+            drop = 100 * (1 - final / first) if first > 0 else math.nan
+            put("variance_reduction_percent", number, _finite(drop))
+    return fields
+
+
+def _ordered(dataset: "xr.Dataset", chains, stop: int, components: int) -> list:
+    """Component means and standard deviations over generations, components in order at 0."""
+    if "component_mean" not in dataset:
+        return [None, None]
+    first = dataset["component_mean"].values[chains, 0, :components]
+    order = np.argsort(first.reshape(*first.shape[:2], -1)[..., 0], axis=1)
+    found = []
+    for name in ("component_mean", "component_std"):
+        if name not in dataset:
+            found.append(None)
+            continue
+        values = dataset[name].values[chains, :stop, :components].astype(np.float64)
+        places = order.reshape(len(chains), 1, components, *(1,) * (values.ndim - 3))
+        found.append(_listed(np.take_along_axis(values, places, 2).mean(0)))
+    return found
+
+
+def _finite(value: float) -> float | None:
+    """A number for JSON, which knows neither NaN nor infinity."""
+    value = float(value)
+    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+
+
+def _listed(values: np.ndarray) -> Any:
+    return [_listed(v) for v in values] if values.ndim else _finite(values)

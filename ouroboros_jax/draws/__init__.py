@@ -1,0 +1,6 @@
+"""Exact random draws of one chain, cheap under `vmap`, that JAX lacks or makes slowly.
+
+numbers   uniform and normal numbers, choices without replacement
+counts    symbols, multinomial and Poisson counts
+threefry  the words they are all made of, those of `jax.random`
+"""

@@ -1,0 +1,1 @@
+"""What the host does between device calls: generation after generation, shown and stored."""

@@ -1,0 +1,321 @@
+"""A group's chains as they go: from one generation to the next, on the devices.
+
+`work` does a piece: a stretch of generations in one call; or, of a learner whose fits the host
+drives, some rows of what is drawn for it, or one step of a fit.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from ouroboros_jax.base import Params
+from ouroboros_jax.chain import Fit, State
+from ouroboros_jax.keys import new_key
+from ouroboros_jax.pools.memory import Capacity
+from ouroboros_jax.pools.realisation import part_size
+from ouroboros_jax.programs.program import Program
+
+
+class Part(NamedTuple):
+    """A fit half-way: the fit on the devices, and what its steps said, leaves [C, steps, ...]."""
+
+    fit: Fit
+    step: int  # steps done
+    curves: dict[str, np.ndarray]
+
+
+@dataclasses.dataclass
+class Progress:
+    """A group's chains at a generation, on the devices; -1 is before the first."""
+
+    program: Program
+    state: State | None = None
+    reference: Params | None = None  # of generation 0
+    generation: int = -1
+    capacity: Capacity | None = None
+    part: Part | None = None  # of the next generation's fit
+    drawn: list[Any] = dataclasses.field(default_factory=list)  # for it, on the host, [C, R, ...]
+
+    @classmethod
+    def known(cls, program: Program, params: Params) -> "Progress":
+        """At generation 0, whose parameters are known, host arrays [C, ...]: nothing is fitted."""
+        capacity, params = program.capacity(0), program.layout.split(params)
+        settings = program.settings(0, 1)
+        state = program.call(
+            "known", capacity, len(program.state_shapes.past), state=params, settings=settings
+        )
+        return cls(program, state, params, 0, capacity)
+
+    def params(self) -> Params:
+        """The parameters now, on the host, [C, ...]."""
+        return self.program.layout.join(self.state.params)
+
+    @property
+    def done(self) -> float:
+        """Generations done, a begun one in part."""
+        done = len(self.drawn) + (self.part.step if self.part else 0)
+        return self.generation + 1 + done / (self._num_turns + self.program.learner.num_steps)
+
+    @property
+    def _num_turns(self) -> int:
+        """Into how many calls the next generation's draw is cut; 0: it is part of the fit."""
+        if self.program.chain.part is None or self.generation < 0:
+            return 0
+        capacity = self.program.capacity(self.generation + 1)
+        return -(-capacity.new // part_size(self.program.learner, capacity))
+
+    def stretch(self, most: int) -> int:
+        """How many generations the next call may run."""
+        alone = self.generation < 0 and not self.program.from_blank
+        if alone or self.program.learner.hosted:
+            return 1
+        return self.program.stretch(self.generation + 1, most)
+
+    def work(self, num: int) -> tuple[Params, dict[str, np.ndarray]] | None:
+        """Run `num` generations, at most `stretch(...)`, or a piece of one.
+
+        Returns:
+          Parameters and metrics, [num, C, ...], when they are on the host; None where a
+          generation's fit is not yet through.
+        """
+        if self.program.learner.hosted:
+            return self._step()
+        if self.generation < 0 and not self.program.from_blank:
+            return self._first()
+        return self.advance(num)
+
+    def _first(self):
+        name, args = self._to_first()
+        state, metrics = self.program.call(*name, **args)
+        return self._arrived(state, self.program.layout.join(metrics))
+
+    def _to_first(self):
+        program = self.program
+        name = "first", program.capacity(0)
+        return name, {"settings": program.settings(0, 1), **self._prepared}
+
+    def _arrived(self, state: State, metrics) -> tuple[Params, dict[str, np.ndarray]]:
+        """One generation on, its metrics being [C, ...]."""
+        out = jax.tree.map(lambda a: a[None], (self.program.layout.join(state.params), metrics))
+        self.state, self.part, self.drawn = state, None, []
+        self.generation += 1
+        if self.generation == 0:
+            self.reference, self.capacity = state.params, self.program.capacity(0)
+        return out
+
+    def advance(self, num: int) -> tuple[Params, dict[str, np.ndarray]]:
+        """`num` generations in one call; generation 0 among them only where `from_blank`."""
+        program, start = self.program, self.generation + 1
+        if self.state is None:
+            name, args = self._to_blank()
+            self.state, self.capacity = program.call(*name, **args), program.capacity(0)
+            self.reference = self.state.params  # a stand-in: generation 0 is its own
+        self._make_room(start + num - 1)
+        name, args = self._to_segment(start, self.capacity, self.state, self.reference)
+        memory, (state, reference, out) = program.call(*name, num=num, **args)
+        on_host = program.layout.join_segment(out, num)  # waits, and is where Ctrl-C lands
+        state = state if memory is None else state._replace(memory=memory)
+        self.state, self.reference, self.generation = state, reference, self.generation + num
+        return on_host
+
+    def _to_blank(self):
+        program = self.program
+        return ("blank", program.capacity(0)), {"settings": program.settings(0, 1)}
+
+    def _to_segment(self, start: int, capacity: Capacity, state: State, reference: Params):
+        program, memory = self.program, None
+        if program.draws_memory_again:  # cut here, what is stored does without it
+            memory, state = state.memory, state._replace(memory=None)
+        name = "segment", capacity, program.segment_length, program.from_blank
+        settings = program.settings(start, program.segment_length)
+        args = {"before": state, "reference": reference, "settings": settings}
+        return name, {"state": memory, **args, **self._prepared}
+
+    def compiling(self, generations: int) -> Iterator[None]:
+        """Compile what the way from the first generation to `generations` calls, one program at a
+        time, without going it; of learners whose fits are one call."""
+        program, here = self.program, self.program.capacity(0)
+        if program.from_blank:
+            name, args = self._to_blank()
+            state, start = program.compile(*name, **args), 0
+        else:
+            name, args = self._to_first()
+            (state, _), start = program.compile(*name, **args), 1
+            yield
+        reference = state.params
+        while start <= generations:
+            if (capacity := program.capacity(start)) != here:
+                state = program.compile("grow", capacity, state=state)
+                here = capacity
+            name, args = self._to_segment(start, capacity, state, reference)
+            program.compile(*name, **args)
+            yield
+            start += program.stretch(start, generations + 1 - start)
+
+    def begin(self) -> None:
+        """Begin the next generation's fit: draw what it is fitted to."""
+        program, generation = self.program, self.generation + 1
+        settings = program.settings(generation, 1)
+        if generation == 0:
+            fit = program.call("start", program.capacity(0), settings=settings)
+        else:
+            self._make_room(generation)
+            drawn = None
+            if self.drawn:
+                num = self.capacity.new
+                drawn = program.layout.split(jax.tree.map(lambda a: a[:, :num], self.drawn_rows()))
+            fit = program.call(
+                "begin", self.capacity, state=self.state, settings=settings, drawn=drawn
+            )
+            # The models before are not needed twice.
+            before = self.state._replace(memory=fit.state.memory)
+            fit = fit._replace(state=before)
+        self.part = Part(jax.block_until_ready(fit), 0, {})
+
+    @property
+    def piece(self) -> str:
+        """What `work` does next, of a learner whose fits the host drives."""
+        if self.part is not None:
+            return "step"
+        return "part" if len(self.drawn) < self._num_turns else "begin"
+
+    def _draw(self) -> bool:
+        """Draw some rows of what the next generation is fitted to, if there are any to draw."""
+        program, turn = self.program, len(self.drawn)
+        if turn >= self._num_turns:
+            return False
+        self._make_room(self.generation + 1)
+        settings = program.settings(self.generation + 1, 1)
+        rows = program.call("part", self.capacity, state=self.state, settings=settings, num=turn)
+        self.drawn.append(program.layout.join(rows))
+        return True
+
+    def drawn_rows(self) -> Any:
+        """What the host has drawn for the next generation, of each model [C, rows, ...]."""
+        return jax.tree.map(lambda *parts: np.concatenate(parts, 1), *self.drawn)
+
+    def _step(self):
+        if self.part is None:
+            if not self._draw():
+                self.begin()
+            return None
+        program, (fit, step, curves) = self.program, self.part
+        settings = program.settings(self.generation + 1, 1)
+        if step < program.learner.num_steps:
+            self.part = None  # its state is given away: cut here, the fit goes on from the disk's
+            fit_state, info = program.call(
+                "advance",
+                program.capacity(self.generation + 1),
+                state=fit.fit_state,
+                settings=settings,
+                before=fit.state,
+                pool=fit.pool,
+                num=step,
+            )
+            info = jax.tree.map(lambda a: a[:, None], program.layout.join(info))
+            if curves:
+                info = jax.tree.map(lambda a, b: np.concatenate([a, b], 1), curves, info)
+            self.part = Part(fit._replace(fit_state=fit_state), step + 1, info)
+            if step + 1 < program.learner.num_steps:
+                return None
+        fit = self.part.fit
+        reference = {} if self.reference is None else {"reference": self.reference}
+        state, metrics = program.call(
+            "finish",
+            state=fit.fit_state,
+            settings=settings,
+            before=fit.state,
+            curves=program.layout.split(self.part.curves),
+            **reference,
+            **self._prepared,
+        )
+        return self._arrived(state, program.layout.join(metrics))
+
+    def resume_draw(self, leaves: list[np.ndarray]) -> None:
+        """Take up the next generation's draw; leaves [C, rows, ...] of all rows drawn so far."""
+        program, generation = self.program, self.generation + 1
+        self._make_room(generation)
+        size = part_size(program.learner, self.capacity)
+        settings = jax.tree.map(lambda a: a[0, 0], program.settings(generation, 1))
+
+        def rows(key, state):
+            return program.chain.part(key, settings, state, program.table, self.capacity, 0)
+
+        shapes = jax.eval_shape(rows, new_key(0), program.state_shapes)
+        treedef = jax.tree.structure(shapes)
+        whole = leaves[0].shape[1] // size  # they may have been drawn in parts of another size
+        self.drawn = [
+            jax.tree.unflatten(treedef, [a[:, i * size : (i + 1) * size] for a in leaves])
+            for i in range(min(whole, self._num_turns))
+        ]
+
+    def resume(self, fit_state: Any, step: int, curves: dict[str, np.ndarray]) -> None:
+        """Take up the next generation's fit after `step` steps; host arrays, [C, ...]."""
+        while self._draw():
+            pass
+        self.begin()
+        split = self.program.layout.split
+        shapes = jax.tree.structure(self.part.fit.fit_state)
+        fit_state = split(jax.tree.unflatten(shapes, fit_state))
+        self.part = Part(self.part.fit._replace(fit_state=fit_state), step, curves)
+
+    def replay(self, models: tuple[Params, ...], num: int) -> None:
+        """Rebuild the memory of the next `num` generations, of known parameters.
+
+        Args:
+          models: of each lag the parameters those generations drew from, host arrays [num, C, ...].
+          num: at most `stretch(...)` and the program's segment length, all of one era.
+        """
+        program, start = self.program, self.generation + 1
+        self._make_room(start + num - 1)
+        length = program.segment_length
+
+        def lay_out(a):
+            padded = np.zeros((length, *a.shape[1:]), a.dtype)
+            padded[:num] = a
+            return np.moveaxis(padded, 0, 1)
+
+        self.state, _ = program.call(
+            "replay",
+            self.capacity,
+            program.era(start),
+            state=self.state,
+            settings=program.settings(start, length),
+            models=program.layout.split(jax.tree.map(lay_out, models)),
+            num=num,
+        )
+        self.generation += num
+
+    def training_set(self):
+        """The pool the next generation is fitted to, on the host, [C, ...]."""
+        program, start = self.program, self.generation + 1
+        self._make_room(start)
+        settings = program.settings(start, 1)
+        pool = program.call("train", self.capacity, state=self.state, settings=settings)
+        return program.layout.join(pool)
+
+    @functools.cached_property
+    def _prepared(self) -> dict[str, Any]:
+        """What metrics need beyond parameters, made once, as keyword arguments of a call."""
+        program = self.program
+        if program.learner.prepare is None:
+            return {"prepared": ()}
+        return {"prepared": program.call("prepare", settings=program.settings(0, 1))}
+
+    def _make_room(self, generation: int) -> None:
+        capacity = self.program.capacity(generation)
+        if capacity != self.capacity:
+            self.state = self.program.call("grow", capacity, state=self.state)
+            self.capacity = capacity
+
+
+def first_generation(program: Program) -> tuple[Progress, dict[str, np.ndarray]]:
+    """Generation 0 of a program's chains, and its metrics, [1, C, ...]."""
+    progress = Progress(program)
+    while (out := progress.work(1)) is None:
+        pass
+    return progress, out[1]

@@ -1,0 +1,189 @@
+"""Pools of recipes: the models that drew the points, in place of the points.
+
+A recipe is a data set's parameters, settings and generation; with the chain's key they say every
+point of it. A step of a fit draws the points it needs again and lets them go, so what a chain
+remembers grows by a model a generation and not by a data set. Learners whose `points` is `stream`
+draw other points at every step: each batch is new.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ouroboros_jax.base import Data, Learner, Params, Pool, Settings
+from ouroboros_jax.data.base import RealData
+from ouroboros_jax.draws.threefry import fold_in
+from ouroboros_jax.errors import UserError
+from ouroboros_jax.pools.memory import Rows, num_bytes, num_rows, pad, recipe_memories
+from ouroboros_jax.pools.realisation import Realisation, reads_last
+from ouroboros_jax.pools.rows import rows
+from ouroboros_jax.regimes import Regime
+
+TAKEN_BYTES = 1 << 30  # of points that a step holds at a time
+
+
+class Recipe(NamedTuple):
+    """One data set: the real one where `generation` is 0, else drawn from models."""
+
+    models: tuple[Params, ...]  # by lag
+    settings: Settings  # of that generation
+    generation: jax.Array  # int32 []
+
+
+class Recipes(NamedTuple):
+    """Data sets that are trained on together; leaves of `recipe` are [M, ...]."""
+
+    recipe: Recipe
+    there: jax.Array  # bool [M]
+
+
+class RedrawnPool(NamedTuple):
+    """A `base.Pool` whose points are drawn when they are taken, one data set at a time."""
+
+    places: Pool  # its data are rows of all data sets one after another, int32 [N]
+    draw: Callable[[jax.Array], Data]  # a data set by its number
+    order: jax.Array  # int32 [M], the numbers of the data sets, those that are there first
+    num_there: jax.Array  # int32 []
+
+    @property
+    def weights(self) -> jax.Array:
+        return self.places.weights
+
+    @property
+    def group(self) -> jax.Array:
+        return self.places.group
+
+    @property
+    def totals(self) -> jax.Array:
+        return self.places.totals
+
+    @property
+    def data(self) -> Data:
+        """All points at once, [N, ...]."""
+        return self.take(jnp.arange(self.weights.shape[0], dtype=jnp.int32))
+
+    @property
+    def most_taken(self) -> int:
+        """Points worth taking at a time: each time all data sets are drawn."""
+        shapes = jax.tree.leaves(self._shapes)
+        return max(1, TAKEN_BYTES // (num_bytes(shapes) // shapes[0].shape[0]))
+
+    @property
+    def _shapes(self) -> Data:
+        return jax.eval_shape(self.draw, self.order[0])
+
+    def take(self, places: jax.Array) -> Data:
+        """As `base.Pool.take` does, of places that differ; empty slots are 0."""
+        num, (num_taken,) = num_rows(self._shapes), places.shape
+        rows = self.places.data.at[places].get(mode="fill", fill_value=self.order.size * num)
+        # Where each row of all data sets goes, and `num_taken` where it is not taken.
+        goes = jnp.full(self.order.size * num, num_taken, jnp.int32)
+        goes = goes.at[rows].set(jnp.arange(num_taken, dtype=jnp.int32), mode="drop")
+
+        def body(i, out):
+            number = self.order[i]
+            to = jax.lax.dynamic_slice_in_dim(goes, number * num, num)
+            return jax.tree.map(lambda a, b: a.at[to].set(b, mode="drop"), out, self.draw(number))
+
+        out = jax.tree.map(lambda a: jnp.zeros((num_taken, *a.shape[1:]), a.dtype), self._shapes)
+        return jax.lax.fori_loop(0, self.num_there, body, out)
+
+
+def recipes(
+    learner: Learner,
+    regime: Regime,
+    real: RealData,
+    earlier: Sequence[tuple[Learner, Regime, int]] = (),
+) -> Realisation:
+    """Pools that are drawn again at every step, for learners that are hosted.
+
+    `earlier` are the learner and regime of earlier generations, where they were others, each up to
+    its last generation: what was drawn then is drawn again as it was.
+    """
+    makers = [(maker, drawn_by) for maker, drawn_by, _ in earlier] + [(learner, regime)]
+    if any(reads_last(*maker) for maker in makers) or regime.weights is not None:
+        raise UserError("Recipes need data sets that can be drawn without the one before.")
+    draws = [
+        rows(maker, drawn_by._replace(subsample=False, kept="nothing"), real)
+        for maker, drawn_by in makers
+    ]
+    lasts = [last for _, _, last in earlier]
+    num_models = max(drawn_by.lags for _, drawn_by in makers)
+    as_rows = draws[-1]
+    whole = rows(learner, regime, real)
+    is_stream = learner.points == "stream"
+
+    def first(key, settings, table, capacity):
+        def params(key):
+            return learner.init(key, settings, as_rows.first(key, settings, table, capacity).data)
+
+        shapes = jax.eval_shape(params, key)
+        empty = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
+        return Recipe((empty,) * num_models, settings, jnp.int32(0))
+
+    def draw(key, settings, models, table, generation, capacity, memory):
+        del key, table, capacity, memory
+        models = (*models, *models[-1:] * num_models)[:num_models]  # those beyond are never read
+        return Recipe(models, settings, jnp.asarray(generation, jnp.int32))
+
+    def pool(key, settings, union, generation, capacity):
+        del key, settings, generation, capacity
+        if isinstance(union, Recipe):  # generation 0's, which nothing was before
+            return Recipes(jax.tree.map(lambda a: a[None], union), jnp.ones(1, bool))
+        return Recipes(*union)
+
+    def data_set(key, recipe: Recipe, table, capacity):
+        """Rows of one data set, padded to what any has."""
+        num = max(capacity.real, capacity.new)
+
+        def real_set():
+            return pad(as_rows.first(key, recipe.settings, table, capacity), num)
+
+        def drawn(by: Realisation):
+            made = recipe.models, table, recipe.generation, capacity, ()
+            return pad(by.draw(key, recipe.settings, *made), num)
+
+        if not lasts:
+            return jax.lax.cond(recipe.generation == 0, real_set, lambda: drawn(as_rows))
+        era = (recipe.generation > jnp.array([0, *lasts])).sum()
+        branches = [real_set, *(lambda by=by: drawn(by) for by in draws)]
+        return jax.lax.switch(era, branches)
+
+    def open_pool(key, settings, pool: Recipes, table, generation, step, capacity):
+        key_step = fold_in(key, step + 1) if is_stream else key
+
+        def drawn(number) -> Rows:
+            recipe = jax.tree.map(lambda a: a[number], pool.recipe)
+            # The real data set is the same at every step; only what models draw is new.
+            key_set = jnp.where(recipe.generation == 0, key, key_step)
+            return data_set(key_set, recipe, table, capacity)
+
+        def about(item):  # a data set's weights and groups, for which no point is drawn
+            number, there = item
+            rows = drawn(number)
+            return jnp.where(there, rows.weights, 0), rows.group
+
+        num_sets = pool.there.shape[0]
+        weights, group = jax.lax.map(about, (jnp.arange(num_sets), pool.there))
+        places = jnp.arange(weights.size, dtype=jnp.int32)
+        rows = Rows(places, weights.reshape(-1), group.reshape(-1))
+        return RedrawnPool(
+            whole.pool(key, settings, rows, generation, capacity),
+            lambda number: drawn(number).data,
+            jnp.argsort(~pool.there),
+            pool.there.sum(),
+        )
+
+    def begin(key, settings, table, capacity):
+        return as_rows.begin(key, settings, table, capacity)
+
+    memory = recipe_memories(regime.window)[regime.kept]
+    return Realisation(first, draw, pool, memory, begin, open_pool)
+
+
+def wants_recipes(learner: Learner, regime: Regime) -> bool:
+    """Whether a learner's points are better drawn again than kept."""
+    keeps = regime.kept in ("window", "all")
+    return learner.points == "stream" or (learner.points == "recipes" and keeps)

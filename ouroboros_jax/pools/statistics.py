@@ -1,0 +1,93 @@
+"""Pools of sufficient statistics: exact in law where the learner can draw them (`base.Moments`).
+
+They cost nothing per point, and leave the number of points traced.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from ouroboros_jax.base import Learner, Pool, Settings
+from ouroboros_jax.data.base import RealData
+from ouroboros_jax.errors import UserError
+from ouroboros_jax.keys import stage_key
+from ouroboros_jax.pools.memory import are_alike, num_rows, statistics_memories
+from ouroboros_jax.pools.realisation import Realisation
+from ouroboros_jax.regimes import PREVIOUS, REAL, Regime
+
+
+def _unbiased(settings: Settings) -> Settings:
+    """The same settings with a neutral sampler: the truth is never biased."""
+    return settings._replace(sampler=jax.tree.map(jnp.ones_like, settings.sampler))
+
+
+def statistics(learner: Learner, regime: Regime, real: RealData) -> Realisation:
+    """Pools of sufficient statistics, by the learner's exact `moments`."""
+    moments = learner.moments
+    if moments is None or regime.subsample or PREVIOUS in regime.sources:
+        raise UserError(
+            "Statistics need a learner that can draw them and a regime that keeps no point's "
+            "identity; use draw='samples'."
+        )
+
+    begun = real.initial or real
+
+    def law_of(real, settings):
+        return moments.law(real.truth(settings)) if real.truth else None
+
+    def of_truth(real, key, settings, table, num, slots):
+        law = law_of(real, settings)
+        if law is not None:
+            return moments.draw(key, _unbiased(settings), law, num)
+        data = real.draw(key, settings, table, slots)
+        return moments.of(data, jnp.arange(slots) < num)
+
+    def first(key, settings, table, capacity):
+        key_real = stage_key(key, "real", 0)
+        points = of_truth(begun, key_real, settings, table, settings.num_data, capacity.real)
+        return jax.tree.map(lambda a: a[None], points)
+
+    def draw(key, settings, models, table, generation, capacity, memory):
+        del memory
+        counts = regime.counts(settings, generation)
+        drawn = []
+        for i, source in enumerate(regime.sources):
+            if source == REAL:
+                key_real = stage_key(key, "real", generation)
+                drawn.append(of_truth(real, key_real, settings, table, counts[i], capacity.new))
+            else:
+                key_model = stage_key(key, "sample", generation, source)
+                drawn.append(moments.draw(key_model, settings, models[source - 1], counts[i]))
+        if regime.weights is None:
+            drawn = [functools.reduce(moments.merge, drawn)]
+        return jax.tree.map(lambda *parts: jnp.stack(parts), *drawn)
+
+    def either(key, settings, models, table, generation, capacity, memory, is_first):
+        del table, capacity, memory
+        truth, model = law_of(begun, settings), models[0]
+        if regime.sources != (1,) or not alike or not are_alike(truth, model):
+            raise TypeError("Generation 0 is not drawn and pooled as those after it.")
+        key_model = stage_key(key, "sample", generation, 1)
+        num_samples = regime.counts(settings, generation)[0]
+        points = moments.draw(
+            *jax.tree.map(
+                lambda a, b: jnp.where(is_first, a, b),
+                (stage_key(key, "real", 0), _unbiased(settings), truth, settings.num_data),
+                (key_model, settings, model, num_samples),
+            )
+        )
+        return jax.tree.map(lambda a: a[None], points)
+
+    def pool(key, settings, points, generation, capacity):
+        del key, capacity
+        num = num_rows(points)
+        weights = jnp.ones(1)
+        if num > 1:  # a source without points has no weight
+            there = regime.counts(settings, generation) > 0
+            weights = jnp.where(there, regime.weights(settings), 0)
+        return Pool(points, weights, jnp.arange(num, dtype=jnp.int32), weights)
+
+    memory = statistics_memories(regime.window, moments)[regime.kept]
+    alike = regime.kept != "real"  # to merge with statistics of no points changes nothing
+    return Realisation(first, draw, pool, memory, first, either=either, pools_alike=alike)

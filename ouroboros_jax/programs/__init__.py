@@ -1,0 +1,9 @@
+"""A group of chains as compiled functions: where the config ends and arrays begin.
+
+factories  from names to learners, regimes, selectors and data
+build      those put together
+program    a group's settings, sizes and compiled calls
+stages     what one block of chains does in one device call
+ahead      programs compiled while others run
+across     metrics across generations
+"""

@@ -1,0 +1,172 @@
+"""The program of a group of chains, put together from its settings."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ouroboros_jax import registry
+from ouroboros_jax.base import Learner
+from ouroboros_jax.chain import make_chain
+from ouroboros_jax.data.base import RealData, check_counts
+from ouroboros_jax.forks.eras import Earlier, Era, earlier_of
+from ouroboros_jax.keys import new_key
+from ouroboros_jax.pools.memory import num_bytes
+from ouroboros_jax.pools.realisation import Realisation, reads_last
+from ouroboros_jax.pools.recipes import recipes, wants_recipes
+from ouroboros_jax.pools.rows import rows
+from ouroboros_jax.pools.statistics import statistics
+from ouroboros_jax.programs.factories import make_learner, make_real, make_regime, make_selector
+from ouroboros_jax.programs.program import Program
+from ouroboros_jax.regimes import REAL, Regime
+from ouroboros_jax.selectors import Select
+from ouroboros_jax.sweep import Group
+from ouroboros_jax.vectorize import choose_block, make_layout
+
+
+def _selected(learner: Learner, select: Select | None) -> Learner:
+    """The learner whose points are those that `select` keeps."""
+    if select is None:
+        return learner
+
+    def sample(key, settings, params, source, num):
+        def draw(key, num):
+            return learner.sample(key, settings, params, source, num)
+
+        return select(key, settings, draw, num)
+
+    return learner._replace(sample=sample, moments=None, parts=None)
+
+
+def build(group: Group, chain_block: int | str = "auto", devices=None) -> Program:
+    """The program of a group, not yet compiled.
+
+    Raises:
+      UserError: where the real data cannot serve the counts asked for.
+    """
+    point = group.point
+    real, draw = make_real(point), make_learner(point).sample
+    learner, regime = _make_drawing(point)
+    earlier = earlier_of(group, learner, regime, _make_drawing)
+    realisation = _realise(learner, regime, real, earlier)
+    backend = jax.default_backend()
+    if learner.hosted and backend == "cpu":
+        devices = (devices or jax.local_devices())[:1]  # whose operations use all cores
+    chain = make_chain(learner, regime, real, realisation, start=point["learner.start"])
+    eras = _eras(learner, regime, real, realisation, earlier)
+    num_data = int(group.counts(np.arange(1))["num_data"].max())
+    check_counts(real, num_data=num_data)
+    kept_first, kept_growth = _kept_sizes(learner, regime)
+    layout = make_layout(group.num_chains, 1, devices, point["compile"] == "quick")
+    program = Program(
+        group=group,
+        learner=learner,
+        draw=draw,
+        real=real,
+        chain=chain,
+        memory=realisation.memory,
+        layout=layout,
+        kept_first=kept_first,
+        kept_growth=kept_growth,
+        keeps_models=regime.kept == "all" and wants_recipes(learner, regime),
+        num_test=point["data.num_test"] or 0,
+        eras=eras,
+        reach=max(each.regime.lags for each in (Earlier(learner, regime, 0), *earlier)),
+        shared={},
+        cache={},
+    )
+    if real.table is not None and REAL in regime.sources:
+        check_counts(real, num_data=num_data, num_real=_most_real(program, regime))
+    if chain_block == "auto":
+        num_floats = num_bytes(program.state_shapes.params) // 4
+        if learner.moments is None:
+            num_floats += program.capacity(0).new * point_floats(program)
+            num_floats += _remembered_floats(program)
+        chain_block = choose_block(backend, learner.block, num_floats, group.num_chains)
+    layout = layout._replace(block=int(chain_block))
+    return dataclasses.replace(program, layout=layout, cache={})
+
+
+def _make_drawing(point: registry.Point) -> tuple[Learner, Regime]:
+    """A point's learner, whose points are those its selector keeps, and its regime."""
+    return _selected(make_learner(point), make_selector(point)), make_regime(point)
+
+
+def _realise(
+    learner: Learner, regime: Regime, real: RealData, earlier: list[Earlier]
+) -> Realisation:
+    if learner.moments:
+        return statistics(learner, regime, real)
+    if wants_recipes(learner, regime):
+        return recipes(learner, regime, real, earlier)
+    keeps_last = any(reads_last(each.learner, each.regime) for each in earlier)
+    return rows(learner, regime, real, keeps_last=keeps_last)
+
+
+def _eras(
+    learner: Learner,
+    regime: Regime,
+    real: RealData,
+    own: Realisation,
+    earlier: list[Earlier],
+) -> tuple[Era, ...]:
+    """The chains that draw again what earlier generations drew, into the memory of `regime`."""
+    eras = []
+    keeps_last = any(reads_last(*each[:2]) for each in ((learner, regime), *earlier))
+    for each in earlier:
+        realisation = own  # recipes know by themselves who drew
+        if learner.moments:
+            realisation = statistics(each.learner, each.regime, real)
+        elif not wants_recipes(learner, regime):
+            realisation = rows(each.learner, each.regime, real, keeps_last=keeps_last)
+        eras.append(Era(make_chain(each.learner, each.regime, real, realisation), each.last))
+    return tuple(eras)
+
+
+def point_floats(program: Program) -> int:
+    """The size of one real point, in numbers of 32 bits."""
+    settings = jax.tree.map(lambda a: jnp.asarray(a[0, 0]), program.settings(0, 1))
+    point = jax.eval_shape(
+        lambda key: program.real.draw(key, settings, program.table, 1), new_key(0)
+    )
+    return max(1, num_bytes(point) // 4)
+
+
+def _most_real(program: Program, regime: Regime) -> int:
+    """The most fresh real points that a generation asks for."""
+    generations = np.arange(1, program.group.point["generations"] + 1)
+    if not len(generations):
+        return 0
+    settings = program.settings(1, len(generations))
+    place = regime.sources.index(REAL)
+
+    def most(settings):
+        here = jax.tree.map(
+            lambda a: jnp.broadcast_to(a, len(generations)) if len(a) == 1 else a, settings
+        )
+        return jax.vmap(regime.counts)(here, jnp.asarray(generations))[:, place].max()
+
+    return int(jax.jit(jax.vmap(most))(jax.tree.map(jnp.asarray, settings)).max())
+
+
+def _kept_sizes(learner: Learner, regime: Regime) -> tuple[int, int]:
+    """Data sets that a memory of all has room for at first, and by what it grows; 0: by nothing,
+    having room for all that are planned.
+
+    Empty slots cost a fit its time, and decide its bits. A subsample does not depend on them, and
+    a program for each size of its memory would cost more.
+    """
+    if regime.kept != "all" or learner.moments is not None:
+        return 0, 0
+    if not regime.subsample:
+        return 8, 2
+    return (8, 16) if learner.hosted or wants_recipes(learner, regime) else (128, 0)
+
+
+def _remembered_floats(program: Program) -> int:
+    """Numbers that a chain remembers at first, whatever the number of planned generations."""
+    capacity = program.capacity(0)
+    if program.kept_first and not program.kept_growth:
+        return program.kept_first * max(capacity.real, capacity.new) * point_floats(program)
+    return program.memory_bytes(capacity) // 4

@@ -1,0 +1,268 @@
+"""What one block of chains does in one device call: the pure functions that are compiled.
+
+Each takes `(state, args, shared)`, with the chains of the block along the first axis of `state` and
+`args`; what comes before those is static.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from ouroboros_jax.base import Context, Learner, Mixture, Settings
+from ouroboros_jax.chain import Chain, Fit, State, reference_of
+from ouroboros_jax.data.base import RealData
+from ouroboros_jax.forks.eras import Era
+from ouroboros_jax.keys import stage_key
+from ouroboros_jax.metrics.mixture import truth_of
+from ouroboros_jax.pools.memory import Memory
+from ouroboros_jax.vectorize import all_in_place, each_in_place, over_block
+
+# Stages that give their state away, and how the new one takes its place.
+IN_PLACE = {"advance": each_in_place, "segment": all_in_place, "replay": all_in_place}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Stages:
+    """The stages of a generation, for blocks of `block` chains."""
+
+    learner: Learner
+    real: RealData
+    chain: Chain
+    memory: Memory
+    eras: tuple[Era, ...]
+    num_test: int
+    block: int
+
+    def prepared(self, key, settings, table):
+        """What metrics need of one chain beyond its parameters."""
+        prepare = self.learner.prepare
+        return prepare(stage_key(key, "prepare", 0), settings, table) if prepare else ()
+
+    def context(self, key, settings, reference, test, prepared=()) -> Context:
+        truth = self.real.truth(settings) if self.real.truth else None
+        if isinstance(truth, Mixture):
+            truth = truth_of(truth)  # its tails, found once a segment
+        if test is None and self.real.table is None and self.num_test:
+            key_test = stage_key(key, "test", 0)
+            test = self.real.draw(key_test, settings, None, self.num_test)
+        return Context(truth, reference, test, prepared)
+
+    def prepare(self, state, args, shared):
+        """What `measure` needs of one block beyond its parameters."""
+        del state
+
+        def one(key, settings):
+            return self.prepared(key, _at(settings, 0), shared["table"])
+
+        return over_block(one, self.block)(args["key"], args["settings"])
+
+    def real_pool(self, key, settings, table, capacity):
+        """What generation 0 of one chain is fitted to, and the memory of it."""
+        blank = self.chain.blank(key, settings, table, capacity)
+        return self.chain.train(key, settings, blank, table, capacity, is_first=True)
+
+    def measure(self, key, settings, state, info, reference, prepared, shared):
+        """Metrics of one chain; `reference` is None at generation 0, which is its own."""
+        reference = state.params if reference is None else reference
+        context = self.context(key, settings, reference, shared["test"], prepared)
+        return self.chain.measure(settings, state.params, context, info, state.frozen)
+
+    def blank(self, capacity, state, args, shared):
+        """The state of one block before generation 0."""
+        del state
+
+        def one(key, settings):
+            return self.chain.blank(key, _at(settings, 0), shared["table"], capacity)
+
+        return over_block(one, self.block)(args["key"], args["settings"])
+
+    def first(self, capacity, state, args, shared):
+        """Generation 0 of one block: its state and metrics."""
+        del state
+
+        def one(key, settings, prepared):
+            settings = _at(settings, 0)
+            state, info = self.chain.init(key, settings, shared["table"], capacity)
+            return state, self.measure(key, settings, state, info, None, prepared, shared)
+
+        return over_block(one, self.block)(args["key"], args["settings"], args["prepared"])
+
+    def segment(self, capacity, length, from_blank, memory, args, shared):
+        """Up to `length` generations of one block; `shared["num"]` of them, a traced number, so
+        that segments of every size run the same program.
+
+        The memory, if it is not None, is that of `args["before"]` and given away. `from_blank` says
+        whether generation 0 may be one of them. Returns the memory, and the state without it, the
+        reference, and parameters and metrics of each generation.
+        """
+        block, before = self.block, args["before"]
+        gives = memory is not None
+        before = before._replace(memory=memory) if gives else before
+
+        def context_of(key, settings, prepared):
+            return self.context(key, _at(settings, 0), None, shared["test"], prepared)
+
+        context = over_block(context_of, block)(args["key"], args["settings"], args["prepared"])
+
+        def step(i, state, reference):
+            # Of the block, so that a branch stays one: its chains are at the same generation.
+            is_first = state.generation[0] < 0 if from_blank else False
+
+            def one(key, settings, state, reference, context):
+                return self.chain.step(
+                    key,
+                    _at(settings, i),
+                    state,
+                    context._replace(reference=reference),
+                    shared["table"],
+                    capacity,
+                    is_first,
+                )
+
+            args_of = args["key"], args["settings"], state, reference, context
+            state, metrics = over_block(one, block)(*args_of)
+            return state, reference_of(is_first, state.params, reference), metrics
+
+        def body(i, carry):
+            *carry, out = carry
+            state, reference, metrics = step(i, *carry)
+            out = jax.tree.map(lambda a, b: a.at[i].set(b), out, (state.params, metrics))
+            return state, reference, out
+
+        reference = args["reference"]
+        out = (before.params, jax.eval_shape(lambda: step(0, before, reference)[2]))
+        out = jax.tree.map(lambda a: jnp.zeros((length, *a.shape), a.dtype), out)
+        carry = before, reference, out
+        state, reference, out = jax.lax.fori_loop(0, shared["num"], body, carry)
+        if not gives:
+            return None, (state, reference, out)
+        return state.memory, (state._replace(memory=None), reference, out)
+
+    # One chain whose fits the host drives
+
+    def start(self, capacity, state, args, shared):
+        """Generation 0's fit of one block, begun."""
+        del state
+
+        def one(key, settings):
+            settings, table = _at(settings, 0), shared["table"]
+            state = self.chain.blank(key, settings, table, capacity)
+            return self.chain.begin(key, settings, state, table, capacity, is_first=True)
+
+        return over_block(one, self.block)(args["key"], args["settings"])
+
+    def part(self, capacity, state, args, shared):
+        """Turn `shared["num"]` of drawing what the next generation is fitted to."""
+
+        def one(key, settings, state):
+            here = key, _at(settings, 0), state, shared["table"], capacity
+            return self.chain.part(*here, shared["num"])
+
+        return over_block(one, self.block)(args["key"], args["settings"], state)
+
+    def begin(self, capacity, state, args, shared):
+        """The next generation's fit of one block, begun; on what the host has drawn, if it has."""
+
+        def one(key, settings, state, drawn):
+            here = key, _at(settings, 0), state, shared["table"], capacity
+            return self.chain.begin(*here, drawn)
+
+        return over_block(one, self.block)(args["key"], args["settings"], state, args["drawn"])
+
+    def advance(self, capacity, state, args, shared):
+        """Step `shared["num"]` of a fit; `state` is the fit's own alone, so that a pool which no
+        step changes is not copied."""
+
+        def one(key, settings, fit_state, before, pool):
+            fit = Fit(before, pool, fit_state)
+            fit, info = self.chain.advance(
+                key, _at(settings, 0), fit, shared["num"], shared["table"], capacity
+            )
+            return fit.fit_state, info
+
+        return over_block(one, self.block)(
+            args["key"], args["settings"], state, args["before"], args["pool"]
+        )
+
+    def finish(self, state, args, shared):
+        """The fit's end: the state of the generation and its metrics."""
+
+        def one(key, settings, fit_state, before, curves, prepared, *reference):
+            settings = _at(settings, 0)
+            state, info = self.chain.finish(Fit(before, (), fit_state), curves)
+            reference = reference[0] if reference else None
+            return state, self.measure(key, settings, state, info, reference, prepared, shared)
+
+        names = ("key", "settings"), ("before", "curves", "prepared", "reference")
+        given = [args[name] for name in names[0]] + [state]
+        given += [args[name] for name in names[1] if name in args]
+        return over_block(one, self.block)(*given)
+
+    def known(self, capacity, num_past, state, args, shared):
+        """The state of generation 0, of known parameters `state`."""
+
+        def one(key, settings, params):
+            settings = _at(settings, 0)
+            _, memory = self.real_pool(key, settings, shared["table"], capacity)
+            past = (params,) * num_past
+            return State(jnp.int32(0), params, past, memory, jnp.array(False))
+
+        return over_block(one, self.block)(args["key"], args["settings"], state)
+
+    def replay(self, capacity, era, state, args, shared):
+        """The memory after `shared["num"]` more generations whose parameters are known.
+
+        `args["models"][lag - 1]` are the parameters that each of those generations, all of one
+        era, drew from.
+        """
+        chain = [*(era.chain for era in self.eras), self.chain][era]
+
+        def body(i, state):
+            def one(key, settings, state, models):
+                here = state._replace(params=models[0], past=models[1:])
+                settings = _at(settings, i)
+                _, memory = chain.train(key, settings, here, shared["table"], capacity)
+                return state._replace(generation=state.generation + 1, memory=memory)
+
+            models = jax.tree.map(lambda a: a[:, i], args["models"])
+            return over_block(one, self.block)(args["key"], args["settings"], state, models)
+
+        return jax.lax.fori_loop(0, shared["num"], body, state), ()
+
+    def train(self, capacity, state, args, shared):
+        """The pool that one block's next generation is fitted to."""
+
+        def one(key, settings, state):
+            settings, table = _at(settings, 0), shared["table"]
+            pool = self.chain.train(key, settings, state, table, capacity)[0]
+            generation = state.generation + 1
+            return self.chain.open(key, settings, pool, table, generation, jnp.int32(0), capacity)
+
+        return over_block(one, self.block)(args["key"], args["settings"], state)
+
+    def real_set(self, capacity, state, args, shared):
+        """The pool that one block's generation 0 is fitted to."""
+        del state
+
+        def one(key, settings):
+            settings, table = _at(settings, 0), shared["table"]
+            pool = self.real_pool(key, settings, table, capacity)[0]
+            zero = jnp.int32(0)
+            return self.chain.open(key, settings, pool, table, zero, zero, capacity)
+
+        return over_block(one, self.block)(args["key"], args["settings"])
+
+    def grow(self, capacity, state, args, shared):
+        """The same state with room for more in its memory."""
+        del args, shared
+
+        def one(state):
+            return state._replace(memory=self.memory.grow(state.memory, capacity))
+
+        return over_block(one, self.block)(state)
+
+
+def _at(settings: Settings, i) -> Settings:
+    """The settings of generation `i` of a segment; constant ones have one column for all."""
+    return jax.tree.map(lambda a: a[0] if a.shape[0] == 1 else a[i], settings)

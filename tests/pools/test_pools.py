@@ -1,0 +1,232 @@
+"""Every regime's pool holds the right points from the right sources: rows that say who drew them.
+
+The toy learner `tagged` draws (tag, id): the generation of the model that drew the point, -1 for a
+real one, and a random number that no two points share.
+"""
+
+from itertools import chain as joined
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toys
+
+from ouroboros_jax import regimes
+from ouroboros_jax.base import Context, Settings
+from ouroboros_jax.chain import make_chain
+from ouroboros_jax.keys import chain_key
+from ouroboros_jax.learners.gaussian import gaussian
+from ouroboros_jax.pools.memory import Capacity, Rows
+from ouroboros_jax.pools.rows import rows
+from ouroboros_jax.pools.statistics import statistics
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+REAL, LAST = toys.REAL, 6
+
+
+class Sizes(NamedTuple):
+    num: tuple[int, ...]  # points a generation, from generation 1
+    data: int  # of the real data set
+    real: tuple[int, ...] = (0,) * LAST  # of `num`, drawn fresh
+    weight: float = 0.5
+
+
+def settings_at(sizes, g):
+    num, real = (jnp.int32(each[max(g - 1, 0)]) for each in (sizes.num, sizes.real))
+    regime = {"real_weight": jnp.float32(sizes.weight)}
+    return Settings(num, real, jnp.int32(sizes.data), {}, regime, {"bias": jnp.float32(1)}, {})
+
+
+def pools_of(regime, sizes, real=None, seed=0):
+    """The pool of every generation: rows of weight above 0, and totals."""
+    real = real or toys.tags()
+    learner = toys.tagged()
+    realisation = rows(learner, regime, real)
+    chain = make_chain(learner, regime, real, realisation)
+    capacity = Capacity(sizes.data, max(sizes.num), sizes.data + LAST * max(sizes.num))
+    key = chain_key(jnp.uint32(seed), jnp.int32(0))
+    table = jax.tree.map(jnp.asarray, real.table)
+
+    @jax.jit
+    def begin(key):
+        settings = settings_at(sizes, 0)
+        blank = chain.blank(key, settings, table, capacity)
+        pool, _ = chain.train(key, settings, blank, table, capacity, is_first=True)
+        return pool, chain.init(key, settings, table, capacity)[0]
+
+    @jax.jit
+    def go_on(key, settings, state):
+        pool, _ = chain.train(key, settings, state, table, capacity)
+        context = Context(None, state.params, None)
+        return pool, chain.step(key, settings, state, context, table, capacity)[0]
+
+    pool, state = begin(key)
+    found = [pool]
+    for g in range(1, LAST + 1):
+        pool, state = go_on(key, settings_at(sizes, g), state)
+        found.append(pool)
+    assert state.generation == LAST
+    return [jax.tree.map(np.asarray, pool) for pool in found]
+
+
+def present(pool):
+    """(tag, id) of the rows that count, sorted, and their weights likewise."""
+    there = pool.weights > 0
+    tags, ids = pool.data["tag"][there], pool.data["id"][there]
+    pairs = list(zip(tags.tolist(), ids.tolist(), strict=True))
+    assert len(set(pairs)) == len(pairs), "a point twice"
+    np.testing.assert_allclose(pool.totals.sum(), pool.weights.sum(), rtol=1e-6)
+    return sorted(pairs)
+
+
+def tally(pool):
+    """How many rows of each tag."""
+    tags, counts = np.unique([tag for tag, _ in present(pool)], return_counts=True)
+    return dict(zip(tags.tolist(), counts.tolist(), strict=True))
+
+
+CHANGING = Sizes((7, 7, 4, 9, 9, 5), 6)
+
+
+@pytest.fixture(scope="module")
+def replaced():
+    return pools_of(regimes.replace(), CHANGING)
+
+
+@pytest.fixture(scope="module")
+def accumulated():
+    return pools_of(regimes.accumulate(), CHANGING)
+
+
+def test_replace(replaced):
+    assert [tally(pool) for pool in replaced] == [{REAL: 6}] + [
+        {g: n} for g, n in enumerate(CHANGING.num)
+    ]
+    assert all((pool.weights[pool.weights > 0] == 1).all() for pool in replaced)
+
+
+def test_accumulate_keeps_every_point_as_it_was(replaced, accumulated):
+    everything = []
+    for new, pool in zip(replaced, accumulated, strict=True):
+        everything += present(new)
+        assert present(pool) == sorted(everything)
+        assert (pool.weights[pool.weights > 0] == 1).all()
+
+
+def test_subsample_is_of_accumulate_without_replacement(accumulated):
+    found = pools_of(regimes.accumulate_subsample(), CHANGING)
+    assert present(found[0]) == present(accumulated[0])
+    for g, (pool, union) in enumerate(zip(found[1:], accumulated[1:], strict=True), 1):
+        assert len(present(pool)) == CHANGING.num[g - 1]
+        assert set(present(pool)) <= set(present(union))
+
+
+def test_subsample_takes_every_point_alike():
+    """Shares of a pool of 6 + 9 + 9 points, n = 9: each is taken with probability 9/24."""
+    sizes = Sizes((9, 9), 6)
+    learner, real, regime = toys.tagged(), toys.tags(), regimes.accumulate_subsample()
+    realise = rows(learner, regime, real)
+    capacity = Capacity(6, 9, 33)
+    points = Rows(
+        {"tag": jnp.zeros(33, jnp.int32), "id": jnp.arange(33, dtype=jnp.uint32)},
+        (jnp.arange(33) < 24).astype(jnp.float32),
+        jnp.zeros(33, jnp.int32),
+    )
+
+    @jax.jit
+    @jax.vmap
+    def chosen(replicate):
+        key = chain_key(jnp.uint32(0), replicate)
+        pool = realise.pool(key, settings_at(sizes, 2), points, jnp.int32(2), capacity)
+        return jnp.zeros(33).at[pool.data["id"]].add(pool.weights)
+
+    taken = np.asarray(chosen(jnp.arange(20_000, dtype=jnp.uint32)))
+    assert (taken.sum(1) == 9).all() and taken.max() == 1
+    assert not taken[:, 24:].any()
+    share, error = 9 / 24, np.sqrt(9 / 24 * 15 / 24 / 20_000)
+    assert (abs(taken[:, :24].mean(0) - share) < 4.5 * error).all()
+    # Without replacement, pairs are anticorrelated: 9 8 / (24 23) against (9/24)^2.
+    pairs = (taken[:, 0] * taken[:, 23]).mean()
+    assert abs(pairs - 72 / 552) < 4.5 * np.sqrt(72 / 552 / 20_000)
+
+
+@pytest.mark.parametrize("window", [1, 3, 9])
+def test_redrawn_window(window):
+    found = pools_of(regimes.window(window=window), CHANGING)
+    for g in range(1, LAST + 1):
+        n, models = CHANGING.num[g - 1], min(g + 1, window)
+        edges = [(2 * i * n + models) // (2 * models) for i in range(models + 1)]
+        expected = {}
+        for lag, size in enumerate(np.diff(edges).tolist(), 1):
+            tag = g - lag if lag <= g else REAL
+            expected[tag] = expected.get(tag, 0) + size
+        assert tally(found[g]) == {tag: size for tag, size in expected.items() if size}
+    points = list(joined(*(present(pool) for pool in found)))
+    assert len(set(points)) == len(points), "each generation draws anew, fresh real points too"
+
+
+@pytest.mark.parametrize("window", [1, 3])
+def test_kept_window_is_the_union_of_the_last_data_sets(window, replaced):
+    found = pools_of(regimes.window(window=window, kept=True), CHANGING)
+    for g, pool in enumerate(found):
+        union = joined(*(present(new) for new in replaced[max(0, g + 1 - window) : g + 1]))
+        assert present(pool) == sorted(union)
+
+
+SHARES = Sizes((7, 7, 4, 9, 9, 5), 6, (0, 3, 4, 1, 9, 2), 0.3)
+
+
+@pytest.mark.parametrize("make", [toys.tags, toys.tag_table])
+def test_fresh(make):
+    found = pools_of(regimes.fresh(), SHARES, make())
+    for g in range(1, LAST + 1):
+        n, real = SHARES.num[g - 1], SHARES.real[g - 1]
+        expected = {REAL: real, g - 1: n - real}
+        assert tally(found[g]) == {tag: size for tag, size in expected.items() if size}
+    fresh = [[p for p in present(pool) if p[0] == REAL] for pool in found]
+    if make is toys.tags:
+        flat = list(joined(*fresh))
+        assert len(set(flat)) == len(flat), "new real points every generation"
+    else:  # rows of the table, another random subset each generation
+        assert all(0 <= i < 40 for points in fresh for _, i in points)
+        assert fresh[5] != fresh[0] and len({i for _, i in joined(*fresh)}) > 9
+
+
+@pytest.mark.parametrize("make", [toys.tags, toys.tag_table])
+def test_fixed_real(make):
+    found = pools_of(regimes.fixed_real(), CHANGING, make())
+    for g in range(1, LAST + 1):
+        assert tally(found[g]) == {REAL: 6, g - 1: CHANGING.num[g - 1]}
+        assert [p for p in present(found[g]) if p[0] == REAL] == present(found[0])
+
+
+def test_weighted():
+    """Total weight w on the real points, 1 - w on the synthetic ones, a group each."""
+    found = pools_of(regimes.weighted(), SHARES)
+    for g in range(1, LAST + 1):
+        pool = found[g]
+        n, real = SHARES.num[g - 1], SHARES.real[g - 1]
+        there = pool.weights > 0
+        is_real = pool.data["tag"] == REAL
+        assert (pool.group[there] == np.where(is_real, 0, 1)[there]).all()
+        assert ((there & is_real).sum(), (there & ~is_real).sum()) == (real, n - real)
+        expected = np.array([SHARES.weight * (real > 0), (1 - SHARES.weight) * (real < n)])
+        np.testing.assert_allclose(pool.totals, expected, rtol=1e-6)
+        for source in (is_real, ~is_real):
+            assert len(np.unique(pool.weights[there & source])) <= 1
+
+
+def test_another_seed_draws_other_points(replaced):
+    again = pools_of(regimes.replace(), CHANGING, seed=1)
+    a, b = (set(joined(*(present(pool) for pool in found))) for found in (replaced, again))
+    assert len(a) == len(b) and not a & b
+
+
+def test_statistics_refuse_what_they_cannot_do_exactly():
+    with pytest.raises(ValueError, match="identity"):
+        statistics(gaussian(), regimes.accumulate_subsample(), toys.tags())
+    with pytest.raises(ValueError, match="Statistics need a learner"):
+        statistics(toys.tagged(), regimes.replace(), toys.tags())
