@@ -9,7 +9,7 @@ import toys
 import ouroboros_jax as oj
 from ouroboros_jax import regimes
 from ouroboros_jax.base import Context, Settings
-from ouroboros_jax.chain import DEGENERATE, FROZEN, OK, make_chain
+from ouroboros_jax.chain import DEGENERATE, FROZEN, OK, Chain
 from ouroboros_jax.config import new_config
 from ouroboros_jax.keys import STAGES, chain_key, stage_key
 from ouroboros_jax.pools.memory import Capacity
@@ -32,7 +32,7 @@ def test_no_key_is_used_twice(regime, key_reuse, monkeypatch):
     # For JAX, a use of the key.
     monkeypatch.setattr("ouroboros_jax.pools.rows._isolated", lambda function: function)
     learner, real = toys.tagged(), toys.tags()
-    chain = make_chain(learner, regime, real, rows(learner, regime, real))
+    chain = Chain(learner, regime, rows(learner, regime, real))
     key, capacity = chain_key(jnp.uint32(0), jnp.uint32(0)), Capacity(N, N, 4 * N)
 
     @jax.jit
@@ -51,7 +51,7 @@ def test_no_key_is_used_twice(regime, key_reuse, monkeypatch):
 
 def test_models_of_the_past_are_the_last_ones():
     learner, regime, real = toys.tagged(), regimes.window(window=3), toys.tags()
-    chain = make_chain(learner, regime, real, rows(learner, regime, real))
+    chain = Chain(learner, regime, rows(learner, regime, real))
     key, capacity = chain_key(jnp.uint32(0), jnp.uint32(0)), Capacity(N, N, 0)
     state, _ = chain.init(key, settings(), None, capacity)
     context = Context(None, state.params, None)

@@ -11,7 +11,7 @@ from scipy.special import digamma, polygamma
 
 import ouroboros_jax as oj
 from ouroboros_jax.base import Context, Settings
-from ouroboros_jax.chain import make_chain
+from ouroboros_jax.chain import Chain
 from ouroboros_jax.config import apply, load_config, new_config
 from ouroboros_jax.keys import chain_key
 from ouroboros_jax.pools.memory import Capacity
@@ -45,7 +45,7 @@ def log_means(point, regime, generations, chains=4000):
     learner, regime, real = (
         load(find(section, name))(**options(section, point)) for section, name in named.items()
     )
-    chain = make_chain(learner, regime, real, rows(learner, regime, real))
+    chain = Chain(learner, regime, rows(learner, regime, real))
     capacity = Capacity(N, N, N)
     num = jnp.int32(N)
     traced = {"prior_points": jnp.float32(0)}

@@ -15,7 +15,7 @@ import toys
 import ouroboros_jax as oj
 from ouroboros_jax import regimes
 from ouroboros_jax.base import Context, Settings
-from ouroboros_jax.chain import make_chain
+from ouroboros_jax.chain import Chain
 from ouroboros_jax.config import new_config
 from ouroboros_jax.keys import chain_key
 from ouroboros_jax.pools.memory import Capacity
@@ -51,7 +51,7 @@ def chain_of(family, regime, **options):
     make_learner, make_real = FAMILIES[family]
     factory, arguments = REGIMES[regime]
     learner, regime, real = make_learner(), factory(**arguments), make_real()
-    chain = make_chain(learner, regime, real, rows(learner, regime, real), **options)
+    chain = Chain(learner, regime, rows(learner, regime, real), **options)
     table = jax.tree.map(jnp.asarray, real.table)
     return chain, learner, table, Capacity(N, N, (LAST + 1) * N)
 

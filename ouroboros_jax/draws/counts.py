@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from ouroboros_jax.base import Key
+from ouroboros_jax.draws.numbers import upper_product
 from ouroboros_jax.draws.threefry import bits, fold_in, words
 
 CHUNK = 512  # symbols drawn at a time where their number is traced
@@ -24,15 +25,6 @@ def _edges(probabilities: jax.Array) -> jax.Array:
     """Cumulative probabilities `[V]` as whole numbers, the last near 2^31."""
     share = probabilities / probabilities.sum()
     return jax.lax.associative_scan(jnp.add, (share * 2.0**31).astype(jnp.uint32))
-
-
-def _below(bits: jax.Array, bound: jax.Array) -> jax.Array:
-    """Uniform whole numbers below `bound`: the upper half of the 64-bit product."""
-    low_mask = jnp.uint32(0xFFFF)
-    a, b = bits >> 16, bits & low_mask
-    c, d = bound >> 16, bound & low_mask
-    middle = ((b * d) >> 16) + ((a * d) & low_mask) + ((b * c) & low_mask)
-    return a * c + ((a * d) >> 16) + ((b * c) >> 16) + (middle >> 16)
 
 
 def _find(edges: jax.Array, u: jax.Array) -> jax.Array:
@@ -60,7 +52,7 @@ def _find(edges: jax.Array, u: jax.Array) -> jax.Array:
 def symbols(key: Key, probabilities: jax.Array, num: int) -> jax.Array:
     """`num` independent symbols of these probabilities `[V]`, int32 `[num]`; `num` is static."""
     edges = _edges(probabilities)
-    return _find(edges, _below(words(key, num), edges[-1]))
+    return _find(edges, upper_product(words(key, num), edges[-1]))
 
 
 def tally(points: jax.Array, weights: jax.Array, num_symbols: int) -> jax.Array:
@@ -77,7 +69,7 @@ def _one_by_one(key: Key, probabilities: jax.Array, num: jax.Array) -> jax.Array
     def chunk(i, counts):
         bits = words(fold_in(key, i), CHUNK)
         drawn = (i * CHUNK + slots < num).astype(jnp.int32)
-        return counts + tally(_find(edges, _below(bits, edges[-1])), drawn, edges.shape[0])
+        return counts + tally(_find(edges, upper_product(bits, edges[-1])), drawn, edges.shape[0])
 
     zeros = jnp.zeros(probabilities.shape, jnp.int32)
     return jax.lax.fori_loop(0, -(-num // CHUNK), chunk, zeros)

@@ -55,6 +55,15 @@ def normal_of_unit(uniform: jax.Array) -> jax.Array:
     return normal_of(jnp.maximum(2 * uniform - 1, inside))
 
 
+def upper_product(a: jax.Array, b: jax.Array) -> jax.Array:
+    """The upper half of the 64-bit products of uint32; of random words `a`, numbers below `b`."""
+    low_mask = jnp.uint32(0xFFFF)
+    a_high, a_low = a >> 16, a & low_mask
+    b_high, b_low = b >> 16, b & low_mask
+    middle = (a_low * b_low >> 16) + (a_high * b_low & low_mask) + (a_low * b_high & low_mask)
+    return a_high * b_high + (a_high * b_low >> 16) + (a_low * b_high >> 16) + (middle >> 16)
+
+
 def places_below(drawn: jax.Array, end: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Places, int32 [N], uniform on 0, ..., end - 1, of random words, uint32 [N]; and which of them
     are to be dropped, so that they are exactly so: next to none where `end` is far below 2^32.
@@ -63,11 +72,7 @@ def places_below(drawn: jax.Array, end: jax.Array) -> tuple[jax.Array, jax.Array
       Lemire, Fast Random Integer Generation in an Interval, 2019.
     """
     end = end.astype(jnp.uint32)
-    high, low = drawn >> 16, drawn & 0xFFFF
-    end_high, end_low = end >> 16, end & 0xFFFF
-    carried = (low * end_low >> 16) + (high * end_low & 0xFFFF) + (low * end_high & 0xFFFF)
-    top = high * end_high + (high * end_low >> 16) + (low * end_high >> 16) + (carried >> 16)
-    return top.astype(jnp.int32), drawn * end < -end % jnp.maximum(end, 1)
+    return upper_product(drawn, end).astype(jnp.int32), drawn * end < -end % jnp.maximum(end, 1)
 
 
 def without_replacement(

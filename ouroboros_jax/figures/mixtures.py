@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from ouroboros_jax.theory import truths
 from ouroboros_jax.theory.mixture import Gaussians
 
 _SQRT_TAU = float(np.sqrt(2 * np.pi))
@@ -43,26 +44,10 @@ def _finite(weights, means, log_scales, factors) -> Gaussians | None:
 
 def truth_of(point: dict[str, Any]) -> Gaussians | None:
     """The law that a point's real data come from, where it is one of the synthetic ones."""
-    name = point.get("data.name")
-    if name == "normal":
-        mean, std = point.get("data.mean", 0.0), point.get("data.std", 1.0)
-        dims = int(point.get("data.num_features", 1))
-        if not all(isinstance(v, int | float) for v in (mean, std)):
-            return None
-        return isotropic(np.full((1, dims), float(mean)), np.full((1, dims), float(std)))
-    if name == "mixture":
-        means = np.array(point["data.means"], np.float64)
-        means = means.reshape(len(means), -1)
-        stds = np.array(point.get("data.stds", 1.0), np.float64)
-        stds = stds[:, None] if stds.ndim == 1 else stds
-        return isotropic(means, np.broadcast_to(stds, means.shape), point.get("data.weights"))
-    if name == "blobs":
-        box = float(point.get("data.box", 10.0))
-        shape = int(point["data.num_centers"]), int(point["data.num_features"])
-        layout = np.random.RandomState(int(point.get("data.layout_seed", 0)))  # as the data's
-        means = layout.uniform(-box, box, shape)
-        return isotropic(means, np.full(shape, float(point.get("data.std", 1.0))))
-    return None
+    if (found := truths.mixture_of(point)) is None:
+        return None
+    weights, means, stds = found
+    return isotropic(means, stds, weights)
 
 
 def isotropic(means: np.ndarray, stds: np.ndarray, weights: Any = None) -> Gaussians:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from ouroboros_jax.figures import overlay
 from ouroboros_jax.figures.cells import Study, study, text
 from ouroboros_jax.figures.style import CATEGORIES, FAINT, INK, QUIET, canvas, styled, title
+from ouroboros_jax.settings.regimes import WITH_FRESH
 from ouroboros_jax.theory import heat_death
 from ouroboros_jax.theory.heat_death_laws import law_of
 
@@ -27,8 +28,7 @@ def on_page(p: np.ndarray) -> np.ndarray:
 
 def share_of(point: dict[str, Any]) -> float:
     """The external share of a point's new data; 0 where its regime has none."""
-    has_real = point["regime.name"] in ("fresh", "accumulate_fresh")
-    return point[SHARE] if has_real else 0.0
+    return point[SHARE] if point["regime.name"] in WITH_FRESH else 0.0
 
 
 @styled

@@ -21,16 +21,15 @@ from ouroboros_jax.figures.style import (
     styled,
     title,
 )
+from ouroboros_jax.settings.regimes import KEEPING_ALL
 from ouroboros_jax.theory import heat_death
 from ouroboros_jax.theory.heat_death_laws import law_of
-
-GROWING = ("accumulate", "accumulate_fresh")
 
 
 def is_urn(run: Study) -> bool:
     """Whether all chains are data sets of counts that only grow, by equal numbers."""
     return all(
-        cell.point["regime.name"] in GROWING
+        cell.point["regime.name"] in KEEPING_ALL
         and cell.point["learner.dynamics"] == "counts"
         and isinstance(cell.point["num_samples"], int)
         for cell in run.cells

@@ -63,7 +63,7 @@ class Progress:
     @property
     def _num_turns(self) -> int:
         """Into how many calls the next generation's draw is cut; 0: it is part of the fit."""
-        if self.program.chain.part is None or self.generation < 0:
+        if not self.program.chain.draws_in_parts or self.generation < 0:
             return 0
         capacity = self.program.capacity(self.generation + 1)
         return -(-capacity.new // part_size(self.program.learner, capacity))

@@ -16,6 +16,7 @@ from ouroboros_jax.base import Context, Learner, Moments, Pool
 from ouroboros_jax.data.symbols import SymbolLaw
 from ouroboros_jax.draws.counts import multinomial, symbols, tally
 from ouroboros_jax.metrics.names.symbols import OF_SYMBOLS
+from ouroboros_jax.samplers import tempered
 
 
 class Categorical(NamedTuple):
@@ -28,19 +29,6 @@ class Counts(NamedTuple):
     """How often each symbol is in a data set."""
 
     counts: jax.Array  # int32 [V]
-
-
-def tempered(probabilities: jax.Array, temperature: jax.Array) -> jax.Array:
-    """p^(1/T) / sum p^(1/T), `[V]`; lost symbols stay lost, and T = 1 changes nothing."""
-
-    def sharpen(_, p):
-        log_p = jnp.log(p)
-        powers = jnp.exp((log_p - log_p.max()) / temperature)
-        return powers / powers.sum()
-
-    # A loop of one turn or none: under `vmap` it costs nothing where every chain has T = 1.
-    turns = (jnp.asarray(temperature) != 1).astype(jnp.int32)
-    return jax.lax.fori_loop(0, turns, sharpen, probabilities)
 
 
 def points_with(rng: np.random.Generator, statistics: Counts) -> np.ndarray:

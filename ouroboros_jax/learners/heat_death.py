@@ -28,6 +28,7 @@ from ouroboros_jax.data.outcomes import External, Start
 from ouroboros_jax.draws.numbers import unit_uniforms
 from ouroboros_jax.draws.threefry import split
 from ouroboros_jax.metrics.names.heat_death import OF_HEAT_DEATH
+from ouroboros_jax.samplers import tempered
 
 
 class Outcomes(NamedTuple):
@@ -47,13 +48,6 @@ class Fit(NamedTuple):
 
     params: Outcomes
     error: jax.Array  # []
-
-
-def tempered(probabilities: jax.Array, temperature: jax.Array) -> jax.Array:
-    """tau(p) = p^(1/T) / sum p^(1/T), `[K]`; outcomes of probability 0 stay there."""
-    log_p = jnp.log(probabilities) / temperature
-    powers = jnp.exp(log_p - log_p.max())
-    return powers / powers.sum()
 
 
 def runge_kutta(field, p: jax.Array, step: jax.Array) -> jax.Array:

@@ -22,9 +22,9 @@ class Realisation(NamedTuple):
     and `begin(key, settings, table, capacity)` points that a fit may begin from.
 
     Where one program has generation 0 and those after it: `either(..., is_first)`, of `draw`'s
-    arguments, are the points of one or the other without a branch, a TypeError where there is no
-    such way (None: a branch costs little), and `pools_alike` says that generation 0 is pooled like
-    those after it, from a memory that was empty.
+    arguments, are the points of one or the other without a branch, None where there is no such way
+    (and the function itself is None where a branch costs little); and `pools_alike` says that
+    generation 0 is pooled like those after it, from a memory that was empty.
     """
 
     first: Callable[..., Any]

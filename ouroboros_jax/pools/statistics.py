@@ -67,7 +67,7 @@ def statistics(learner: Learner, regime: Regime, real: RealData) -> Realisation:
         del table, capacity, memory
         truth, model = law_of(begun, settings), models[0]
         if regime.sources != (1,) or not alike or not are_alike(truth, model):
-            raise TypeError("Generation 0 is not drawn and pooled as those after it.")
+            return None  # generation 0 is not drawn and pooled as those after it
         key_model = stage_key(key, "sample", generation, 1)
         num_samples = regime.counts(settings, generation)[0]
         points = moments.draw(

@@ -8,7 +8,7 @@ import numpy as np
 
 from ouroboros_jax import registry
 from ouroboros_jax.base import Learner
-from ouroboros_jax.chain import make_chain
+from ouroboros_jax.chain import Chain
 from ouroboros_jax.data.base import RealData, check_counts
 from ouroboros_jax.forks.eras import Earlier, Era, earlier_of
 from ouroboros_jax.keys import new_key
@@ -53,7 +53,7 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
     backend = jax.default_backend()
     if learner.hosted and backend == "cpu":
         devices = (devices or jax.local_devices())[:1]  # whose operations use all cores
-    chain = make_chain(learner, regime, real, realisation, start=point["learner.start"])
+    chain = Chain(learner, regime, realisation, start=point["learner.start"])
     eras = _eras(learner, regime, real, realisation, earlier)
     num_data = int(group.counts(np.arange(1))["num_data"].max())
     check_counts(real, num_data=num_data)
@@ -120,7 +120,7 @@ def _eras(
             realisation = statistics(each.learner, each.regime, real)
         elif not wants_recipes(learner, regime):
             realisation = rows(each.learner, each.regime, real, keeps_last=keeps_last)
-        eras.append(Era(make_chain(each.learner, each.regime, real, realisation), each.last))
+        eras.append(Era(Chain(each.learner, each.regime, realisation), each.last))
     return tuple(eras)
 
 

@@ -175,17 +175,25 @@ class Program:
             return False
         settings = jax.tree.map(lambda a: jnp.asarray(a[0, 0]), self.settings(0, 1))
 
-        def begun(key, is_first):
+        def made(is_first, key):
             state = self.chain.blank(key, settings, self.table, first)
-            here = key, settings, state, self.table, first
-            return state.params, self.chain.train(*here, is_first=is_first)
+            told = key, settings, state
+            points = self.chain.points(*told, self.table, first, is_first=is_first)
+            pooled = self.chain.pooled(*told, points, self.table, first, is_first)
+            return state.params, points, pooled
 
-        try:
-            params, _ = jax.eval_shape(begun, new_key(0), False)
-        except TypeError:  # what is drawn or pooled, or from, has other shapes
+        at_first, later = (
+            jax.eval_shape(functools.partial(made, is_first), new_key(0))
+            for is_first in (True, False)
+        )
+        if not are_alike(at_first, later) or not are_alike(later[0], self.state_shapes.params):
             return False
 
-        return are_alike(params, self.state_shapes.params)
+        def drawn(key, is_first):
+            state = self.chain.blank(key, settings, self.table, first)
+            return self.chain.points(key, settings, state, self.table, first, is_first=is_first)
+
+        return jax.eval_shape(drawn, new_key(0), True) is not None
 
     @property
     def _shapes(self):

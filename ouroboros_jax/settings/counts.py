@@ -4,7 +4,8 @@ import math
 
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.schedule import extremes, parse, round_half_up
-from ouroboros_jax.settings.setting import Point
+from ouroboros_jax.settings.regimes import KEEPING_ALL
+from ouroboros_jax.settings.setting import COUNT, Point
 
 
 def fewest(point: Point, path: str) -> tuple[int, int]:
@@ -42,3 +43,19 @@ def check_enough_points(point: Point, needed: int, why: str) -> None:
     if num_real_points(point) < needed:
         text = f"data.num_samples={num_real_points(point)}"
         raise UserError(f"{text} is too few: {why}")
+
+
+def check_total(point: Point) -> None:
+    """Refuse a run whose data set grows beyond what is counted to.
+
+    Raises:
+      UserError: naming the total, and what it comes from.
+    """
+    most = extremes(point["num_samples"], point["generations"])[2]
+    kept = point["generations"] if point["regime.name"] in KEEPING_ALL else 1
+    total = num_real_points(point) + most * kept
+    if total > COUNT:
+        raise UserError(
+            f"{total:,.0f} points would be counted, more than {COUNT:,}: lower "
+            f"num_samples={point['num_samples']} or generations={point['generations']}"
+        )

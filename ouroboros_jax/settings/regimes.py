@@ -52,18 +52,24 @@ def _check_weighted(point: Point) -> None:
 REGIMES = {
     "replace": Entry("ouroboros_jax.regimes:replace", "the previous model's points alone", {}),
     "accumulate": Entry(
-        "ouroboros_jax.regimes:accumulate", "the real data and every set drawn so far", {}
+        "ouroboros_jax.regimes:accumulate",
+        "the real data and every set drawn so far",
+        {},
+        keeps_all=True,
     ),
     "accumulate_fresh": Entry(
         "ouroboros_jax.regimes:accumulate_fresh",
         "as accumulate, with a share of new real data in what each generation adds",
         {"real_fraction": _FRACTION},
+        keeps_all=True,
+        has_fresh=True,
     ),
     "accumulate_subsample": Entry(
         "ouroboros_jax.regimes:accumulate_subsample",
         "num_samples points drawn without replacement from accumulate's pool",
         {},
         keeps_identity=True,
+        keeps_all=True,
     ),
     "window": Entry(
         "ouroboros_jax.regimes:window",
@@ -74,6 +80,7 @@ REGIMES = {
         "ouroboros_jax.regimes:fresh",
         "a share of new real data each generation, the rest from the previous model",
         {"real_fraction": _FRACTION, "real_of": _REAL_OF},
+        has_fresh=True,
     ),
     "fixed_real": Entry(
         "ouroboros_jax.regimes:fixed_real",
@@ -87,6 +94,8 @@ REGIMES = {
         check=_check_weighted,
     ),
 }
+KEEPING_ALL = tuple(name for name, entry in REGIMES.items() if entry.keeps_all)
+WITH_FRESH = tuple(name for name, entry in REGIMES.items() if entry.has_fresh)
 
 
 def find_regime(name: Any) -> Entry:

@@ -61,7 +61,9 @@ class Entry(NamedTuple):
     `check(point)` raises `UserError` where settings do not go together. `counts_traced(point)`
     says whether a learner takes the number of points as a traced value; where it does not, every
     `num_samples` is a program of its own. `keeps_identity` marks a regime whose points must stay
-    the same points (None: unknown, as for a user's own). `apart` are static settings that the
+    the same points (None: unknown, as for a user's own), `keeps_all` one that trains on every data
+    set so far, and `has_fresh` one where some of each data set
+    are new real points, as heavy as the others. `apart` are static settings that the
     factory does not take, because the chain or the run reads them. `rows` are those of a table.
     `kind` is the kind of data a learner is fitted to, or a data set holds (None: unknown), and
     `instead`, of a data set, the name it stands for to learners of another kind. Of a
@@ -77,6 +79,8 @@ class Entry(NamedTuple):
     counts_traced: Callable[[Point], bool] = lambda point: False
     check: Callable[[Point], None] = lambda point: None
     keeps_identity: bool | None = False
+    keeps_all: bool = False
+    has_fresh: bool = False
     apart: tuple[str, ...] = ()
     rows: int | None = None
     kind: str | None = None

@@ -21,13 +21,13 @@ def uses_plain_points(point) -> bool:
     return all(point.get(path, plain) == plain for path, plain in PLAIN.items())
 
 
-def _values(x, generations) -> np.ndarray:
+def values_at(x, generations) -> np.ndarray:
     """Values at `generations`, float64 of the same shape, of anything `schedule.parse` reads."""
     schedule = x if callable(getattr(x, "at", None)) else parse(x)
     return np.array(schedule.at(np.asarray(generations)), np.float64)
 
 
-def _generations(generation) -> np.ndarray:
+def as_generations(generation) -> np.ndarray:
     """`generation` as an integer array, checked to be 0 or more."""
     generation = np.asarray(generation)
     if not np.issubdtype(generation.dtype, np.integer):
@@ -37,38 +37,38 @@ def _generations(generation) -> np.ndarray:
     return generation
 
 
-def _all_generations(generation) -> np.ndarray:
+def generations_up_to(generation) -> np.ndarray:
     """0, 1, ... up to the largest of `generation`."""
     return np.arange(int(np.max(generation, initial=0)) + 1)
 
 
-def _counts(num_samples, generation, num_real=None) -> np.ndarray:
+def counts_of(num_samples, generation, num_real=None) -> np.ndarray:
     """Points of each fit up to the largest generation, float64 `[max + 1]`, rounded half up."""
-    counts = round_half_up(_values(num_samples, _all_generations(generation))).astype(np.float64)
+    counts = round_half_up(values_at(num_samples, generations_up_to(generation))).astype(np.float64)
     if num_real is not None:
         counts[0] = num_real
     return counts
 
 
-def _sizes(num_samples, generation, num_real=None) -> np.ndarray:
-    """`_counts`, checked to be 2 or more: one point has no variance.
+def sizes_of(num_samples, generation, num_real=None) -> np.ndarray:
+    """`counts_of`, checked to be 2 or more: one point has no variance.
 
     `num_real` is the size of the fit to real data; None: `num_samples` at generation 0.
     """
-    counts = _counts(num_samples, generation, num_real)
+    counts = counts_of(num_samples, generation, num_real)
     if counts.min() < 2:
         raise ValueError(f"num_samples must be 2 or more, got {counts.min():g}")
     return counts
 
 
-def _biases(bias, generation) -> np.ndarray:
+def biases_of(bias, generation) -> np.ndarray:
     """MAD's bias of the draw before each fit, `[max + 1]`; real data (generation 0) has none."""
-    biases = _values(bias, _all_generations(generation))
+    biases = values_at(bias, generations_up_to(generation))
     biases[0] = 1.0
     return biases
 
 
-def _divisor(sizes, estimator: str) -> np.ndarray:
+def divisor_of(sizes, estimator: str) -> np.ndarray:
     """What the sum of squares is divided by: n, or n - 1 for the unbiased estimator."""
     if estimator not in ESTIMATORS:
         raise ValueError(f"estimator must be one of {', '.join(ESTIMATORS)}, got {estimator!r}")
@@ -85,8 +85,8 @@ def split_counts(num_samples, real_fraction, generation) -> tuple[np.ndarray, np
 
     The real share is rounded half up; entry 0 belongs to the fit to real data and is all real.
     """
-    total = _sizes(num_samples, generation)
-    fraction = _values(real_fraction, _all_generations(generation))
+    total = sizes_of(num_samples, generation)
+    fraction = values_at(real_fraction, generations_up_to(generation))
     real = np.asarray(count_share(fraction, total), np.float64)
     real[0] = total[0]
     return real, total - real

@@ -20,7 +20,7 @@ import numpy as np
 from scipy import stats
 
 from ouroboros_jax.theory import regimes
-from ouroboros_jax.theory.clock import _generations, split_counts
+from ouroboros_jax.theory.clock import as_generations, split_counts
 from ouroboros_jax.theory.poisson import survival_rate
 from ouroboros_jax.theory.recursion import covariance_recursion, fresh_counts
 from ouroboros_jax.theory.weighted import resolve_weight
@@ -40,7 +40,7 @@ def accumulate_fresh(generation, num_samples, real_fraction, *, num_real=None) -
     C' = ((N + m)^2 C + r + m (1 - C)) / N'^2. Without real points the product of
     1 - n / N'^2: the batch urn. Derived here.
     """
-    generation = _generations(generation)
+    generation = as_generations(generation)
     real, synthetic = split_counts(num_samples, real_fraction, generation)
     total = float(real[0] if num_real is None else num_real)
     error = 1 / total
@@ -59,7 +59,7 @@ def weighted(generation, num_samples, real_fraction, real_weight, *, num_real=No
     Of the pooled frequencies; the Gaussian's variance, within sources, is another. `real_weight`
     may be `golden`.
     """
-    generation = _generations(generation)
+    generation = as_generations(generation)
     counts = fresh_counts(generation, num_samples, real_fraction, num_real=num_real)
     real, synthetic = counts[:, 0].copy(), counts.sum(1) - counts[:, 0]
     w = resolve_weight(real_weight, real, synthetic)
@@ -115,7 +115,7 @@ def retained_heterozygosity(
     if set(names) != set(settings):
         raise ValueError(f"regime={regime!r} takes {names}, got {sorted(settings)}")
     values = [settings[name] for name in names]
-    return function(_generations(generation), num_samples, *values, num_real=num_real)
+    return function(as_generations(generation), num_samples, *values, num_real=num_real)
 
 
 def expected_squared_norm(generation, num_samples, probabilities, **kwargs) -> np.ndarray:
@@ -130,7 +130,7 @@ def fixed_real_squared_norm(generation, num_samples, num_real, probabilities) ->
     With al = n/(N + n), be = al ((1 + 1/N) al - 1/N): S_1 = 1/N + (1 - 1/N) S_0 and
     S_{m+1} = (1 - al^2) S_1 + al/(N + n) + be S_m.
     """
-    generation = _generations(generation)
+    generation = as_generations(generation)
     n, real = float(num_samples), float(num_real)
     al = n / (real + n)
     be = al * ((1 + 1 / real) * al - 1 / real)
@@ -161,7 +161,7 @@ def collapse_probability_bounds(generation, num_samples, probabilities):
     s the number of symbols of positive probability.
     """
     p = np.asarray(probabilities, np.float64)
-    kept = initial_heterozygosity(p) * (1 - 1 / num_samples) ** (_generations(generation) + 1.0)
+    kept = initial_heterozygosity(p) * (1 - 1 / num_samples) ** (as_generations(generation) + 1.0)
     support = int((p > 0).sum())
     upper = 1 - kept / (1 - 1 / support) if support > 1 else np.ones_like(kept)
     return np.maximum(1 - num_samples * kept, 0), upper
@@ -187,7 +187,7 @@ def extinction_bounds(generation, num_samples, probability) -> tuple[np.ndarray,
     max(1 - 3 n p^2 - 3 k p, 0) exp(-n p g_k) <= Pr(p_k = 0) <= exp(-n p g_k), k = generation + 1.
     Shapes broadcast.
     """
-    generation = _generations(generation)
+    generation = as_generations(generation)
     k, p = generation + 1.0, np.asarray(probability, np.float64)
     upper = np.exp(-num_samples * p * survival_rate(generation))
     return np.maximum(1 - 3 * num_samples * p**2 - 3 * k * p, 0) * upper, upper
@@ -214,13 +214,13 @@ def both_survive_bounds(generation, num_samples, probability) -> tuple[np.ndarra
 def seddik_both_survive_bounds(generation, num_samples, probability):
     """The older bracket [4 p q (1 - 1/n)^k, 2 n p q (1 - 1/n)^k] of the same; far looser."""
     p = np.asarray(probability, np.float64)
-    kept = p * (1 - p) * (1 - 1 / num_samples) ** (_generations(generation) + 1.0)
+    kept = p * (1 - p) * (1 - 1 / num_samples) ** (as_generations(generation) + 1.0)
     return 4 * kept, np.minimum(2 * num_samples * kept, 1)
 
 
 def surviving_bounds(generation, num_samples, probabilities) -> tuple[np.ndarray, np.ndarray]:
     """Bounds on the expected number of surviving symbols, `[G]`. Suresh et al., Corollary 1."""
-    generation = _generations(generation).reshape(-1)
+    generation = as_generations(generation).reshape(-1)
     p = np.asarray(probabilities, np.float64)
     low, high = survival_bounds(generation[:, None], num_samples, p[None])
     return low.sum(1), high.sum(1)

@@ -10,11 +10,11 @@ from ouroboros_jax.data.vocabulary import PROBABILITIES, rarest
 from ouroboros_jax.schedule import count_share
 from ouroboros_jax.theory import discrete, poisson, recursion, wright_fisher
 from ouroboros_jax.theory.clock import (
-    _all_generations,
-    _counts,
-    _generations,
-    _values,
+    as_generations,
+    counts_of,
+    generations_up_to,
     uses_plain_points,
+    values_at,
 )
 from ouroboros_jax.theory.law import Law
 from ouroboros_jax.theory.weighted import resolve_weight
@@ -66,20 +66,24 @@ class _Plan(NamedTuple):
 
 def _premises(point: dict[str, Any], generations: np.ndarray) -> _Plan | None:
     regime = point.get("regime.name")
-    every = _all_generations(generations)
+    every = generations_up_to(generations)
     if (
         regime not in SOURCES
         or not generations.size
         or not uses_plain_points(point)
-        or any((_values(point.get(path, one), every) != one).any() for path, one in NEUTRAL.items())
+        or any(
+            (values_at(point.get(path, one), every) != one).any() for path, one in NEUTRAL.items()
+        )
     ):
         return None
-    sizes = _counts(point["num_samples"], generations, point.get("data.num_samples"))
+    sizes = counts_of(point["num_samples"], generations, point.get("data.num_samples"))
     if sizes.min() < 2:
         return None
     real = np.zeros_like(sizes)
     if regime in ("fresh", "accumulate_fresh", "weighted"):
-        real = np.asarray(count_share(_values(point["regime.real_fraction"], every), sizes), float)
+        real = np.asarray(
+            count_share(values_at(point["regime.real_fraction"], every), sizes), float
+        )
     real[0] = sizes[0]
     is_plain = len(sizes) < 2 or not (np.ptp(sizes[1:]) or np.ptp(real[1:]))
     return _Plan(sizes, real, is_plain)
@@ -97,7 +101,7 @@ def categorical_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str
       point: flat resolved settings; a value is a number, a list, or a schedule.
       generations: int `[G]`, 0 being the fit to real data.
     """
-    generations = _generations(generations)
+    generations = as_generations(generations)
     plan = _premises(point, generations)
     if plan is None or point.get("data.name") not in PROBABILITIES:
         return {}
@@ -205,7 +209,7 @@ def poisson_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, La
     Premises: data `counts`; a regime of the registry, `window` with redrawn points only. The mean
     rate is constant in all of them.
     """
-    generations = _generations(generations)
+    generations = as_generations(generations)
     plan = _premises(point, generations)
     if plan is None or point.get("data.name") != "counts":
         return {}

@@ -21,7 +21,7 @@ References:
 import numpy as np
 from scipy.special import digamma, gammaln, polygamma
 
-from ouroboros_jax.theory.clock import _biases, _divisor, _generations, _sizes
+from ouroboros_jax.theory.clock import as_generations, biases_of, divisor_of, sizes_of
 
 
 def c4(num_samples):
@@ -53,7 +53,7 @@ def _log_gamma_ratio(x, a):
 def log_drift(num_samples, *, estimator: str = "mle"):
     """Change of E[ln variance] in one fit: psi((n-1)/2) + ln(2/nu)."""
     n = np.asarray(num_samples, np.float64)
-    return digamma((n - 1) / 2) + np.log(2 / _divisor(n, estimator))
+    return digamma((n - 1) / 2) + np.log(2 / divisor_of(n, estimator))
 
 
 def log_diffusion(num_samples):
@@ -65,9 +65,9 @@ def expected_variance(
     generation, num_samples, *, num_real=None, estimator="mle", bias=1.0, std=1.0
 ):
     """E[v]: std^2 (1 - 1/n)^k for `mle`; std^2 for `unbiased`; times bias^generation."""
-    generation = _generations(generation)
-    n = _sizes(num_samples, generation, num_real)
-    factors = _biases(bias, generation) * (n - 1) / _divisor(n, estimator)
+    generation = as_generations(generation)
+    n = sizes_of(num_samples, generation, num_real)
+    factors = biases_of(bias, generation) * (n - 1) / divisor_of(n, estimator)
     return std**2 * np.cumprod(factors)[generation]
 
 
@@ -81,11 +81,11 @@ def expected_power(
     References:
       Suresh et al. 2024, the moments behind Thm 3.
     """
-    generation = _generations(generation)
-    n = _sizes(num_samples, generation, num_real)
+    generation = as_generations(generation)
+    n = sizes_of(num_samples, generation, num_real)
     logs = _log_moment(n, power, estimator)
     with np.errstate(divide="ignore"):
-        logs += power / 2 * np.log(_biases(bias, generation))
+        logs += power / 2 * np.log(biases_of(bias, generation))
     with np.errstate(over="ignore"):
         return std**power * np.exp(np.cumsum(logs))[generation]
 
@@ -93,7 +93,7 @@ def expected_power(
 def _log_moment(n, power, estimator):
     """ln E[(s' / s)^power] of one fit to n points."""
     a = power / 2
-    return a * np.log((n - 1) / _divisor(n, estimator)) + _log_gamma_ratio((n - 1) / 2, a)
+    return a * np.log((n - 1) / divisor_of(n, estimator)) + _log_gamma_ratio((n - 1) / 2, a)
 
 
 def expected_std(generation, num_samples, **kwargs):
@@ -111,8 +111,8 @@ def relative_sd_variance(generation, num_samples, *, num_real=None):
 
     Past 1 the mean of v over chains says little: most chains lie far below it.
     """
-    generation = _generations(generation)
-    n = _sizes(num_samples, generation, num_real)
+    generation = as_generations(generation)
+    n = sizes_of(num_samples, generation, num_real)
     with np.errstate(over="ignore"):
         return np.sqrt(np.expm1(np.cumsum(np.log1p(2 / (n - 1)))))[generation]
 
@@ -121,16 +121,16 @@ def expected_log_variance(
     generation, num_samples, *, num_real=None, estimator="mle", bias=1.0, std=1.0
 ):
     """E[ln v] = ln std^2 + k (psi((n-1)/2) + ln(2/nu)) + generation ln bias. Derived here."""
-    generation = _generations(generation)
-    n = _sizes(num_samples, generation, num_real)
-    drift = log_drift(n, estimator=estimator) + np.log(_biases(bias, generation))
+    generation = as_generations(generation)
+    n = sizes_of(num_samples, generation, num_real)
+    drift = log_drift(n, estimator=estimator) + np.log(biases_of(bias, generation))
     return 2 * np.log(std) + np.cumsum(drift)[generation]
 
 
 def variance_log_variance(generation, num_samples, *, num_real=None):
     """Var[ln v] = k psi1((n-1)/2), either estimator, whatever the bias. Derived here."""
-    generation = _generations(generation)
-    return np.cumsum(log_diffusion(_sizes(num_samples, generation, num_real)))[generation]
+    generation = as_generations(generation)
+    return np.cumsum(log_diffusion(sizes_of(num_samples, generation, num_real)))[generation]
 
 
 def median_variance(generation, num_samples, **kwargs):
@@ -155,10 +155,10 @@ def expected_mean_squared_error(
     1/n + (bias/n) (1 - bias^g) / (1 - bias), bounded (Alemohammad et al. 2023, the first draw being
     unbiased real data here).
     """
-    generation = _generations(generation)
-    n = _sizes(num_samples, generation, num_real)
-    bias = _biases(bias, generation)
-    variance = np.cumprod(bias * (n - 1) / _divisor(n, estimator))
+    generation = as_generations(generation)
+    n = sizes_of(num_samples, generation, num_real)
+    bias = biases_of(bias, generation)
+    variance = np.cumprod(bias * (n - 1) / divisor_of(n, estimator))
     drawn = bias * np.concatenate([[1.0], variance[:-1]])
     return std**2 * np.cumsum(drawn / n)[generation]
 
@@ -181,8 +181,8 @@ def leading_risk(generation, num_samples, *, num_real=None, std=1.0):
 
     Finite in the limit only if sizes grow superlinearly.
     """
-    generation = _generations(generation)
-    n = _sizes(num_samples, generation, num_real)
+    generation = as_generations(generation)
+    n = sizes_of(num_samples, generation, num_real)
     return 1.5 * std**2 * np.cumsum(1 / n)[generation]
 
 
@@ -202,9 +202,9 @@ def sd_w2_squared(generation, num_samples, *, num_real=None, estimator="mle", bi
     E[mu'^2 s'^a] = q_a (E[mu^2 s^a] + bias E[s^(a+2)] / n), q_a the factor of E[s^a]. Differences
     of moments lose digits as n grows: good to 1% up to a million points, NaN beyond.
     """
-    generation = _generations(generation)
-    n = _sizes(num_samples, generation, num_real)
-    bias = _biases(bias, generation)
+    generation = as_generations(generation)
+    n = sizes_of(num_samples, generation, num_real)
+    bias = biases_of(bias, generation)
     with np.errstate(over="ignore", invalid="ignore"):
         q = [bias ** (a / 2) * np.exp(_log_moment(n, a, estimator)) for a in range(5)]
         s = [np.cumprod(q[a]) for a in range(5)]  # E[s^a] after each fit

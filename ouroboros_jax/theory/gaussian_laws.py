@@ -7,13 +7,13 @@ import numpy as np
 from ouroboros_jax.theory import gaussian, multivariate, regimes
 from ouroboros_jax.theory.clock import (
     ESTIMATORS,
-    _all_generations,
-    _biases,
-    _counts,
-    _generations,
-    _sizes,
-    _values,
+    as_generations,
+    biases_of,
+    counts_of,
+    generations_up_to,
+    sizes_of,
     uses_plain_points,
+    values_at,
 )
 from ouroboros_jax.theory.law import Law
 
@@ -61,7 +61,7 @@ def gaussian_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, L
     Returns:
       `{"variance": Law, "mean_squared_error": Law, ...}`; empty where no law holds.
     """
-    generations = _generations(generations)
+    generations = as_generations(generations)
     common = _premises(point, generations)
     if common is None:
         return {}
@@ -70,8 +70,8 @@ def gaussian_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, L
     spread = SPREADS[regime](point, generations, num_samples, num_features, common)
     if spread is None:
         return {}
-    plain = np.ptp(_sizes(num_samples, generations, common["num_real"])) == 0
-    plain = plain and (_biases(common["bias"], generations) == 1).all()
+    plain = np.ptp(sizes_of(num_samples, generations, common["num_real"])) == 0
+    plain = plain and (biases_of(common["bias"], generations) == 1).all()
 
     def label(metric):
         form = LABELS.get((regime, common["estimator"], metric)) if plain else None
@@ -97,7 +97,7 @@ def gaussian_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, L
     if regime != "replace":
         return found
     num_real = common["num_real"]
-    if _sizes(num_samples, generations, num_real).min() > num_features:
+    if sizes_of(num_samples, generations, num_real).min() > num_features:
         args = (generations, num_samples, num_features)
         found["log_det_covariance"] = Law(
             label("log_det_covariance"),
@@ -130,15 +130,15 @@ def _premises(point, generations) -> dict[str, Any] | None:
         or not _plain_sampler(point)
     ):
         return None
-    every = _all_generations(generations)
-    std = _values(point.get("data.std", 1.0), every)
-    if np.ptp(std) or not std[0] > 0 or np.ptp(_values(point.get("data.mean", 0.0), every)):
+    every = generations_up_to(generations)
+    std = values_at(point.get("data.std", 1.0), every)
+    if np.ptp(std) or not std[0] > 0 or np.ptp(values_at(point.get("data.mean", 0.0), every)):
         return None  # a truth that moves
     bias, num_real = point.get("sampler.bias"), point.get("data.num_samples")
     bias = 1.0 if bias is None else bias
-    if _counts(point["num_samples"], generations, num_real).min() < 2:
+    if counts_of(point["num_samples"], generations, num_real).min() < 2:
         return None
-    if _biases(bias, generations).min() <= 0:
+    if biases_of(bias, generations).min() <= 0:
         return None
     return {"num_real": num_real, "estimator": estimator, "bias": bias, "std": float(std[0])}
 

@@ -6,12 +6,13 @@ import numpy as np
 from scipy.special import entr
 
 from ouroboros_jax.schedule import count_share
+from ouroboros_jax.settings.regimes import KEEPING_ALL, WITH_FRESH
 from ouroboros_jax.theory import heat_death
-from ouroboros_jax.theory.clock import _all_generations, _counts, _generations, _values
+from ouroboros_jax.theory.clock import as_generations, counts_of, generations_up_to, values_at
 from ouroboros_jax.theory.law import Law
 
 SOURCE = "Marchi et al. 2024, closed loop at temperature T; exact form derived here"
-KEEPING = {"replace": False, "fresh": False, "accumulate": True, "accumulate_fresh": True}
+KNOWN = ("replace", "fresh", "accumulate", "accumulate_fresh")
 
 
 def heat_death_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, Law]:
@@ -25,18 +26,18 @@ def heat_death_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str,
       point: flat resolved settings; a value is a number, a list, or a schedule.
       generations: int `[G]`, 0 being the start.
     """
-    generations = _generations(generations)
+    generations = as_generations(generations)
     regime, dynamics = point.get("regime.name"), point.get("learner.dynamics")
     premises = (
         point.get("data.name") == "outcomes"
-        and regime in KEEPING
+        and regime in KNOWN
         and generations.size
         and point["data.concentration"] == 0
     )
     if not premises:
         return {}
-    every = _all_generations(generations)
-    temperature = _values(point["sampler.temperature"], every)
+    every = generations_up_to(generations)
+    temperature = values_at(point["sampler.temperature"], every)
     if dynamics == "counts":
         return _of_counts(point, generations) if (temperature == 1).all() else {}
     if dynamics != "map" or np.ptp(temperature[1:] if len(every) > 1 else 0):
@@ -94,16 +95,16 @@ def _exact_share(share: float, point: dict[str, Any]) -> float:
 def _of_counts(point: dict[str, Any], generations: np.ndarray) -> dict[str, Law]:
     regime, num_samples = point["regime.name"], point["num_samples"]
     num_real = point["data.num_samples"]
-    counts = _counts(num_samples, generations)
+    counts = counts_of(num_samples, generations)
     initial = float(counts[0] if num_real is None else num_real)
     start, external = law_of(point, "data.start"), law_of(point, "data.external")
     if np.abs(start * initial - np.round(start * initial)).max() > 1e-6:
         return {}  # rounded to whole counts, the start is another
     real = np.zeros_like(counts)
-    if regime in ("fresh", "accumulate_fresh"):
-        share = _values(point["regime.real_fraction"], _all_generations(generations))
+    if regime in WITH_FRESH:
+        share = values_at(point["regime.real_fraction"], generations_up_to(generations))
         real = np.asarray(count_share(share, counts), np.float64)
-    kept = initial if KEEPING[regime] else 0
+    kept = initial if regime in KEEPING_ALL else 0
     squares = heat_death.expected_probabilities(
         generations, start, external, counts - real, real, kept=kept
     )[1]

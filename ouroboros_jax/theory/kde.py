@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ouroboros_jax.theory.clock import _generations, _sizes, _values
+from ouroboros_jax.theory.clock import as_generations, sizes_of, values_at
 
 KERNELS, RULES = ("gaussian", "tophat"), ("fixed", "scott", "silverman")
 
@@ -47,7 +47,7 @@ def bandwidth_by_rule(rule: str, count, *, num_features: int = 1):
 def _added(count, rule, bandwidth, num_features, kernel) -> np.ndarray:
     """What the estimates of each generation add to the variance of what they draw, [G + 1]."""
     if rule == "fixed":
-        bandwidth = _values(bandwidth, np.arange(len(count)))
+        bandwidth = values_at(bandwidth, np.arange(len(count)))
     else:
         bandwidth = bandwidth_by_rule(rule, count, num_features=num_features)
     return kernel_variance(bandwidth, num_features=num_features, kernel=kernel)
@@ -68,8 +68,8 @@ def replace(
 
     At equal sizes V_g = (n-1) c + (1 - 1/n)^g (V_0 - (n-1) c): it expands where (n-1) c > V_0.
     """
-    generation = _generations(generation)
-    n = _sizes(num_samples, generation, num_real)
+    generation = as_generations(generation)
+    n = sizes_of(num_samples, generation, num_real)
     added = _added(n, rule, bandwidth, num_features, kernel)
     points, errors = [(1 - 1 / n[0]) * variance], [variance / n[0]]
     for g in range(1, len(n)):
@@ -95,8 +95,8 @@ def accumulate(
     At equal sizes V_(g+1) = V_g + c/(g+2) - (V_g + c)/(n (g+2)^2), g + 2 data sets being trained
     on: it grows like c ln g for ever.
     """
-    generation = _generations(generation)
-    n = _sizes(num_samples, generation, num_real)
+    generation = as_generations(generation)
+    n = sizes_of(num_samples, generation, num_real)
     total = np.cumsum(n)
     added = _added(total, rule, bandwidth, num_features, kernel)
     points, errors = [(1 - 1 / n[0]) * variance], [variance / n[0]]

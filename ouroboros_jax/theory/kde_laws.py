@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from ouroboros_jax.theory import kde
-from ouroboros_jax.theory.clock import _counts, _generations
+from ouroboros_jax.theory.clock import as_generations, counts_of
 from ouroboros_jax.theory.law import Law
 from ouroboros_jax.theory.truths import feature_variances
 
@@ -22,12 +22,12 @@ def kde_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, Law]:
     Premises: learner `kde`; `replace` or `accumulate`; data whose variances are known; at least 2
     points in every fit. `mean_squared_error` needs data whose mean is recorded as known.
     """
-    generations = _generations(generations)
+    generations = as_generations(generations)
     form, truth = FORMS.get(point.get("regime.name")), feature_variances(point)
     if form is None or truth is None or not generations.size:
         return {}
     num_samples, num_real = point["num_samples"], point.get("data.num_samples")
-    if _counts(num_samples, generations, num_real).min() < 2:
+    if counts_of(num_samples, generations, num_real).min() < 2:
         return {}
     spread = form(
         generations,

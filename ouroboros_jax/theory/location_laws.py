@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ouroboros_jax.theory.clock import _counts, _generations
+from ouroboros_jax.theory.clock import as_generations, counts_of
 from ouroboros_jax.theory.law import Law
 from ouroboros_jax.theory.ratios import RATIOS
 
@@ -18,12 +18,12 @@ def mean_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, Law]:
     Premises: learner `mean`; normal data of the spread that the learner takes for granted;
     `replace` or `accumulate`; as many points in every generation.
     """
-    generations = _generations(generations)
+    generations = as_generations(generations)
     regime, spread = point.get("regime.name"), point.get("learner.spread")
     is_plain = point.get("data.name") == "normal" and spread == point.get("data.std")
     if regime not in LABELS or not is_plain or not generations.size:
         return {}
-    counts = _counts(point["num_samples"], generations, point.get("data.num_samples"))
+    counts = counts_of(point["num_samples"], generations, point.get("data.num_samples"))
     if np.ptp(counts):
         return {}
     first = int(point.get("data.num_features") or 1) * spread**2 / counts[0]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ouroboros_jax.theory.clock import _generations, _sizes
+from ouroboros_jax.theory.clock import as_generations, sizes_of
 
 
 class Gaussians(NamedTuple):
@@ -55,6 +55,6 @@ def suresh_bound(generation, num_samples, threshold, *, num_real=None):
     For the symmetric mixture at +-mu of common deviation s, fitted by approximate joint maximum
     likelihood under `replace`; loose.
     """
-    generation = _generations(generation)
-    n = _sizes(num_samples, generation, num_real)
+    generation = as_generations(generation)
+    n = sizes_of(num_samples, generation, num_real)
     return np.minimum(1.0, np.exp(-np.cumsum(1 / (4 * n)))[generation] / threshold)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import digamma, polygamma
 
-from ouroboros_jax.theory.clock import _biases, _divisor, _generations, _sizes, split_counts
+from ouroboros_jax.theory.clock import as_generations, biases_of, divisor_of, sizes_of, split_counts
 from ouroboros_jax.theory.weighted import resolve_weight
 
 
@@ -25,11 +25,11 @@ def expected_det(
     generation, num_samples, num_features, *, num_real=None, estimator="mle", bias=1.0, std=1.0
 ):
     """E[det S] = std^(2D) prod_fits bias^D prod_j (n - j) / nu, j = 1..D; 0 where n <= D."""
-    generation = _generations(generation)
-    n = _sizes(num_samples, generation, num_real)[:, None]
+    generation = as_generations(generation)
+    n = sizes_of(num_samples, generation, num_real)[:, None]
     j = np.arange(1, num_features + 1)[None]
-    factors = np.maximum(n - j, 0.0) / _divisor(n, estimator)
-    per_fit = _biases(bias, generation) ** num_features * factors.prod(1)
+    factors = np.maximum(n - j, 0.0) / divisor_of(n, estimator)
+    per_fit = biases_of(bias, generation) ** num_features * factors.prod(1)
     return std ** (2 * num_features) * np.cumprod(per_fit)[generation]
 
 
@@ -37,12 +37,12 @@ def expected_log_det(
     generation, num_samples, num_features, *, num_real=None, estimator="mle", bias=1.0, std=1.0
 ):
     """E[ln det S]: every fit adds sum_j psi((n-j)/2) + D ln(2 bias / nu); -inf where n <= D."""
-    generation = _generations(generation)
-    n = _sizes(num_samples, generation, num_real)
+    generation = as_generations(generation)
+    n = sizes_of(num_samples, generation, num_real)
     j = np.arange(1, num_features + 1)[None]
     half = np.maximum(n[:, None] - j, 0.5) / 2
     drift = digamma(half).sum(1) + num_features * np.log(
-        2 * _biases(bias, generation) / _divisor(n, estimator)
+        2 * biases_of(bias, generation) / divisor_of(n, estimator)
     )
     drift = np.where(n > num_features, drift, -np.inf)
     return 2 * num_features * np.log(std) + np.cumsum(drift)[generation]
@@ -50,8 +50,8 @@ def expected_log_det(
 
 def variance_log_det(generation, num_samples, num_features, *, num_real=None):
     """Var[ln det S] = sum over fits of sum_j psi1((n-j)/2); NaN where n <= D."""
-    generation = _generations(generation)
-    n = _sizes(num_samples, generation, num_real)
+    generation = as_generations(generation)
+    n = sizes_of(num_samples, generation, num_real)
     j = np.arange(1, num_features + 1)[None]
     added = polygamma(1, np.maximum(n[:, None] - j, 0.5) / 2).sum(1)
     return np.cumsum(np.where(n > num_features, added, np.nan))[generation]
@@ -135,9 +135,9 @@ def replace_spread(
     generation, num_samples, num_features=1, *, num_real=None, estimator="mle", bias=1.0, std=1.0
 ) -> Spread:
     """Mean and sd of `variance` and `mean_squared_error` under `replace`."""
-    generation = _generations(generation)
-    n = _sizes(num_samples, generation, num_real)
-    bias, nu = _biases(bias, generation), _divisor(n, estimator)
+    generation = as_generations(generation)
+    n = sizes_of(num_samples, generation, num_real)
+    bias, nu = biases_of(bias, generation), divisor_of(n, estimator)
     steps = [_Step(draw=b / v, dof=m - 1, c2=b / m) for m, v, b in zip(n, nu, bias, strict=True)]
     return _spread(steps, 1.0, num_features, std, generation)
 
@@ -150,10 +150,10 @@ def accumulate_spread(
     The pool's MLE covariance S over N points becomes that over N' = N + n by
     N' S' = N S + scatter of the new points + (N n / N') (their mean - mu)(...)^T.
     """
-    generation = _generations(generation)
-    n = _sizes(num_samples, generation, num_real)
-    bias, total = _biases(bias, generation), np.cumsum(n)
-    scale = total / _divisor(total, estimator)
+    generation = as_generations(generation)
+    n = sizes_of(num_samples, generation, num_real)
+    bias, total = biases_of(bias, generation), np.cumsum(n)
+    scale = total / divisor_of(total, estimator)
     before = np.concatenate([[0.0], total[:-1]])
     drawn = bias * np.concatenate([[1.0], scale[:-1]])
     steps = [
@@ -181,7 +181,7 @@ def weighted_spread(
     a number, a schedule or `golden`; covariances are taken within each source, then averaged with
     those weights. NaN where a source has fewer than 2 points.
     """
-    generation = _generations(generation)
+    generation = as_generations(generation)
     real, synthetic = split_counts(num_samples, real_fraction, generation)
     weight = resolve_weight(real_weight, real, synthetic)
     if num_real is not None:
@@ -189,8 +189,8 @@ def weighted_spread(
     weight[0], synthetic[0] = 1.0, real[0]
     if min(real.min(), synthetic.min()) < 2:
         return Spread(*(np.full(generation.shape, np.nan) for _ in range(4)))
-    bias = _biases(bias, generation)
-    real_nu, nu = _divisor(real, estimator), _divisor(synthetic, estimator)
+    bias = biases_of(bias, generation)
+    real_nu, nu = divisor_of(real, estimator), divisor_of(synthetic, estimator)
     steps = [
         _Step(
             draw=(1 - w) * b / v,

@@ -7,7 +7,7 @@ import numpy as np
 
 from ouroboros_jax.settings.counts import num_real_points
 from ouroboros_jax.theory import wright_fisher
-from ouroboros_jax.theory.clock import _generations
+from ouroboros_jax.theory.clock import as_generations
 from ouroboros_jax.theory.law import Law
 
 PREMISES = {
@@ -36,7 +36,7 @@ def ngram_laws(point: Mapping[str, Any], generations: np.ndarray) -> dict[str, L
         return {}
     counts = np.bincount(table.reshape(-1))
     counts = counts[counts > 0]
-    generations = _generations(generations)
+    generations = as_generations(generations)
     try:
         share = _survival(generations, point["num_samples"] * table.shape[1], counts)
     except ValueError:  # too many generations for so many tokens

@@ -12,7 +12,7 @@ Sizes that vary, real points and variances are derived here.
 
 import numpy as np
 
-from ouroboros_jax.theory.clock import _all_generations, _generations, _values
+from ouroboros_jax.theory.clock import as_generations, generations_up_to, values_at
 
 
 def survival_rate(generation) -> np.ndarray:
@@ -20,7 +20,7 @@ def survival_rate(generation) -> np.ndarray:
 
     Of n points of rate lambda, Pr(rate != 0) = 1 - exp(-n lambda g_k). Suresh et al., Theorem 2.
     """
-    generation = _generations(generation)
+    generation = as_generations(generation)
     rates = [1.0]
     for _ in range(int(np.max(generation, initial=0))):
         rates.append(-np.expm1(-rates[-1]))
@@ -29,13 +29,13 @@ def survival_rate(generation) -> np.ndarray:
 
 def survival_rate_bounds(generation) -> tuple[np.ndarray, np.ndarray]:
     """1/k and 3/k, between which g_k lies. Suresh et al."""
-    k = _generations(generation) + 1.0
+    k = as_generations(generation) + 1.0
     return 1 / k, 3 / k
 
 
 def survival_rate_limit(generation) -> np.ndarray:
     """g_k for many generations: 1 / (k/2 + ln(k)/6 + 0.399). Derived here, the constant fitted."""
-    k = _generations(generation) + 1.0
+    k = as_generations(generation) + 1.0
     return 1 / (k / 2 + np.log(k) / 6 + 0.399)
 
 
@@ -56,11 +56,11 @@ def survival(generation, num_samples, rate, *, num_real=None, real_share=0.0) ->
       num_real: points of generation 0; None: `num_samples` at generation 0.
       real_share: share of a generation's points that are real, after rounding to whole points.
     """
-    generation = _generations(generation)
-    every = _all_generations(generation)
-    sizes = _values(num_samples, every)
+    generation = as_generations(generation)
+    every = generations_up_to(generation)
+    sizes = values_at(num_samples, every)
     sizes[0] = sizes[0] if num_real is None else num_real
-    share = np.broadcast_to(_values(real_share, every), sizes.shape)
+    share = np.broadcast_to(values_at(real_share, every), sizes.shape)
     found = np.empty(len(every))
     for g in every:
         y, real = 1.0, 0.0  # y stands for 1 - exp(-y)
@@ -82,7 +82,7 @@ def kept_survival(generation, num_real, rate, fresh=0) -> np.ndarray:
       rate: lambda of the truth.
       fresh: real points that each later generation adds, a number or `[G + 1]`, entry 0 ignored.
     """
-    generation = _generations(generation)
+    generation = as_generations(generation)
     added = np.array(np.broadcast_to(fresh, int(np.max(generation, initial=0)) + 1), np.float64)
     added[0] = 0
     return -np.expm1(-rate * (num_real + np.cumsum(added)))[generation]

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ouroboros_jax.theory.clock import _biases, _divisor, _generations, _sizes, split_counts
+from ouroboros_jax.theory.clock import as_generations, biases_of, divisor_of, sizes_of, split_counts
 
 
 class Recursion(NamedTuple):
@@ -52,9 +52,9 @@ def covariance_recursion(counts, *, weights=None, estimator="mle", bias=1.0) -> 
     if weights is not None and estimator != "mle":
         raise ValueError("weights need estimator mle: a weighted pool has no single n - 1")
     total = counts.sum(1)
-    scale = total / _divisor(total, estimator)
+    scale = total / divisor_of(total, estimator)
     w = counts / total[:, None] if weights is None else np.tril(np.asarray(weights, np.float64))
-    bias = _biases(bias, np.arange(last + 1))
+    bias = biases_of(bias, np.arange(last + 1))
     c = np.zeros((last + 2, last + 2))
     v = np.ones(last + 2)
     for t in range(1, last + 2):
@@ -70,12 +70,12 @@ def covariance_recursion(counts, *, weights=None, estimator="mle", bias=1.0) -> 
 
 def replace_counts(generation, num_samples, *, num_real=None) -> np.ndarray:
     """Table of `replace` up to the largest of `generation`: all points from the last model."""
-    return np.diag(_sizes(num_samples, _generations(generation), num_real))
+    return np.diag(sizes_of(num_samples, as_generations(generation), num_real))
 
 
 def fresh_counts(generation, num_samples, real_fraction, *, num_real=None) -> np.ndarray:
     """Table of `fresh`: a share of new real points, rounded half up, the rest synthetic."""
-    real, synthetic = split_counts(num_samples, real_fraction, _generations(generation))
+    real, synthetic = split_counts(num_samples, real_fraction, as_generations(generation))
     if num_real is not None:
         real[0] = num_real
     table = np.diag(synthetic)
@@ -98,7 +98,7 @@ def window_split(generation, num_samples, window) -> tuple[np.ndarray, int]:
 
 def window_counts(generation, num_samples, window, *, num_real=None) -> np.ndarray:
     """Table of `window` of models up to the largest of `generation`."""
-    sizes = _sizes(num_samples, _generations(generation), num_real)
+    sizes = sizes_of(num_samples, as_generations(generation), num_real)
     table = np.zeros((len(sizes), len(sizes)))
     table[0, 0] = sizes[0]
     for g in range(1, len(sizes)):

@@ -21,12 +21,12 @@ import numpy as np
 
 from ouroboros_jax.theory import gaussian, multivariate
 from ouroboros_jax.theory.clock import (
-    _biases,
-    _divisor,
-    _generations,
-    _sizes,
-    _values,
+    as_generations,
+    biases_of,
+    divisor_of,
+    sizes_of,
     split_counts,
+    values_at,
 )
 from ouroboros_jax.theory.recursion import window_split
 
@@ -59,10 +59,10 @@ def accumulate(
     general, with S the pool's MLE variance, u = b N S / nu(N) what is drawn and N' = N + n:
     S' = (N S + (n - n/N') u) / N', error' = error + n u / N'^2.
     """
-    generation = _generations(generation)
-    n = _sizes(num_samples, generation, num_real)
-    b, total = _biases(bias, generation), np.cumsum(n)
-    scale = total / _divisor(total, estimator)
+    generation = as_generations(generation)
+    n = sizes_of(num_samples, generation, num_real)
+    b, total = biases_of(bias, generation), np.cumsum(n)
+    scale = total / divisor_of(total, estimator)
     pool, error = (n[0] - 1) / n[0], 1 / n[0]
     variances, errors = [scale[0] * pool], [error]
     for g in range(1, len(n)):
@@ -76,7 +76,7 @@ def accumulate(
 
 def accumulate_product(generation, num_samples):
     """E[v] of `accumulate` by maximum likelihood, std 1: prod_{j <= generation+1} 1 - 1/(n j^2)."""
-    generation = _generations(generation)
+    generation = as_generations(generation)
     j = np.arange(1, int(np.max(generation, initial=0)) + 2)
     return np.cumprod(1 - 1 / (num_samples * j**2.0))[generation]
 
@@ -95,10 +95,10 @@ def accumulate_subsample(
     a S, a = N(n-1)/(n(N-1)), and a mean b S away from the pool's in square,
     b = (N-n)/(n(N-1)), a + b = 1.
     """
-    generation = _generations(generation)
-    n = _sizes(num_samples, generation, num_real)
-    lam, total = _biases(bias, generation), np.cumsum(n)
-    scale = n / _divisor(n, estimator)
+    generation = as_generations(generation)
+    n = sizes_of(num_samples, generation, num_real)
+    lam, total = biases_of(bias, generation), np.cumsum(n)
+    scale = n / divisor_of(n, estimator)
     pool, pool_error = (n[0] - 1) / n[0], 1 / n[0]
     away, variances, errors = 0.0, [scale[0] * pool], [pool_error]
     for g in range(1, len(n)):
@@ -120,13 +120,13 @@ def fresh(
 
     M = a + (1-a)(lambda s + c); c' = (a + (1-a) lambda s)/n + (1-a)^2 c; s' = (n/nu)(M - c').
     """
-    generation = _generations(generation)
+    generation = as_generations(generation)
     real, synthetic = split_counts(num_samples, real_fraction, generation)
     n = real + synthetic
     share = real / n
-    lam = _biases(bias, generation)
+    lam = biases_of(bias, generation)
     n[0] = n[0] if num_real is None else num_real
-    scale = n / _divisor(n, estimator)
+    scale = n / divisor_of(n, estimator)
     s, c = scale[0] * (1 - 1 / n[0]), 1 / n[0]
     variances, errors = [s], [c]
     for g in range(1, len(n)):
@@ -143,11 +143,11 @@ def fresh_random(
     generation, num_samples, real_fraction, *, num_real=None, estimator="mle", bias=1.0, std=1.0
 ) -> Curve:
     """As `fresh`, but each point is real with probability `real_fraction`, independently."""
-    generation = _generations(generation)
-    n = _sizes(num_samples, generation, num_real)
-    share = _values(real_fraction, np.arange(len(n)))
-    lam = _biases(bias, generation)
-    scale = n / _divisor(n, estimator)
+    generation = as_generations(generation)
+    n = sizes_of(num_samples, generation, num_real)
+    share = values_at(real_fraction, np.arange(len(n)))
+    lam = biases_of(bias, generation)
+    scale = n / divisor_of(n, estimator)
     s, c = scale[0] * (1 - 1 / n[0]), 1 / n[0]
     variances, errors = [s], [c]
     for g in range(1, len(n)):
@@ -201,10 +201,10 @@ def window(
 
     The recursion of `recursion.py` on a sliding block, O(window^2) a generation.
     """
-    generation = _generations(generation)
-    n = _sizes(num_samples, generation, num_real)
-    lam = _biases(bias, generation)
-    scale = n / _divisor(n, estimator)
+    generation = as_generations(generation)
+    n = sizes_of(num_samples, generation, num_real)
+    lam = biases_of(bias, generation)
+    scale = n / divisor_of(n, estimator)
     size = min(int(window), len(n))
     cov, var = np.zeros((size, size)), np.zeros(size)  # newest model first
     cov[0, 0], var[0] = 1 / n[0], scale[0] * (1 - 1 / n[0])
@@ -234,18 +234,18 @@ def fixed_real(
     drawn: D' = al^2 (D + u/n) from D = 0, error = 1/N + D, and the pooled variance follows from
     the scatters within and between. Without bias D' = al^2 (D + (1 - 1/N - D)/n).
     """
-    generation = _generations(generation)
-    n = _sizes(num_samples, generation, num_real)
-    lam, real = _biases(bias, generation), n[0]
+    generation = as_generations(generation)
+    n = sizes_of(num_samples, generation, num_real)
+    lam, real = biases_of(bias, generation), n[0]
     start = 1 - 1 / real  # MLE variance of the real sample, in expectation
-    distance, v = 0.0, real / float(_divisor(real, estimator)) * start
+    distance, v = 0.0, real / float(divisor_of(real, estimator)) * start
     variances, errors = [v], [1 / real]
     for g in range(1, len(n)):
         total, drawn = real + n[g], lam[g] * v
         between = distance + drawn / n[g]
         scatter = real * start + (n[g] - 1) * drawn + real * n[g] / total * between
         distance = (n[g] / total) ** 2 * between
-        v = scatter / float(_divisor(total, estimator))
+        v = scatter / float(divisor_of(total, estimator))
         variances.append(v)
         errors.append(1 / real + distance)
     return _curve(variances, errors, std, generation)
@@ -270,7 +270,7 @@ def weighted(generation, num_samples, real_fraction, real_weight, **kwargs) -> C
 
 def replace_ratio(generation):
     """Error of `generation` over that of generation 0 under `replace`, n large: generation + 1."""
-    return _generations(generation) + 1.0
+    return as_generations(generation) + 1.0
 
 
 def accumulate_ratio(generation):
@@ -278,7 +278,7 @@ def accumulate_ratio(generation):
 
     Holds for any asymptotically linear estimator (Dey and Donoho 2024).
     """
-    generation = _generations(generation)
+    generation = as_generations(generation)
     i = np.arange(1, int(np.max(generation, initial=0)) + 2, dtype=np.float64)
     return np.cumsum(1 / i**2)[generation]
 
@@ -288,7 +288,7 @@ def accumulate_subsample_ratio(generation):
 
     With G = generation + 1: 1 + sum_{j=2..G} (2 - 1/(j-1))/j^2 + 1 - 1/G.
     """
-    generation = _generations(generation)
+    generation = as_generations(generation)
     j = np.arange(1, int(np.max(generation, initial=0)) + 2, dtype=np.float64)
     terms = np.where(j > 1, (2 - 1 / np.maximum(j - 1, 1)) / j**2, 1.0)
     return np.cumsum(terms)[generation] + 1 - 1 / (generation + 1.0)

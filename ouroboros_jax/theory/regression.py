@@ -14,7 +14,7 @@ References:
 
 import numpy as np
 
-from ouroboros_jax.theory.clock import _generations
+from ouroboros_jax.theory.clock import as_generations
 from ouroboros_jax.theory.ratios import AUGMENT_LIMIT
 from ouroboros_jax.theory.regimes import accumulate_ratio, replace_ratio
 
@@ -54,6 +54,6 @@ def fixed_real(generation, num_samples, num_features, *, noise=1.0):
     The error is half the real fit's and half the last one's, plus half a new one of its own:
     beyond the real fit's, D' = (D + c) / 4 on average.
     """
-    generation = _generations(generation)
+    generation = as_generations(generation)
     first = first_excess(num_samples, num_features, noise=noise)
     return first * (1 + (1 - 0.25**generation) / 3)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from ouroboros_jax.theory import regression
-from ouroboros_jax.theory.clock import _counts, _generations
+from ouroboros_jax.theory.clock import as_generations, counts_of
 from ouroboros_jax.theory.law import Law
 
 SOURCE = "Gerstgrasser et al. 2024; Dohmatob et al. 2024"
@@ -31,7 +31,7 @@ def regression_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str,
     n >= d + 2. Generated targets have the data's noise, or the fitted one under `replace`, whose
     expectation it is.
     """
-    generations = _generations(generations)
+    generations = as_generations(generations)
     found = FORMS.get((point.get("regime.name"), point.get("learner.inputs")))
     noise = point.get("data.noise")
     if (
@@ -45,7 +45,7 @@ def regression_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str,
         return {}
     if point["learner.noise"] == "fitted" and point["regime.name"] != "replace":
         return {}
-    counts = _counts(point["num_samples"], generations, point.get("data.num_samples"))
+    counts = counts_of(point["num_samples"], generations, point.get("data.num_samples"))
     features = int(point["data.num_features"])
     if np.ptp(counts) or counts[0] < features + 2:
         return {}

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import digamma, ndtr
 
 from ouroboros_jax.theory import gaussian
-from ouroboros_jax.theory.clock import _divisor, _generations, _sizes
+from ouroboros_jax.theory.clock import as_generations, divisor_of, sizes_of
 
 
 def suresh_bound(generation, num_samples, threshold, *, num_real=None):
@@ -21,8 +21,8 @@ def suresh_bound(generation, num_samples, threshold, *, num_real=None):
     Stated for the unbiased estimator (it rests on c4(n) <= exp(-1/(4n-1))) and true, only looser,
     for maximum likelihood.
     """
-    generation = _generations(generation)
-    n = _sizes(num_samples, generation, num_real)
+    generation = as_generations(generation)
+    n = sizes_of(num_samples, generation, num_real)
     return np.minimum(1.0, np.exp(-np.cumsum(1 / (4 * n - 1)))[generation] / threshold)
 
 
@@ -50,15 +50,15 @@ def chernoff_bound(
 
     None takes the best power at each generation; Suresh et al.'s plots take 0.7.
     """
-    generation = _generations(generation)
-    n = _sizes(num_samples, generation, num_real)
+    generation = as_generations(generation)
+    n = sizes_of(num_samples, generation, num_real)
     return _chernoff(n, np.log(threshold), power, estimator)[generation]
 
 
 def best_power(generation, num_samples, threshold, *, num_real=None, estimator="unbiased"):
     """The power at which `chernoff_bound` is tightest; 0 where no power beats the bound 1."""
-    generation = _generations(generation)
-    n = _sizes(num_samples, generation, num_real)
+    generation = as_generations(generation)
+    n = sizes_of(num_samples, generation, num_real)
     sizes, counts = _tally(n)
     return _best_power(sizes, counts, np.log(threshold), estimator)[generation]
 
@@ -97,8 +97,8 @@ def collapse_survival_bound(
     """
     if relative_to not in ("start", "truth"):
         raise ValueError(f"relative_to must be start or truth, got {relative_to!r}")
-    generation = _generations(generation)
-    n = _sizes(num_samples, generation, num_real)
+    generation = as_generations(generation)
+    n = sizes_of(num_samples, generation, num_real)
     if relative_to == "truth":
         return _chernoff(n, np.log(threshold) / 2, power, estimator)[generation]
     later = _chernoff(n[1:], np.log(threshold) / 2, power, estimator)
@@ -124,7 +124,7 @@ def _chernoff(n, log_threshold, power, estimator):
 
 def _best_power(sizes, counts, log_threshold, estimator):
     """Root of the exponent's derivative in the power, by bisection: the exponent is convex."""
-    log_divisor = np.log(2 / _divisor(sizes, estimator))[None]
+    log_divisor = np.log(2 / divisor_of(sizes, estimator))[None]
 
     def slope(power):
         terms = log_divisor + digamma((sizes[None] - 1 + power[:, None]) / 2)

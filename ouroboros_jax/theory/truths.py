@@ -1,4 +1,4 @@
-"""Variances of the synthetic truths, feature by feature, from a run's settings."""
+"""The laws of synthetic data, from a run's settings alone: mixtures, and variances of shapes."""
 
 from typing import Any
 
@@ -11,30 +11,50 @@ def feature_variances(point: dict[str, Any]) -> np.ndarray | None:
     Args:
       point: flat resolved settings.
     """
-    found = _TRUTHS.get(point.get("data.name"))
+    if (mixture := mixture_of(point)) is not None:
+        weights, means, stds = mixture
+        return weights @ (stds**2 + means**2) - (weights @ means) ** 2
+    found = _SHAPES.get(point.get("data.name"))
     return None if found is None else found(point)
 
 
-def _normal(point) -> np.ndarray:
-    return np.full(int(point.get("data.num_features") or 1), float(point["data.std"]) ** 2)
+def mixture_of(point: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Weights [K], means and standard deviations [K, D] of the mixture of independent features that
+    `data.name` names; None where it is none, or changes over generations.
+
+    Args:
+      point: flat resolved settings.
+    """
+    found = _MIXTURES.get(point.get("data.name"))
+    return None if found is None else found(point)
 
 
-def _mixture(point) -> np.ndarray:
+def _normal(point):
+    mean, std = point.get("data.mean", 0.0), point.get("data.std", 1.0)
+    if not all(isinstance(value, int | float) for value in (mean, std)):
+        return None
+    shape = 1, int(point.get("data.num_features") or 1)
+    return np.ones(1), np.full(shape, float(mean)), np.full(shape, float(std))
+
+
+def _mixture(point):
     means = np.asarray(point["data.means"], np.float64)
     means = means.reshape(len(means), -1)
     stds = np.asarray(point["data.stds"], np.float64)
     stds = np.broadcast_to(stds[:, None] if stds.ndim == 1 else stds, means.shape)
     weights = point["data.weights"]
     weights = np.ones(len(means)) if weights is None else np.asarray(weights, np.float64)
-    weights = weights / weights.sum()
-    return weights @ (stds**2 + means**2) - (weights @ means) ** 2
+    return weights / weights.sum(), means, stds
 
 
-def _blobs(point) -> np.ndarray:
-    layout = np.random.RandomState(point["data.layout_seed"])
+def _blobs(point):
+    layout = np.random.RandomState(point["data.layout_seed"])  # as the data's
     shape = point["data.num_centers"], point["data.num_features"]
-    centres = layout.uniform(-point["data.box"], point["data.box"], shape)
-    return centres.var(0) + point["data.std"] ** 2
+    means = layout.uniform(-point["data.box"], point["data.box"], shape)
+    return np.full(len(means), 1 / len(means)), means, np.full(shape, float(point["data.std"]))
+
+
+_MIXTURES = {"normal": _normal, "mixture": _mixture, "blobs": _blobs}
 
 
 def _moons(point) -> np.ndarray:
@@ -61,11 +81,4 @@ def _swiss_roll(point) -> np.ndarray:
     return np.array([x, 21**2 / 12, z]) + float(point["data.noise"]) ** 2
 
 
-_TRUTHS = {
-    "normal": _normal,
-    "mixture": _mixture,
-    "blobs": _blobs,
-    "moons": _moons,
-    "circles": _circles,
-    "swiss_roll": _swiss_roll,
-}
+_SHAPES = {"moons": _moons, "circles": _circles, "swiss_roll": _swiss_roll}

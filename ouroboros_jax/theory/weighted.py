@@ -11,7 +11,7 @@ References:
 
 import numpy as np
 
-from ouroboros_jax.theory.clock import _generations, _values
+from ouroboros_jax.theory.clock import as_generations, values_at
 
 
 def golden_weight(ratio):
@@ -33,7 +33,7 @@ def resolve_weight(real_weight, num_real, num_synthetic) -> np.ndarray:
         some = (num_real > 0) & (num_synthetic > 0)
         ratio = np.where(some, num_real, 1.0) / np.where(some, num_synthetic, 1.0)
         return np.where(some, golden_weight(ratio), (num_synthetic == 0).astype(np.float64))
-    return _values(real_weight, np.arange(len(num_real)))
+    return values_at(real_weight, np.arange(len(num_real)))
 
 
 def stationary_mean_error(real_weight, num_real, num_synthetic, *, std=1.0):
@@ -50,7 +50,7 @@ def golden_mean_error(num_real, num_synthetic, *, std=1.0):
 
 def mean_error(generation, real_weight, num_real, num_synthetic, *, num_start=None, std=1.0):
     """E[(mu - mu0)^2] at `generation`, on its way from std^2 / `num_start` to V(w)."""
-    generation = _generations(generation)
+    generation = as_generations(generation)
     start = std**2 / (num_real if num_start is None else num_start)
     limit = stationary_mean_error(real_weight, num_real, num_synthetic, std=std)
     return limit + (1.0 - real_weight) ** (2 * generation) * (start - limit)
@@ -70,7 +70,7 @@ def stationary_variance_sd(real_weight, num_real, num_synthetic, *, std=1.0):
 
 def variance_sd(generation, real_weight, num_real, num_synthetic, *, num_start=None, std=1.0):
     """Sd of the weighted unbiased variance at `generation`. Derived here."""
-    generation = _generations(generation)
+    generation = as_generations(generation)
     w, n, m = real_weight, num_real, num_synthetic
     start = 2 / ((num_real if num_start is None else num_start) - 1)
     factor = (1 - w) ** 2 * (1 + 2 / (m - 1))

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import signal, stats
 from scipy.special import entr
 
-from ouroboros_jax.theory.clock import _generations
+from ouroboros_jax.theory.clock import as_generations
 
 LARGEST = 2500  # states of a chain: 50 MB of transitions
 CERTAIN = 40.0  # a count that dies out with probability exp(-40) at most survives
@@ -54,7 +54,7 @@ def expected(generation, num_samples, probabilities, values, *, num_real=None) -
       values: f of the frequencies [S], itself [S] or several functions [S, F].
       num_real: points of generation 0; None: n.
     """
-    generation = _generations(generation).reshape(-1)
+    generation = as_generations(generation).reshape(-1)
     n = int(num_samples)
     first = n if num_real is None else int(num_real)
     if max(n, first) >= LARGEST:
@@ -90,7 +90,7 @@ def survival(generation, num_samples, probabilities, *, num_real=None) -> np.nda
     Raises:
       ValueError: where more than `LARGEST` counts are uncertain.
     """
-    generation = _generations(generation).reshape(-1)
+    generation = as_generations(generation).reshape(-1)
     last, n = int(generation.max(initial=0)), int(num_samples)
     first = n if num_real is None else int(num_real)
     states = uncertain_counts(last, n, first)
@@ -121,7 +121,7 @@ def survival_with_real(
       probabilities: of the truth, `[V]`.
       num_real: points of generation 0; None: n.
     """
-    generation = _generations(generation).reshape(-1)
+    generation = as_generations(generation).reshape(-1)
     n, r = int(num_samples), int(num_fresh)
     first = n if num_real is None else int(num_real)
     if max(n, first) >= LARGEST:

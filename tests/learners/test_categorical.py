@@ -15,8 +15,9 @@ from ouroboros_jax.data.symbols import SymbolLaw
 from ouroboros_jax.draws import counts
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.learners import categorical as module
-from ouroboros_jax.learners.categorical import Categorical, Counts, categorical, tempered
+from ouroboros_jax.learners.categorical import Categorical, Counts, categorical
 from ouroboros_jax.metrics.names.symbols import OF_SYMBOLS
+from ouroboros_jax.samplers import tempered
 from ouroboros_jax.theory import heat_death
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")

@@ -217,7 +217,7 @@ SENTENCES = [
     ("accumulate", {"learner.dynamics": "ode"}, "itself the limit of a data set that grows"),
     ("fresh", {"learner.dynamics": "ode", "learner.start": "base"}, "expected 'previous'"),
     ("fresh", {"learner.dynamics": "ode", "regime.real_fraction": 1}, "leaves the model .* no sha"),
-    ("accumulate", {"learner.dynamics": "counts", "num_samples": 10**9}, "would count to 11,000"),
+    ("accumulate", {"learner.dynamics": "counts", "num_samples": 10**9}, "11,000,000,000 points"),
     ("replace", {"data.name": "normal"}, "is fitted to outcomes, and data.name='normal' holds"),
 ]  # fmt: skip
 

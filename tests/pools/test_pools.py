@@ -15,7 +15,7 @@ import toys
 
 from ouroboros_jax import regimes
 from ouroboros_jax.base import Context, Settings
-from ouroboros_jax.chain import make_chain
+from ouroboros_jax.chain import Chain
 from ouroboros_jax.keys import chain_key
 from ouroboros_jax.learners.gaussian import gaussian
 from ouroboros_jax.pools.memory import Capacity, Rows
@@ -45,7 +45,7 @@ def pools_of(regime, sizes, real=None, seed=0):
     real = real or toys.tags()
     learner = toys.tagged()
     realisation = rows(learner, regime, real)
-    chain = make_chain(learner, regime, real, realisation)
+    chain = Chain(learner, regime, realisation)
     capacity = Capacity(sizes.data, max(sizes.num), sizes.data + LAST * max(sizes.num))
     key = chain_key(jnp.uint32(seed), jnp.int32(0))
     table = jax.tree.map(jnp.asarray, real.table)

@@ -3,10 +3,10 @@
 from ouroboros_jax.errors import UserError, listed
 from ouroboros_jax.metrics.names.heat_death import OF_HEAT_DEATH
 from ouroboros_jax.schedule import extremes
-from ouroboros_jax.settings.counts import num_real_points
+from ouroboros_jax.settings.counts import check_total
 from ouroboros_jax.settings.learners.start import START
 from ouroboros_jax.settings.regimes import find_regime
-from ouroboros_jax.settings.setting import COUNT, TEMPERATURE, Entry, Point, Setting
+from ouroboros_jax.settings.setting import TEMPERATURE, Entry, Point, Setting
 
 _ODE_REGIMES = ("replace", "fresh", "weighted")
 
@@ -25,15 +25,8 @@ def _check(point: Point) -> None:
         )
     if dynamics == "ode":
         _check_ode(point, regime)
-    if dynamics == "counts" and regime.startswith("accumulate"):
-        most = extremes(point["num_samples"], point["generations"])[2]
-        total = num_real_points(point) + most * point["generations"]
-        if total > COUNT:
-            raise UserError(
-                f"learner.dynamics='counts' would count to {total:,.0f} points, more than "
-                f"{COUNT:,}: lower num_samples={point['num_samples']} or "
-                f"generations={point['generations']}"
-            )
+    if dynamics == "counts":
+        check_total(point)
 
 
 def _check_ode(point: Point, regime: str) -> None:

@@ -1,24 +1,15 @@
 """Learners of symbols and of counts."""
 
-from ouroboros_jax.errors import UserError
 from ouroboros_jax.metrics.names.symbols import OF_RATES, OF_SYMBOLS
-from ouroboros_jax.schedule import extremes
-from ouroboros_jax.settings.counts import num_real_points
+from ouroboros_jax.settings.counts import check_total
 from ouroboros_jax.settings.learners.draw import DRAW, check_draw, draws_statistics
 from ouroboros_jax.settings.learners.start import START
-from ouroboros_jax.settings.setting import COUNT, TEMPERATURE, Entry, Point, Setting
+from ouroboros_jax.settings.setting import TEMPERATURE, Entry, Point, Setting
 
 
 def _check(point: Point) -> None:
     check_draw(point)
-    most = extremes(point["num_samples"], point["generations"])[2]
-    kept = point["generations"] if point["regime.name"].startswith("accumulate") else 1
-    total = num_real_points(point) + most * kept
-    if total > COUNT:
-        raise UserError(
-            f"{total:,.0f} points would be counted, more than {COUNT:,}: lower "
-            f"num_samples={point['num_samples']} or generations={point['generations']}"
-        )
+    check_total(point)
 
 
 LEARNERS = {
