@@ -45,6 +45,29 @@ def check_point(point: Point) -> None:
         find(section, point[f"{section}.name"]).check(point)
 
 
+def unread(point: Point) -> str:
+    """Which settings of regimes are set and that no regime of the run reads, in a sentence; "" if
+    there are none.
+
+    Args:
+      point: a config's, with its sweep.
+    """
+    names = point["sweep"].get("regime.name", [point["regime.name"]])
+    read = {f"regime.{key}" for name in names for key in find("regime", name).settings}
+    settings = settings_of(point)
+    idle = [
+        path
+        for path, value in point.items()
+        if path.startswith("regime.")
+        and path not in (*read, "regime.name")
+        and (value != settings[path].default or path in point["sweep"])
+    ]
+    if not idle:
+        return ""
+    verb = "is" if len(idle) == 1 else "are"
+    return f"{listed(idle)} {verb} not read under regime.name={listed(map(repr, names))}"
+
+
 def _check_colormap(name: str) -> None:
     if name == RUN["figures.colormap"].default:
         return  # which is there, and matplotlib takes long to import

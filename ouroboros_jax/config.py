@@ -123,6 +123,8 @@ def apply(config: ConfigDict, overrides: Mapping[str, Any]) -> ConfigDict:
 
 def changed(point: Point, overrides: Mapping[str, Any]) -> Point:
     """`apply`, of a point."""
+    if not isinstance(overrides, Mapping):
+        raise UserError(f"overrides={overrides!r}: expected a dict from dotted path to value")
     point = dict(point)
     for section in SECTIONS:
         path = f"{section}.name"
@@ -178,6 +180,8 @@ def flatten(config: ConfigDict | Mapping[str, Any]) -> Point:
     Raises:
       UserError: a field that is unknown or missing, a value out of range.
     """
+    if not isinstance(config, ConfigDict | Mapping):
+        raise UserError(f"config={config!r}: expected a config, as load_config returns it")
     raw = raw_point(config)
     for section in SECTIONS:
         if f"{section}.name" not in raw:

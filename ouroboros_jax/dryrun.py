@@ -6,6 +6,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from ouroboros_jax.checks import unread
 from ouroboros_jax.config import flatten
 from ouroboros_jax.host.progress import first_generation
 from ouroboros_jax.host.report import duration, size
@@ -62,6 +63,8 @@ def dry_run(config: ConfigDict, *, timed: bool = False) -> str:
         )
     else:
         tail.append("time: ask with --time, which compiles and times one segment of every group")
+    if idle := unread(point):
+        tail.append(f"note: {idle}")
     return "\n".join(head + lines + tail)
 
 
@@ -72,7 +75,10 @@ def _cost(program: Program, point) -> dict[str, int]:
     metrics = program.generation_bytes - program.parameter_bytes
     segments = -(-(generations + 1) // program.segment_length)
     alone = 0 if program.from_blank else 1  # generations with a program of their own
-    capacities = {program.capacity(g) for g in range(alone, generations + 1)}
+    programs = g = alone
+    while g <= generations:  # each program runs as far as its capacity goes
+        g += program.stretch(g, generations + 1 - g)
+        programs += 1
     state = sum(
         int(np.prod(s.shape)) * s.dtype.itemsize for s in jax.tree.leaves(program.state_shapes)
     )
@@ -84,7 +90,7 @@ def _cost(program: Program, point) -> dict[str, int]:
         new = program.capacity(generations).new
         memory += 4 * at_once * new * 4 * point_floats(program)
     return {
-        "programs": alone + len(capacities),
+        "programs": programs,
         "disk": kept * program.parameter_bytes
         + 2 * (generations + 1) * metrics  # in generations/ and in metrics.nc
         + (segments + 1) * STEP_BYTES,

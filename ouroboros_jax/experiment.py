@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from ouroboros_jax.checks import unread
 from ouroboros_jax.config import completed, flatten, identity, to_json
 from ouroboros_jax.data.base import RealData, check_counts
 from ouroboros_jax.disk import rundir
@@ -88,7 +89,7 @@ def launch(
         told = (name, progress, figures, start, source)
         if workdir is None:
             return _run(config, groups, manifest, None, *told)
-        workdir = Path(workdir)
+        workdir = rundir.as_path(workdir)
         rundir.check_workdir(workdir)
         if (workdir / rundir.MANIFEST).exists():
             _resumed(workdir, manifest)  # refused before anything is written
@@ -106,9 +107,9 @@ def launch(
 
 def _stored_origin(config: ConfigDict, workdir: str | Path | None) -> Origin | None:
     """Where the fork in `workdir` comes from, if it is one of this config."""
-    if workdir is None or not (Path(workdir) / rundir.MANIFEST).exists():
+    if workdir is None or not (rundir.as_path(workdir) / rundir.MANIFEST).exists():
         return None
-    manifest = rundir.read_manifest(Path(workdir))
+    manifest = rundir.read_manifest(rundir.as_path(workdir))
     same = manifest["identity"]["config"] == identity(config)
     return origin_in(manifest) if same else None
 
@@ -120,6 +121,8 @@ def _run(config, groups, manifest, workdir, name, progress, figures, start, sour
         report.say(first_line(config, groups, manifest, workdir, name))
         if note := manifest["data"].get("note"):
             report.say(f"NOTE: {note}")
+        if idle := unread(point):
+            report.say(f"note: {idle}")
         if workdir and manifest["status"] == "finished":
             before = open_run(workdir)
             if all(is_complete(store, generations) for store in before.stores):

@@ -269,7 +269,7 @@ def open_run(workdir: str | Path) -> Run:
     """
     from ouroboros_jax.disk.store import DiskStore
 
-    workdir = Path(workdir)
+    workdir = rundir.as_path(workdir)
     if not workdir.is_dir():
         raise UserError(f"workdir {workdir} is not there: expected the folder of a run")
     manifest = rundir.read_manifest(workdir)

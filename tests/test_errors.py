@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import ouroboros_jax as oj
-from ouroboros_jax.config import new_config
+from ouroboros_jax.checks import unread
+from ouroboros_jax.config import flatten, new_config
 from ouroboros_jax.errors import UserError, listed, nearest
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -143,6 +144,38 @@ def test_more_fresh_real_points_than_there_are(tmp_path):
 def test_statistics_of_a_regime_that_keeps_points():
     with pytest.raises(UserError, match="goes on with some of the points"):
         oj.run(config_of(**{"regime.name": "accumulate_subsample", "learner.draw": "sufficient"}))
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: oj.open_run(None), "workdir=None: expected the path of a folder"),
+        (lambda: oj.run(config_of(), workdir=3), "workdir=3: expected the path of a folder"),
+        (lambda: oj.run(None), "config=None: expected a config, as load_config returns it"),
+        (lambda: oj.load_config("gaussian", ["chains"]), "expected a dict from dotted path"),
+        (lambda: oj.fork(3, 1), "workdir=3: expected the path of a folder"),
+        (lambda: oj.difference(None, None, "variance"), "workdir=None: expected the path"),
+    ],
+)
+def test_arguments_of_another_kind(call, sentence):
+    with pytest.raises(UserError, match=sentence):
+        call()
+
+
+def test_settings_that_no_regime_reads_are_named():
+    def said(**overrides):
+        return unread(flatten(config_of(**{k.replace("__", "."): v for k, v in overrides.items()})))
+
+    assert said() == ""
+    assert said(regime__name="window", regime__window=5) == ""
+    assert said(regime__window=5) == "regime.window is not read under regime.name='replace'"
+    both = said(regime__window=5, regime__real_fraction=0.5)
+    assert both == (
+        "regime.real_fraction and regime.window are not read under regime.name='replace'"
+    )
+    swept = {"regime.name": ["replace", "fresh"], "regime.real_fraction": [0.1, 0.2]}
+    assert said(sweep=swept) == ""
+    assert "not read" in said(sweep={"regime.real_fraction": [0.1, 0.2]})
 
 
 def test_words():

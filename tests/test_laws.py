@@ -136,6 +136,7 @@ CASES = {
         data__num_features=3,
     ),
     "window": dict(regime__name="window", num_samples=SIZES, sampler__bias=S(1.0, 0.8)),
+    "window of many": dict(regime__name="window", regime__window=9, num_samples=S(15, 31)),
     "fresh": dict(
         regime__name="fresh",
         learner__estimator="unbiased",

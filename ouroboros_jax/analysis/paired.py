@@ -41,9 +41,9 @@ def difference(
     Raises:
       UserError: for a metric that is missing, or runs without chains in common.
     """
-    from ouroboros_jax.results import open_run
+    from ouroboros_jax.results import Run, open_run
 
-    runs = [open_run(run) if isinstance(run, str | Path) else run for run in (first, second)]
+    runs = [run if isinstance(run, Run) else open_run(run) for run in (first, second)]
     a, b = (run.metrics for run in runs)
     for data, which in ((a, "first"), (b, "second")):
         if metric not in data:

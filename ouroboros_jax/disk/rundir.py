@@ -94,6 +94,17 @@ class Lock:
         self._file.close()
 
 
+def as_path(workdir: Any) -> Path:
+    """What a user names as a workdir, as a path.
+
+    Raises:
+      UserError: where it is neither text nor a path.
+    """
+    if not isinstance(workdir, str | Path):
+        raise UserError(f"workdir={workdir!r}: expected the path of a folder")
+    return Path(workdir)
+
+
 def check_workdir(workdir: Path) -> None:
     """Refuse a workdir that cannot hold a run, before anything is written.
 

@@ -24,7 +24,8 @@ from ouroboros_jax.forks.eras import Era
 from ouroboros_jax.keys import chain_key, new_key
 from ouroboros_jax.pools.memory import Capacity, Memory, are_alike, num_bytes
 from ouroboros_jax.programs.stages import IN_PLACE, Stages
-from ouroboros_jax.sweep import Group
+from ouroboros_jax.schedule import round_half_up
+from ouroboros_jax.sweep import Column, Group
 from ouroboros_jax.vectorize import Layout, over_chains
 
 SEGMENT_GENERATIONS = 100  # most generations of one device call and of one step on disk
@@ -81,33 +82,39 @@ class Program:
 
     def capacity(self, generation: int) -> Capacity:
         """Static sizes at a generation; far apart, so that few programs serve a run."""
-        real, new = self._num_real_and_new(generation)
+        real, (new, drawn) = self._num_real, self._num_drawn(generation)
         kept = 0
         if self.keeps_models:
             kept = _grown(generation + 1, self.kept_first, self.kept_growth)
         elif self.kept_first and self.kept_growth:  # in steps that no later generation changes
             first = int(self.group.counts(np.arange(1, 2))["num_samples"].max())
             size = self.kept_first * max(real, first)
-            kept = _grown(real + self._num_drawn(generation) + new, size, self.kept_growth)
+            kept = _grown(real + drawn + new, size, self.kept_growth)
         elif self.kept_first:
             last = max(generation, self.group.point["generations"])
-            kept = real + self._num_drawn(last) + self._num_real_and_new(last)[1]
+            kept = real + sum(self._num_drawn(last))
         return Capacity(real, new, kept)
 
-    def _num_real_and_new(self, generation: int) -> tuple[int, int]:
-        """Rows of the real data set, and of the largest set drawn up to a generation."""
-        counts = self.group.counts(np.arange(generation + 1))
-        new = int(counts["num_samples"].max())
-        if not self.group.columns["num_samples"].is_constant:
-            new = _grown(new, 16, 2)
-        return int(counts["num_data"].max()), new
+    @functools.cached_property
+    def _num_real(self) -> int:
+        """Rows of the real data set."""
+        return int(self.group.counts(np.arange(1))["num_data"].max())
 
-    def _num_drawn(self, generation: int) -> int:
-        """The most points that a chain has drawn up to a generation, the real ones aside."""
-        if self.group.columns["num_samples"].is_constant:
-            return int(self.group.counts(np.arange(1))["num_samples"].max()) * generation
-        counts = self.group.counts(np.arange(generation + 1))
-        return int(counts["num_samples"][:, 1:].sum(1).max(initial=0))
+    def _num_drawn(self, generation: int) -> tuple[int, int]:
+        """Rows that hold any set drawn up to a generation; and the most points that a chain has
+        drawn up to it, the real ones aside."""
+        column = self.group.columns["num_samples"]
+        if column.is_constant:
+            new = int(self.group.counts(np.arange(1))["num_samples"].max())
+            return new, new * generation
+        most, total = self._scheduled
+        if generation >= len(most):  # beyond what is planned
+            most, total = _cumulated(column, generation)
+        return _grown(int(most[generation]), 16, 2), int(total[generation])
+
+    @functools.cached_property
+    def _scheduled(self) -> tuple[np.ndarray, np.ndarray]:
+        return _cumulated(self.group.columns["num_samples"], self.group.point["generations"] + 1)
 
     def era(self, generation: int) -> int:
         """Which era drew a generation's points; the number of eras where it is the chain's own."""
@@ -317,6 +324,16 @@ def _only(group: Group, chain: int) -> Group:
         columns=columns,
         coords={path: values[chain : chain + 1] for path, values in group.coords.items()},
     )
+
+
+def _cumulated(column: Column, last: int) -> tuple[np.ndarray, np.ndarray]:
+    """int64 [last + 1] both, by generation: the largest count so far of any chain, and the largest
+    sum of those after generation 0."""
+    used = Column(column.values, np.unique(column.index))
+    counts = round_half_up(used.at(np.arange(last + 1))).astype(np.int64)
+    most = np.maximum.accumulate(counts.max(0))
+    counts[:, 0] = 0
+    return most, counts.cumsum(1).max(0)
 
 
 def _grown(num: int, size: int, factor: int) -> int:

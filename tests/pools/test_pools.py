@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import toys
 
+import ouroboros_jax as oj
 from ouroboros_jax import regimes
 from ouroboros_jax.base import Context, Settings
 from ouroboros_jax.chain import Chain
@@ -230,3 +231,14 @@ def test_statistics_refuse_what_they_cannot_do_exactly():
         statistics(gaussian(), regimes.accumulate_subsample(), toys.tags())
     with pytest.raises(ValueError, match="Statistics need a learner"):
         statistics(toys.tagged(), regimes.replace(), toys.tags())
+
+
+def test_many_models_draw_side_by_side_what_they_draw_one_by_one(monkeypatch):
+    told = {"regime.name": "window", "regime.window": 8, "num_samples": 20}
+    config = oj.load_config("gaussian", told | {"chains": 3, "generations": 12})
+    together = oj.run(config, progress=False).metrics
+    monkeypatch.setattr("ouroboros_jax.pools.statistics.MANY_MODELS", 99)
+    apart = oj.run(config, progress=False).metrics
+    for name in ("mean", "variance"):
+        np.testing.assert_allclose(together[name], apart[name], rtol=1e-5, atol=1e-6)
+    assert np.ptp(apart["variance"].values[:, -1]) > 0.01
