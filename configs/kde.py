@@ -6,7 +6,7 @@ default     two moons, a Gaussian kernel of bandwidth 0.1, n = 500, replace and 
             chains of 50 generations
 :blobs, :circles, :swiss_roll
             the same on scikit-learn's other clouds
-:rules      Scott's and Silverman's bandwidths, Gaussian and tophat kernels, on blobs
+:rules      Scott's and Silverman's bandwidths, Gaussian and tophat kernels, on blobs on a line
 :kazdan     bandwidths 0.1, 0.5 and 1, n of 10, 32, 100, 316 and 1,000, three regimes, 500 held-out
             points, 100 generations: the grid of Kazdan et al. 2024 (arXiv 2410.16713) on blobs
 
@@ -49,8 +49,9 @@ def base(data="moons", bandwidth=0.1):
 
 
 def rules():
-    """Bandwidths that shrink as points accumulate."""
+    """Bandwidths that shrink as points accumulate; in 2 dimensions the two rules are one."""
     config = base("blobs")
+    config.data.num_features = 1
     config.sweep = {
         "learner.rule": ["scott", "silverman"],
         "learner.kernel": ["gaussian", "tophat"],

@@ -24,13 +24,20 @@ from ouroboros_jax.settings.values import parse_text
 from ouroboros_jax.sweep import expand
 
 CONFIGS = Path(__file__).parent.parent / "configs"
-NAMES = [
-    *("gaussian", "gaussian:suresh", "gaussian:shumailov", "gaussian:kazdan"),
-    *("gmm", "gmm:shumailov", "gmm:samples", "gmm:iris"),
-    *("kde", "kde:blobs", "kde:circles", "kde:swiss_roll", "kde:rules", "kde:kazdan"),
-    *("regression", "regression:gerstgrasser", "regression:universality"),
-    *("regression:diabetes", "regression:cancer", "golden", "golden:shares"),
-]
+
+
+def _names():
+    """Every config that comes with the package, and its variants, as its file tells them."""
+    for path in sorted(CONFIGS.glob("*.py")):
+        yield path.stem
+        try:
+            load_config(f"{path.stem}:?")
+        except UserError as error:
+            known = re.search(r"expected none or one of ([\w, ]+)", str(error))
+            yield from (f"{path.stem}:{variant}" for variant in known[1].split(", "))
+
+
+NAMES = list(_names())
 
 
 def small(**overrides):
