@@ -1,24 +1,25 @@
 """Running a config: what will run, run or resume it, and leave everything where it belongs."""
 
 import contextlib
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from ml_collections import ConfigDict
 
 from ouroboros_jax.checks import unread
-from ouroboros_jax.config import completed, flatten, identity, to_json
+from ouroboros_jax.config import flatten, identity, to_json
 from ouroboros_jax.data.base import RealData, check_counts
 from ouroboros_jax.disk import rundir
+from ouroboros_jax.disk.manifest import Manifest, new_manifest, resumed, save
 from ouroboros_jax.disk.store import DiskStore, MemoryStore
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.forks.inheritance import inherit
 from ouroboros_jax.forks.lineage import Origin, groups_of, origin_in
+from ouroboros_jax.host.lines import first_line, label, last_lines
 from ouroboros_jax.host.loop import is_complete, run_group
 from ouroboros_jax.host.report import Report, duration
 from ouroboros_jax.programs.ahead import compiled_ahead
@@ -30,6 +31,22 @@ from ouroboros_jax.sweep import Group
 from ouroboros_jax.vectorize import lapack_on_one_thread
 
 NO_BLOCKS: Mapping[str, int] = {}
+
+
+class _Job(NamedTuple):
+    """What is run, and how it is told."""
+
+    config: ConfigDict
+    groups: list[Group]
+    source: Run | None
+    name: str | None
+    progress: bool
+    figures: bool
+    begun: float
+
+    @property
+    def point(self) -> dict[str, Any]:
+        return flatten(self.config)
 
 
 def run(
@@ -78,29 +95,28 @@ def launch(
       source: whose those are; by default the run in the folder that `origin` names, if needed.
       blocks: the width of the blocks of chains, by group, where it is known.
     """
-    start = time.monotonic()
-    point = flatten(config)
-    groups = groups_of(config, origin)
+    begun = time.monotonic()
+    point, groups = flatten(config), groups_of(config, origin)
+    job = _Job(config, groups, source, name, progress, figures, begun)
     with jax.enable_x64(point["x64"]):
         first = build(groups[0], blocks.get(groups[0].name, point["chain_block"]))
-        manifest = _manifest(config, first.real, groups, origin) | {"chain_blocks": dict(blocks)}
+        manifest = new_manifest(config, first.real, groups, origin) | {"chain_blocks": dict(blocks)}
         if hashes := _data_hashes(groups, first.real):
             manifest["identity"]["data_sha256_by_group"] = hashes
-        told = (name, progress, figures, start, source)
         if workdir is None:
-            return _run(config, groups, manifest, None, *told)
+            return _run(job, manifest, None)
         workdir = rundir.as_path(workdir)
         rundir.check_workdir(workdir)
         if (workdir / rundir.MANIFEST).exists():
-            _resumed(workdir, manifest)  # refused before anything is written
+            resumed(workdir, manifest)  # refused before anything is written
         workdir.mkdir(parents=True, exist_ok=True)
         lock = rundir.Lock(workdir)
         try:
             if (workdir / rundir.MANIFEST).exists():
-                manifest = _resumed(workdir, manifest)
+                manifest = resumed(workdir, manifest)
             if first.real.text is not None:
                 first.real.text.tokenizer.keep(workdir / "tokenizer")
-            return _run(config, groups, manifest, workdir, *told)
+            return _run(job, manifest, workdir)
         finally:
             lock.release()
 
@@ -114,11 +130,11 @@ def _stored_origin(config: ConfigDict, workdir: str | Path | None) -> Origin | N
     return origin_in(manifest) if same else None
 
 
-def _run(config, groups, manifest, workdir, name, progress, figures, start, source) -> Run:
-    point = flatten(config)
+def _run(job: _Job, manifest: Manifest, workdir: Path | None) -> Run:
+    config, groups, point = job.config, job.groups, job.point
     generations = point["generations"]
-    with Report(len(groups) * (generations + 1), quiet=not progress) as report:
-        report.say(first_line(config, groups, manifest, workdir, name))
+    with Report(len(groups) * (generations + 1), quiet=not job.progress) as report:
+        report.say(first_line(config, groups, manifest, workdir, job.name))
         if note := manifest["data"].get("note"):
             report.say(f"NOTE: {note}")
         if idle := unread(point):
@@ -126,14 +142,14 @@ def _run(config, groups, manifest, workdir, name, progress, figures, start, sour
         if workdir and manifest["status"] == "finished":
             before = open_run(workdir)
             if all(is_complete(store, generations) for store in before.stores):
-                report.say(_last_line(before, workdir, [], "finished before, nothing to run"))
+                report.say(last_lines(before, workdir, [], "finished before, nothing to run"))
                 return before
         if changed := manifest.pop("changed", None):
             report.say(f"warning: not as it was begun ({changed}): last bits may differ")
         manifest["status"] = "running"
         if workdir:
             rundir.write_text(workdir / rundir.CONFIG, to_json(config))
-            _save(workdir, manifest)
+            save(workdir, manifest)
             stores = [DiskStore(*store_paths(workdir, g.name), write=True) for g in groups]
         else:
             stores = [MemoryStore() for _ in groups]
@@ -146,41 +162,42 @@ def _run(config, groups, manifest, workdir, name, progress, figures, start, sour
             programs = compiled_ahead(makers, x64=point["x64"])
             with contextlib.closing(programs):
                 for group, store, program in zip(groups, stores, programs, strict=True):
-                    _run_group(group, program, store, point, manifest, report, workdir, source)
+                    _run_group(job, group, program, store, manifest, report, workdir)
         except BaseException as error:
             manifest["status"] = "interrupted"
             manifest["reason"] = type(error).__name__
-            _save(workdir, manifest)
+            save(workdir, manifest)
             if workdir and not isinstance(error, UserError):
                 with contextlib.suppress(Exception):  # not to hide what went wrong first
                     _write_metrics(result, workdir)
             raise
         manifest["status"] = "finished"
         manifest.pop("reason", None)
-        drawn = _finish(result, workdir, manifest, figures)
-        manifest["timings"]["total"] = time.monotonic() - start
+        drawn = _finish(result, workdir, manifest, job.figures)
+        manifest["timings"]["total"] = time.monotonic() - job.begun
         manifest["finished"] = rundir.now()
-        _save(workdir, manifest)
-        done = f"done in {duration(time.monotonic() - start)}"
-        report.say(_last_line(result, workdir, drawn, done))
+        save(workdir, manifest)
+        done = f"done in {duration(time.monotonic() - job.begun)}"
+        report.say(last_lines(result, workdir, drawn, done))
     return result
 
 
-def _maker(group: Group, point: dict[str, Any], manifest) -> Callable[[], Program]:
+def _maker(group: Group, point: dict[str, Any], manifest: Manifest) -> Callable[[], Program]:
     """Builds a group's program, in blocks as wide as when it was begun."""
     block = manifest["chain_blocks"].get(group.name, point["chain_block"])
     return lambda: build(group, block)
 
 
-def _run_group(group, program, store, point, manifest, report, workdir, source) -> None:
-    report.group(group.name, _label(group, point))
+def _run_group(job: _Job, group: Group, program, store, manifest, report, workdir) -> None:
+    point = job.point
+    report.group(group.name, label(group, point))
     if program is None:
         report.step("running", point["generations"])
         return
     manifest["chain_blocks"][group.name] = program.layout.block
-    _save(workdir, manifest)
+    save(workdir, manifest)
     if origin := origin_in(manifest):
-        inherit(group, store, origin, source)
+        inherit(group, store, origin, job.source)
     with lapack_on_one_thread(program.layout):
         run_group(
             program,
@@ -191,13 +208,6 @@ def _run_group(group, program, store, point, manifest, report, workdir, source) 
             report=report,
             clock=manifest["timings"],
         )
-
-
-def _label(group: Group, point: dict[str, Any]) -> str:
-    swept = [path for path in point["sweep"] if path != "seed"]
-    fixed = [f"{path}={group.point[path]}" for path in swept if len(set(group.coords[path])) == 1]
-    chains = f"{group.num_chains} chain{'s' * (group.num_chains != 1)}"
-    return ", ".join([*fixed, chains])
 
 
 def _data_hashes(groups: Sequence[Group], first: RealData) -> dict[str, str]:
@@ -218,69 +228,6 @@ def _data_hashes(groups: Sequence[Group], first: RealData) -> dict[str, str]:
     return hashes if len(set(hashes.values())) > 1 else {}
 
 
-def _manifest(config, real, groups, origin: Origin | None) -> dict[str, Any]:
-    versions = rundir.package_versions()
-    return {
-        "status": "new",
-        "started": rundir.now(),
-        "identity": {
-            "config": identity(config),
-            "data_sha256": real.sha256,
-            "versions": {name: versions[name] for name in rundir.DECIDE_BITS},
-            **({"fork": origin.identity()} if origin else {}),
-        },
-        **({"fork": origin.to_json()} if origin else {}),
-        "chain_blocks": {},
-        "versions": versions,
-        "devices": [device.device_kind for device in jax.local_devices()],
-        "backend": jax.default_backend(),
-        "data": {"name": real.name, "origin": real.origin, "sha256": real.sha256}
-        | ({"note": real.note} if real.note else {}),
-        "seed": config.seed,
-        "groups": [{"name": g.name, "chains": g.num_chains} for g in groups],
-        "command": sys.argv,
-        "timings": {},
-    }
-
-
-def _resumed(workdir: Path, new: dict[str, Any]) -> dict[str, Any]:
-    """The manifest of the run in `workdir`, if it is the one that is asked for.
-
-    Raises:
-      UserError: naming the fields that differ.
-    """
-    old = rundir.read_manifest(workdir)
-    asked = new["identity"]["config"]
-    differences = rundir.differing(completed(old["identity"]["config"], asked), asked)
-    if old["identity"]["data_sha256"] != new["identity"]["data_sha256"]:
-        differences.append("the data's sha256")
-    hashes = [manifest["identity"].get("data_sha256_by_group", {}) for manifest in (old, new)]
-    if hashes[0]:  # which runs of earlier versions do not have
-        changed = rundir.differing(*hashes)
-        differences += [f"the data's sha256 of group {line}" for line in changed]
-    forks = [manifest["identity"].get("fork", {}) for manifest in (old, new)]
-    differences += [f"fork {line}" for line in rundir.differing(*forks)]
-    if differences:
-        shown = "; ".join(differences[:5])
-        more = f" and {len(differences) - 5} more" if len(differences) > 5 else ""
-        raise UserError(
-            f"workdir {workdir} holds another run, which differs in {shown}{more}; name another "
-            "--workdir, or give the same settings"
-        )
-    changed = rundir.differing(old["identity"]["versions"], new["identity"]["versions"])
-    changed += rundir.differing(
-        {"backend": old["backend"], "devices": len(old["devices"])},
-        {"backend": new["backend"], "devices": len(new["devices"])},
-    )
-    resumed = old | {"devices": new["devices"], "backend": new["backend"]}
-    return resumed | ({"changed": "; ".join(changed)} if changed else {})
-
-
-def _save(workdir: Path | None, manifest: dict[str, Any]) -> None:
-    if workdir:
-        rundir.write_json(workdir / rundir.MANIFEST, manifest)
-
-
 def _write_metrics(result: Run, workdir: Path) -> None:
     from ouroboros_jax.disk.dataset import write
 
@@ -288,7 +235,7 @@ def _write_metrics(result: Run, workdir: Path) -> None:
     write(result.assemble(), workdir / rundir.METRICS)
 
 
-def _finish(result: Run, workdir: Path | None, manifest, figures: bool) -> list[Path]:
+def _finish(result: Run, workdir: Path | None, manifest: Manifest, figures: bool) -> list[Path]:
     """Metrics, summary and figures of a run whose generations are all there."""
     result.__dict__.pop("metrics", None)
     result.__dict__["metrics"] = result.assemble()
@@ -308,37 +255,3 @@ def _finish(result: Run, workdir: Path | None, manifest, figures: bool) -> list[
     drawn = draw(result)
     manifest["timings"]["figures"] = time.monotonic() - start
     return drawn
-
-
-def first_line(config, groups, manifest, workdir, name: str | None = None) -> str:
-    """What will run: learner, regime, chains, generations, data, devices, workdir."""
-    point = flatten(config)
-    names = {g.point["regime.name"]: None for g in groups}
-    chains = sum(group.num_chains for group in groups)
-    devices = manifest["devices"]
-    learner = point["learner.name"]
-    return (
-        f"{name + ': ' if name and name != learner else ''}{learner} under {', '.join(names)}, "
-        f"{chains} chain{'s' * (chains != 1)}"
-        f"{f' in {len(groups)} groups' if len(groups) > 1 else ''}, "
-        f"{point['generations']} generations, data {manifest['data']['name']}, "
-        f"{len(devices)} {devices[0]} device{'s' * (len(devices) != 1)}, "
-        f"{_forked_from(manifest)}"
-        f"workdir {workdir if workdir else '(in memory)'}"
-    )
-
-
-def _forked_from(manifest: Mapping[str, Any]) -> str:
-    if "fork" not in manifest:
-        return ""
-    source, generation = (manifest["fork"][name] for name in ("workdir", "generation"))
-    return f"forked from {source or 'a run in memory'} after generation {generation}, "
-
-
-def _last_line(result: Run, workdir, drawn: list[Path], done: str) -> str:
-    lines = [f"  {line}" for line in result.summary["headline"]]
-    where = f"everything is in {workdir}" if workdir else "kept in memory"
-    lines.append(f"{done}: {where}")
-    if drawn:
-        lines[-1] += "; see " + ", ".join(str(path) for path in drawn[:3])
-    return "\n".join(lines)
