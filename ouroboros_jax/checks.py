@@ -18,6 +18,12 @@ from ouroboros_jax.settings.counts import check_enough_points
 from ouroboros_jax.settings.run import RUN
 from ouroboros_jax.settings.values import check_value, describe_number, in_range
 
+OF_YOUR_OWN = {  # data named by a path, by the kind of data
+    "points": ("the path of a .npy or .csv file",),
+    "images": ("the path of an .npz file or of a folder of IDX files",),
+    "tokens": ("the path of a text file", "for a folder of them 'text' with data.dir=FOLDER"),
+}
+
 
 def check_point(point: Point) -> None:
     """All cross-checks of a point: schedules over its generations, and what goes with what.
@@ -90,7 +96,8 @@ def _check_kind(point: Point) -> None:
         ]
         raise UserError(
             f"learner.name={point['learner.name']!r} is fitted to {learner.kind}, and "
-            f"data.name={point['data.name']!r} holds {data.kind}: expected {listed(suited)}"
+            f"data.name={point['data.name']!r} holds {data.kind}: expected "
+            f"{listed([*suited, *OF_YOUR_OWN.get(learner.kind, ())])}"
         )
 
 
