@@ -1,6 +1,6 @@
 """The types every other module speaks: learner, settings, pool, context.
 
-A *learner* is five pure functions of ONE chain. A *regime* (`regimes.py`) says what a generation
+A *learner* is six pure functions of ONE chain. A *regime* (`regimes.py`) says what a generation
 trains on, a *pool* holds those points, and a *chain* (`chain.py`) folds learner and regime into
 `init` and `step`. The chains axis is added once, at the edge, by `vectorize.py`.
 """
@@ -24,7 +24,7 @@ class Settings(NamedTuple):
     `config.learner.tol`. Structural choices never appear here: factories hold them.
     """
 
-    num_samples: jax.Array  # int32 [], points this generation trains on, see `regimes.py`
+    num_samples: jax.Array  # int32 [], new points of this generation; `regimes.py` says what else
     num_real: jax.Array  # int32 [], of them drawn fresh from the real data
     num_data: jax.Array  # int32 [], points of the real data set of generation 0
     learner: dict[str, jax.Array]
@@ -110,18 +110,20 @@ class Learner(NamedTuple):
     What `fit_step` says of each step becomes a metric with a leading axis of steps. A metric named
     `degenerate` (bool) marks a legitimate but singular fit and becomes `status` 1.
 
-    `source` is, by `prompts`: the real data's whole table; the generation-0 data set of this chain
-    (`real`), the points that the generation before trained on anew (`previous`), of these two `num`
-    rows, in order and again from the first where there are fewer; or `num` new real points, drawn
-    for this generation (`fresh`).
+    What `source` is, by `prompts`:
+      table: the real data's whole table.
+      real: `num` rows of the generation-0 data set of this chain, in order, and again from the
+        first where there are fewer.
+      previous: likewise of the points that the generation before drew and was fitted to.
+      fresh: `num` new real points, drawn for this generation.
 
     `points` says how a pool holds its points: as rows; as `recipes`, drawn again from parameters
     and keys at every step where the regime keeps more than the real ones, so that memory is
     bounded; or as a `stream`, drawn anew at every step. Steps see rows in any case; one that goes
     through the last two by `pool.take`, `pool.most_taken` rows at a time, never holds them all.
 
-    A `hosted` learner's fits are long: the host drives them step by step, shows progress, and loses
-    20 seconds at most or what storing takes 20 times; and so its draws, if it has `parts`.
+    A `hosted` learner's fits are long: the host drives them step by step and shows progress; a cut
+    loses at most 20 seconds, or 20 times what a save takes. So its draws, if it has `parts`.
 
     `prepare(key, settings, table) -> Any` is computed once a run and handed to `measure` as
     `context.prepared`. `across(key, settings, models, table, test) -> metrics` sees all generations

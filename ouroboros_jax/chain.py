@@ -121,7 +121,7 @@ class Chain:
         self, key: Key, settings, state: State, table, capacity, drawn=None, is_first=False
     ) -> Fit:
         """The next generation's fit; `drawn` is what its models drew, where the host has it."""
-        pool, memory = self.train(key, settings, state, table, capacity, drawn, is_first)
+        pool, memory = self.draw_pool(key, settings, state, table, capacity, drawn, is_first)
         params = state.params  # of a blank state those that any start means
         if is_first is not True and self.start != "previous":
             data = self.realisation.begin(key, settings, table, capacity)
@@ -190,7 +190,7 @@ class Chain:
 
     # What a generation is fitted to
 
-    def train(
+    def draw_pool(
         self, key: Key, settings, state: State, table, capacity, drawn=None, is_first=False
     ) -> tuple[Pool, Any]:
         """The pool that the next generation is fitted to, and the memory with its new points."""
@@ -215,7 +215,7 @@ class Chain:
     def pooled(
         self, key: Key, settings, state: State, points, table, capacity, is_first=False
     ) -> tuple[Pool, Any]:
-        """What `train` returns, of `points` that are drawn."""
+        """What `draw_pool` returns, of `points` that are drawn."""
         realisation = self.realisation
         # Not in a branch, which would copy it.
         memory = realisation.memory.add(state.memory, points, capacity)

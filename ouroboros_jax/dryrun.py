@@ -126,16 +126,16 @@ def _time(program: Program, point) -> float:
     progress, _ = first_generation(program)
     if not generations:
         return 0.0
-    progress.advance(1)
+    progress.run_segment(1)
     left = generations - progress.generation
     if not left:
         return 0.0
     start = time.monotonic()
-    progress.advance(1)
+    progress.run_segment(1)
     one = time.monotonic() - start
     num = progress.stretch(int(np.clip(2.0 / max(one, 1e-6), 1, program.segment_length)))
     start = time.monotonic()
-    progress.advance(num)
+    progress.run_segment(num)
     return (time.monotonic() - start) / num * generations
 
 

@@ -164,10 +164,8 @@ def _score(
         lambda args, *shared: jax.lax.map(lambda of_chain: one(*of_chain, *shared), args)
     )
     table, test = program.table, as_test(rows)
-    for generation in range(run.generation + 1):
-        try:
-            params = run.stores[number].params(generation)
-        except UserError:
-            continue
+    store = run.stores[number]
+    for generation in (g for g in store.kept() if g <= run.generation):
+        params = store.params(generation)
         scores = score((keys, settings, like(template, params)), table, test)
         yield generation, jax.tree.map(np.asarray, scores)

@@ -19,14 +19,14 @@ from ouroboros_jax.disk.store import DiskStore, MemoryStore
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.forks.inheritance import inherit
 from ouroboros_jax.forks.lineage import Origin, groups_of, origin_in
+from ouroboros_jax.host.ahead import compiled_ahead
 from ouroboros_jax.host.lines import first_line, label, last_lines
 from ouroboros_jax.host.loop import is_complete, run_group
 from ouroboros_jax.host.report import Report, duration
-from ouroboros_jax.programs.ahead import compiled_ahead
 from ouroboros_jax.programs.build import build
 from ouroboros_jax.programs.factories import make_real
 from ouroboros_jax.programs.program import Program
-from ouroboros_jax.results import Run, open_run, store_paths
+from ouroboros_jax.results import Run, open_run
 from ouroboros_jax.sweep import Group
 from ouroboros_jax.vectorize import lapack_on_one_thread
 
@@ -87,7 +87,7 @@ def launch(
     progress: bool = True,
     figures: bool = True,
 ) -> Run:
-    """`run`, of a fork too: of one `origin` says where its first generations come from.
+    """As `run`, and for forks, whose first generations come from where `origin` says.
 
     Args:
       config, workdir, name, progress, figures: as `run` takes them.
@@ -150,7 +150,7 @@ def _run(job: _Job, manifest: Manifest, workdir: Path | None) -> Run:
         if workdir:
             rundir.write_text(workdir / rundir.CONFIG, to_json(config))
             save(workdir, manifest)
-            stores = [DiskStore(*store_paths(workdir, g.name), write=True) for g in groups]
+            stores = [DiskStore(*rundir.store_paths(workdir, g.name), write=True) for g in groups]
         else:
             stores = [MemoryStore() for _ in groups]
         result = Run(config, manifest, stores, workdir)
@@ -231,14 +231,12 @@ def _data_hashes(groups: Sequence[Group], first: RealData) -> dict[str, str]:
 def _write_metrics(result: Run, workdir: Path) -> None:
     from ouroboros_jax.disk.dataset import write
 
-    result.__dict__.pop("metrics", None)
-    write(result.assemble(), workdir / rundir.METRICS)
+    write(result.refresh(), workdir / rundir.METRICS)
 
 
 def _finish(result: Run, workdir: Path | None, manifest: Manifest, figures: bool) -> list[Path]:
     """Metrics, summary and figures of a run whose generations are all there."""
-    result.__dict__.pop("metrics", None)
-    result.__dict__["metrics"] = result.assemble()
+    result.refresh()
     if not workdir:
         return []
     from ouroboros_jax.disk.dataset import write

@@ -14,7 +14,7 @@ STAGES = {
     "test": 1,  # held-out points of a synthetic truth
     "init": 2,  # initial parameters
     "sample": 3,  # points drawn from a model
-    "select": 4,  # which points of a pool are trained on
+    "select": 4,  # which points of a pool are trained on (selectors split the `sample` key)
     "fit": 5,  # random restarts, shuffles, dropout
     "measure": 6,  # random numbers of metrics
     "prepare": 7,  # what metrics need, made once a run

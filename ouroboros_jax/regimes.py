@@ -95,7 +95,7 @@ def window(*, window: int = 3, kept: bool = False) -> Regime:
 
     Redrawn: `num_samples` points in all, split as evenly as whole points allow, newest model first;
     the truth counts as the model before generation 0, so while g < window one share is fresh real
-    data (theory of covariance recursions). Kept: the union of the last `window` data sets, each of
+    data (`theory/recursion.py`). Kept: the union of the last `window` data sets, each of
     `num_samples`, of which the real one was the first; it has no closed form.
     """
     if kept:

@@ -78,10 +78,15 @@ class Run:
                 pass  # damaged: the segments have it all
         return self.assemble()
 
+    def refresh(self) -> "xarray.Dataset":
+        """`metrics`, put together anew after generations were added."""
+        self.__dict__["metrics"] = self.assemble()
+        return self.metrics
+
     def assemble(self) -> "xarray.Dataset":
         """`metrics`, put together from the stored segments."""
+        from ouroboros_jax.analysis.across import across
         from ouroboros_jax.disk.dataset import assemble, joined
-        from ouroboros_jax.programs.across import across
 
         parts = []
         for number, (group, store) in enumerate(zip(self.groups, self.stores, strict=True)):
@@ -180,7 +185,8 @@ class Run:
     def compare(self, setting: str, metric: str, **options) -> Any:
         """Paired differences of `metric` between the values of a swept setting, over seeds.
 
-        See `analysis.compare.compare` for the options: `generation`, `baseline`, `level`.
+        See `analysis.compare.compare` for the options: `generation`, `baseline`, `level`,
+        `num_resamples` and `seed`.
         """
         from ouroboros_jax.analysis.compare import compare
 
@@ -275,10 +281,7 @@ def open_run(workdir: str | Path) -> Run:
     manifest = rundir.read_manifest(workdir)
     rundir.read_json(workdir / rundir.CONFIG)
     config = from_json((workdir / rundir.CONFIG).read_text(encoding="utf-8"))
-    stores = [DiskStore(*store_paths(workdir, group.name), write=False) for group in expand(config)]
+    stores = [
+        DiskStore(*rundir.store_paths(workdir, group.name), write=False) for group in expand(config)
+    ]
     return Run(config, manifest, stores, workdir)
-
-
-def store_paths(workdir: Path, group: str) -> tuple[Path, Path]:
-    """Where a group's generations and its state for resuming are."""
-    return workdir / "generations" / group, workdir / "resume" / group

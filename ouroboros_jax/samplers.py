@@ -1,6 +1,7 @@
-"""How a model's law is changed before it is sampled: the settings of `config.sampler`.
+"""Temperature, on laws of symbols.
 
-Of laws on symbols; what language models restrict and penalise is in `decoding/choice.py`.
+`sampler.bias` of Gaussians and mixtures is `metrics.mixture.broaden`, what language models restrict
+and penalise `decoding/choice.py`, the truncation of codes `learners/vae.py`.
 """
 
 import jax

@@ -29,9 +29,10 @@ class _OneChain:
 
 
 def training_set(program: Program, store: Store, generation: int, chain: int) -> Any:
-    """The points generation `generation` of chain `chain` was fitted to, [N, ...].
+    """The points that generation `generation` of a chain was fitted to, [N, ...].
 
-    Drawn by the functions that drew them in the run, in a block of the same width.
+    `chain` is its place in the group of the program. They are drawn by the functions that drew them
+    in the run, in a block of the same width.
 
     Raises:
       UserError: for a generation that was not run, or whose predecessors were not kept.

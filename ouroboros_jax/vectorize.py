@@ -102,9 +102,9 @@ def make_layout(num_chains: int, block: int, devices=None, quick: bool = False) 
 def compiler_options(quick: bool) -> dict[str, bool]:
     """What XLA is told of how to compile; decides bits.
 
-    On a CPU it sets the newer of its two ways to write loops up anew for every loop, and a chain
-    has hundreds of small ones: with the older a program takes half as long to compile, and up to
-    twice as long to run where it takes sums and maxima along short rows.
+    XLA has two ways to emit the loops of a CPU program. The newer is set up once for each loop, and
+    a chain has hundreds of small ones: with the older a program takes half as long to compile, and
+    up to twice as long to run where it takes sums and maxima along short rows.
     """
     options = {"xla_cpu_use_fusion_emitters": False}
     if not quick or jax.default_backend() != "cpu":
@@ -127,22 +127,6 @@ def over_block(function: Callable, block: int) -> Callable:
         return jax.tree.map(lambda a: a[None], out)
 
     return single
-
-
-@jax.custom_batching.custom_vmap
-def is_any(there: jax.Array) -> jax.Array:
-    """bool [], of a bool [] of one chain: whether it is so of any chain of the block.
-
-    A loop whose turns depend on it alone keeps one length for the block, where `vmap` would choose
-    between old and new for every chain at every turn. No result of a chain may depend on it.
-    """
-    return there
-
-
-@is_any.def_vmap
-def _(axis_size, in_batched, there):
-    del axis_size
-    return is_any(there.any() if in_batched[0] else there), False
 
 
 def over_chains(function: Callable, layout: Layout) -> Callable:

@@ -125,7 +125,7 @@ def test_a_stream_is_new_at_every_step():
     while progress.generation < 0:
         progress.work(1)
     progress.work(1)
-    pool = jax.tree.map(lambda a: a[0, 0], progress.part.fit.pool)
+    pool = jax.tree.map(lambda a: a[0, 0], progress.fit.fit.pool)
     key = jax.random.wrap_key_data(jax.random.key_data(program.keys)[0, 0])
     settings = jax.tree.map(lambda a: a[0, 0], program.settings(1, 1))
     capacity, table = program.capacity(1), program.table

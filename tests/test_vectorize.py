@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ouroboros_jax.metrics.roots import is_any
 from ouroboros_jax.vectorize import (
     all_in_place,
     choose_block,
     compiler_options,
     each_in_place,
-    is_any,
     make_layout,
     over_block,
     over_chains,

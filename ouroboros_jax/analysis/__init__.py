@@ -1,1 +1,8 @@
-"""What a run's metrics say: its summary beside the laws, and paired differences."""
+"""What a run's metrics say.
+
+summary   summary.json: each point of a sweep beside its laws
+headline  the two or three sentences of it that matter
+compare   paired differences between settings, with bootstrap intervals
+paired    the same between two runs
+across    metrics that need all generations of a chain at once
+"""

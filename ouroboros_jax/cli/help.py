@@ -11,6 +11,7 @@ from ouroboros_jax.config import flatten, load_config
 from ouroboros_jax.config_files import find_config, load_module, packaged_configs
 from ouroboros_jax.errors import listed
 from ouroboros_jax.registry import SECTIONS, known_names, settings_of
+from ouroboros_jax.settings.data import PATHS
 from ouroboros_jax.settings.values import SCHEDULE, describe
 
 
@@ -51,7 +52,7 @@ def _settings(config: ConfigDict) -> list[str]:
     for path, setting in settings_of(point).items():
         section, _, key = path.partition(".")
         if section in SECTIONS and key == "name":
-            file = ", a .npy or .csv file" if section == "data" else ""
+            file = f", {PATHS}," if section == "data" else ""
             expected = f"{', '.join(known_names(section))}{file} or module:function"
         else:
             expected = describe(setting).replace(SCHEDULE, "a schedule")

@@ -1,6 +1,5 @@
 """What each verb does, and what they share: the backend, workdirs, stored runs."""
 
-import json
 import os
 import re
 import shlex
@@ -14,6 +13,7 @@ from ml_collections import ConfigDict
 from ouroboros_jax.cli.command import Command, program_name
 from ouroboros_jax.config import apply, from_json, load_config
 from ouroboros_jax.config_files import find_config, packaged_configs
+from ouroboros_jax.disk import rundir
 from ouroboros_jax.disk.sample_files import WRITERS, write_samples
 from ouroboros_jax.errors import UserError, listed, nearest
 from ouroboros_jax.registry import RUN
@@ -211,10 +211,10 @@ def check_workdir(path: Path) -> None:
 def default_workdir(label: str) -> Path:
     """runs/<config name>-<timestamp>, one that is not there yet."""
     stem = re.sub(r"[^\w.-]+", "-", label).strip("-")
-    path = Path("runs") / f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    first = path = Path("runs") / f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
     number = 2
     while path.exists():
-        path = path.with_name(f"{path.name.partition('_')[0]}_{number}")
+        path = first.with_name(f"{first.name}_{number}")
         number += 1
     return path
 
@@ -261,10 +261,9 @@ def _fork_of(command: Command) -> tuple[ConfigDict, str]:
 def _check_no_fork(command: Command) -> None:
     """Refuse to take a fork for the run of its config."""
     name, workdir = command.flags["config"], command.flags["workdir"]
-    manifest = Path(workdir) / "run.json" if name is not None and workdir is not None else None
-    if manifest is None or not manifest.is_file():
+    if name is None or workdir is None or not (Path(workdir) / rundir.MANIFEST).is_file():
         return
-    told = json.loads(manifest.read_text()).get("fork")
+    told = rundir.read_manifest(Path(workdir)).get("fork")
     if told is not None:
         raise UserError(
             f"workdir {workdir} holds a fork of {told['workdir'] or 'a run in memory'} after "
@@ -273,7 +272,7 @@ def _check_no_fork(command: Command) -> None:
 
 
 def _stored_config(workdir: Path) -> Path:
-    return workdir / "config.json"
+    return workdir / rundir.CONFIG
 
 
 def _open_run(command: Command) -> Any:
@@ -289,7 +288,7 @@ def _open_run(command: Command) -> Any:
 def _check_is_run(path: Path, flag: str) -> None:
     """Refuse a folder that holds no run, naming one beside it that is called alike."""
     if not _stored_config(path).is_file():
-        what = "is not there" if not path.exists() else "holds no run (no config.json)"
-        beside = path.parent.glob("*/config.json") if path.parent.is_dir() else []
+        what = "is not there" if not path.exists() else f"holds no run (no {rundir.CONFIG})"
+        beside = path.parent.glob(f"*/{rundir.CONFIG}") if path.parent.is_dir() else []
         near = nearest(path, [other.parent for other in beside])
         raise UserError(f"{flag}={path} {what}{near}")

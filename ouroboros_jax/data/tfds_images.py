@@ -84,7 +84,7 @@ def _prepare(builder, files: Path | None = None) -> None:
     import tensorflow_datasets as tfds
 
     if files is None:
-        unreachable(builder.URL)
+        check_reachable(builder.URL)
     config = tfds.download.DownloadConfig(manual_dir=files, try_download_gcs=False)
     try:
         builder.download_and_prepare(download_config=config)
@@ -92,7 +92,7 @@ def _prepare(builder, files: Path | None = None) -> None:
         raise Unavailable(f"the download from {builder.URL} failed: {_line(error)}") from error
 
 
-def unreachable(url: str) -> None:
+def check_reachable(url: str) -> None:
     """Find out within seconds whether a server answers: TFDS itself tries for a long time.
 
     Raises:

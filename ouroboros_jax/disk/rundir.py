@@ -94,6 +94,11 @@ class Lock:
         self._file.close()
 
 
+def store_paths(workdir: Path, group: str) -> tuple[Path, Path]:
+    """Where a group's generations and its state for resuming are."""
+    return workdir / "generations" / group, workdir / "resume" / group
+
+
 def as_path(workdir: Any) -> Path:
     """What a user names as a workdir, as a path.
 

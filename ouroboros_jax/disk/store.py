@@ -229,12 +229,6 @@ class DiskStore:
         except Damaged as error:
             raise Damaged(f"generations {first} to {step} cannot be read: {error}") from error
 
-    def close(self) -> None:
-        """Wait for what is under way."""
-        for steps in (self._generations, self._resume):
-            if steps:
-                steps.close()
-
 
 Store = MemoryStore | DiskStore
 

@@ -19,7 +19,7 @@ def unit_uniforms(key: Key, shape: tuple[int, ...], dtype=None) -> jax.Array:
     return (jax.lax.bitcast_convert_type(drawn | one, dtype) - 1).reshape(shape)
 
 
-def uniforms(key: Key, shape: tuple[int, ...], dtype) -> jax.Array:
+def symmetric_uniforms(key: Key, shape: tuple[int, ...], dtype) -> jax.Array:
     """Numbers uniform on (-1, 1) and symmetric: the midpoints of 2^23 cells, or 2^52."""
     size, dtype = math.prod(shape), jnp.dtype(dtype)
     if dtype == jnp.float32:
@@ -127,7 +127,7 @@ def log_chi_square(key: Key, df: jax.Array) -> jax.Array:
       df: a float array, traced or not; the logarithm is -inf where `df` <= 0.
     """
     key_first, key_again = split(key)
-    return log_chi_square_of(uniforms(key_first, (3, *df.shape), df.dtype), key_again, df)
+    return log_chi_square_of(symmetric_uniforms(key_first, (3, *df.shape), df.dtype), key_again, df)
 
 
 def log_chi_square_of(first: jax.Array, key: Key, df: jax.Array) -> jax.Array:
@@ -157,7 +157,7 @@ def log_chi_square_of(first: jax.Array, key: Key, df: jax.Array) -> jax.Array:
 
     def again(carry):
         turn, log_v = carry
-        attempt = uniforms(fold_in(key, turn), (2, *shape), dtype)
+        attempt = symmetric_uniforms(fold_in(key, turn), (2, *shape), dtype)
         return turn + 1, settle(log_v, attempt)
 
     # The first attempt stands outside the loop: hashing keys is most of the cost.

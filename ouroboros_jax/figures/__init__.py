@@ -5,7 +5,7 @@
   evolution     the model itself at chosen generations
   tails         first against last generation; percentiles
   collapse      mean against typical path, survival beside its bound
-  heat_death    trajectories on the simplex, phase diagrams, urns
+  heat_death    which of simplex (trajectories), phases (phase diagrams) and urn suit a run
   discrete      symbols that survive, rank-frequency curves, rates that live on
   densities     kernel densities, and how long the symmetric mixture survives
   regression    error ratios of different estimators
@@ -13,6 +13,9 @@
   samples       what the number of samples does
   comparison    paired differences
   forks         what a fork changed
+  autoencoders  images: label counts, matrices, curves, codes
+  pictures      grids of samples, codes followed through generations, the GIF
+  language      perplexities, diversity, the same prompt continued
   cells         what is drawn: the sweep's cells, their settings and laws
   style, bands, overlay, mixtures
                 how it looks

@@ -282,7 +282,7 @@ class Study:
         return SEPARATOR.join(part for part in parts if part)
 
     def held(self, paths: tuple[str, ...], cell: int) -> str:
-        """`with n = 100`: the settings of a cell that a figure leaves where they are."""
+        """`shown: n = 100`: the settings of a cell that a figure leaves where they are."""
         chosen = zip(self.factors, self.cells[cell].place, strict=True)
         words = [assign(f.path, f.labels[i]) for f, i in chosen if f.path in paths]
         return f"shown: {', '.join(words)}" if words else ""

@@ -188,7 +188,8 @@ def std_survival(run: Any) -> Figure:
                 num_real=cell.point.get("data.num_samples"),
             )
             ax.plot(x, bound, color=colour, linestyle=overlay.DASHES, linewidth=1.3)
-        entries.append((overlay.line(colour), f"above {threshold:g} of the truth's"))
+        whose = "the truth's" if truth is not None else "generation 0's"
+        entries.append((overlay.line(colour), f"above {threshold:g} of {whose}"))
     generation_axis(ax, x)
     ax.set_ylim(-0.02, 1.04)
     ax.axhline(0, color=TRUTH, linewidth=0.7)

@@ -29,14 +29,17 @@ from ouroboros_jax.figures.trajectories import plot
 from ouroboros_jax.metrics.names import name_of
 
 DIVERSITY = (  # panels: titles, metrics, and the words for each
-    ("distinct n-grams / all", (f"distinct_{n}" for n in (1, 2, 3, 4)), ("1", "2", "3", "4")),
+    (
+        "distinct n-grams / all",
+        ("distinct_1", "distinct_2", "distinct_3", "distinct_4"),
+        ("1", "2", "3", "4"),
+    ),
     ("surviving vocabulary", ("vocabulary_survival",), ("",)),
     ("entropy of tokens (nat)", ("token_entropy",), ("",)),
     ("effective vocabulary (tokens)", ("effective_vocabulary",), ("",)),
     ("repeated 4-grams / all", ("repetition",), ("",)),
     ("self-BLEU", ("self_bleu",), ("",)),
 )
-DIVERSITY = tuple((name, tuple(metrics), words) for name, metrics, words in DIVERSITY)
 MAX_COLUMNS, MAX_LINES, NUM_BINS = 4, 6, 40
 SHOWN_PROMPTS, WRAP = 2, 92
 
@@ -57,7 +60,7 @@ def language_figures(run: Study) -> dict[str, Callable[[], Figure]]:
     add_plot("test_perplexity")
     if run.has("sequence_perplexity"):
         chosen["perplexity_histograms"] = lambda: perplexity_histograms(run)
-    if run.has("distinct_1"):
+    if any(run.has(metric) for _, metrics, _ in DIVERSITY for metric in metrics):
         chosen["diversity"] = lambda: diversity(run)
     add_plot("vocabulary_survival")
     if run.has("continuation"):
@@ -133,9 +136,10 @@ def diversity(run) -> Figure:
     figure, axes = canvas(8.6, 4.9, rows=2, columns=3, sharex=True)
     factor = run.factors[0] if run.factors else None
     for ax, (name, metrics, words) in zip(axes.reshape(-1), DIVERSITY, strict=True):
-        metrics = [metric for metric in metrics if run.has(metric)]
-        palette = ramp(len(metrics)) if len(metrics) > 1 else [MAIN]
-        for metric, colour, word in zip(metrics, palette, words, strict=False):
+        shown = [pair for pair in zip(metrics, words, strict=True) if run.has(pair[0])]
+        ax.set_visible(bool(shown))
+        palette = ramp(len(shown)) if len(shown) > 1 else [MAIN]
+        for (metric, word), colour in zip(shown, palette, strict=False):
             values = run.array(metric)[run.cells[0].chains]
             middle = draw_band(ax, run.generations, values, colour, alpha=0.15)
             if word:

@@ -139,7 +139,7 @@ def _is_large(program: Program, generations: int) -> bool:
 
 def saved_as(progress: Progress) -> int:
     """The number of a state, which grows with every piece of every generation and with its end."""
-    pieces = len(progress.drawn) + (progress.part.step if progress.part else 0)
+    pieces = len(progress.drawn) + (progress.fit.step if progress.fit else 0)
     return (progress.generation + 1) * (PIECES if progress.program.learner.hosted else 1) + pieces
 
 
@@ -158,11 +158,11 @@ def portable(progress: Progress) -> dict[str, Any]:
         tree["state"] = _numbered(join(state))
     if progress.drawn:
         tree["drawn"] = _numbered(progress.drawn_rows())
-    if progress.part is not None and progress.part.step:
-        tree["fit"] = _numbered(join(progress.part.fit.fit_state))
-        tree["step"] = np.int32(progress.part.step)
-        if progress.part.curves:
-            tree["curves"] = progress.part.curves
+    if progress.fit is not None and progress.fit.step:
+        tree["fit"] = _numbered(join(progress.fit.fit.fit_state))
+        tree["step"] = np.int32(progress.fit.step)
+        if progress.fit.curves:
+            tree["curves"] = progress.fit.curves
     return tree
 
 

@@ -20,7 +20,7 @@ from ouroboros_jax.pools.realisation import part_size
 from ouroboros_jax.programs.program import Program
 
 
-class Part(NamedTuple):
+class HalfFit(NamedTuple):
     """A fit half-way: the fit on the devices, and what its steps said, leaves [C, steps, ...]."""
 
     fit: Fit
@@ -37,7 +37,7 @@ class Progress:
     reference: Params | None = None  # of generation 0
     generation: int = -1
     capacity: Capacity | None = None
-    part: Part | None = None  # of the next generation's fit
+    fit: HalfFit | None = None  # of the next generation's fit
     drawn: list[Any] = dataclasses.field(default_factory=list)  # for it, on the host, [C, R, ...]
 
     @classmethod
@@ -57,7 +57,7 @@ class Progress:
     @property
     def done(self) -> float:
         """Generations done, a begun one in part."""
-        done = len(self.drawn) + (self.part.step if self.part else 0)
+        done = len(self.drawn) + (self.fit.step if self.fit else 0)
         return self.generation + 1 + done / (self._num_turns + self.program.learner.num_steps)
 
     @property
@@ -86,7 +86,7 @@ class Progress:
             return self._step()
         if self.generation < 0 and not self.program.from_blank:
             return self._first()
-        return self.advance(num)
+        return self.run_segment(num)
 
     def _first(self):
         name, args = self._to_first()
@@ -101,13 +101,13 @@ class Progress:
     def _arrived(self, state: State, metrics) -> tuple[Params, dict[str, np.ndarray]]:
         """One generation on, its metrics being [C, ...]."""
         out = jax.tree.map(lambda a: a[None], (self.program.layout.join(state.params), metrics))
-        self.state, self.part, self.drawn = state, None, []
+        self.state, self.fit, self.drawn = state, None, []
         self.generation += 1
         if self.generation == 0:
             self.reference, self.capacity = state.params, self.program.capacity(0)
         return out
 
-    def advance(self, num: int) -> tuple[Params, dict[str, np.ndarray]]:
+    def run_segment(self, num: int) -> tuple[Params, dict[str, np.ndarray]]:
         """`num` generations in one call; generation 0 among them only where `from_blank`."""
         program, start = self.program, self.generation + 1
         if self.state is None:
@@ -174,12 +174,12 @@ class Progress:
             # The models before are not needed twice.
             before = self.state._replace(memory=fit.state.memory)
             fit = fit._replace(state=before)
-        self.part = Part(jax.block_until_ready(fit), 0, {})
+        self.fit = HalfFit(jax.block_until_ready(fit), 0, {})
 
     @property
     def piece(self) -> str:
         """What `work` does next, of a learner whose fits the host drives."""
-        if self.part is not None:
+        if self.fit is not None:
             return "step"
         return "part" if len(self.drawn) < self._num_turns else "begin"
 
@@ -199,14 +199,14 @@ class Progress:
         return jax.tree.map(lambda *parts: np.concatenate(parts, 1), *self.drawn)
 
     def _step(self):
-        if self.part is None:
+        if self.fit is None:
             if not self._draw():
                 self.begin()
             return None
-        program, (fit, step, curves) = self.program, self.part
+        program, (fit, step, curves) = self.program, self.fit
         settings = program.settings(self.generation + 1, 1)
         if step < program.learner.num_steps:
-            self.part = None  # its state is given away: cut here, the fit goes on from the disk's
+            self.fit = None  # its state is given away: cut here, the fit goes on from the disk's
             fit_state, info = program.call(
                 "advance",
                 program.capacity(self.generation + 1),
@@ -219,17 +219,17 @@ class Progress:
             info = jax.tree.map(lambda a: a[:, None], program.layout.join(info))
             if curves:
                 info = jax.tree.map(lambda a, b: np.concatenate([a, b], 1), curves, info)
-            self.part = Part(fit._replace(fit_state=fit_state), step + 1, info)
+            self.fit = HalfFit(fit._replace(fit_state=fit_state), step + 1, info)
             if step + 1 < program.learner.num_steps:
                 return None
-        fit = self.part.fit
+        fit = self.fit.fit
         reference = {} if self.reference is None else {"reference": self.reference}
         state, metrics = program.call(
             "finish",
             state=fit.fit_state,
             settings=settings,
             before=fit.state,
-            curves=program.layout.split(self.part.curves),
+            curves=program.layout.split(self.fit.curves),
             **reference,
             **self._prepared,
         )
@@ -259,9 +259,9 @@ class Progress:
             pass
         self.begin()
         split = self.program.layout.split
-        shapes = jax.tree.structure(self.part.fit.fit_state)
+        shapes = jax.tree.structure(self.fit.fit.fit_state)
         fit_state = split(jax.tree.unflatten(shapes, fit_state))
-        self.part = Part(self.part.fit._replace(fit_state=fit_state), step, curves)
+        self.fit = HalfFit(self.fit.fit._replace(fit_state=fit_state), step, curves)
 
     def replay(self, models: tuple[Params, ...], num: int) -> None:
         """Rebuild the memory of the next `num` generations, of known parameters.
@@ -295,7 +295,7 @@ class Progress:
         program, start = self.program, self.generation + 1
         self._make_room(start)
         settings = program.settings(start, 1)
-        pool = program.call("train", self.capacity, state=self.state, settings=settings)
+        pool = program.call("pool", self.capacity, state=self.state, settings=settings)
         return program.layout.join(pool)
 
     @functools.cached_property

@@ -15,6 +15,7 @@ import numpy as np
 from ouroboros_jax.base import Context, Learner, Moments, Pool
 from ouroboros_jax.data.symbols import SymbolLaw
 from ouroboros_jax.draws.counts import multinomial, symbols, tally
+from ouroboros_jax.learners.options import check_choices, chosen_metrics
 from ouroboros_jax.metrics.names.symbols import OF_SYMBOLS
 from ouroboros_jax.samplers import tempered
 
@@ -47,8 +48,9 @@ def categorical(*, num_symbols: int, draw: str = "sufficient", metrics=None) -> 
 
     The traced setting `learner.smoothing` is a pseudo-count added to every symbol's.
     """
-    is_counted = {"sufficient": True, "samples": False}[draw]
-    chosen = OF_SYMBOLS if metrics is None else tuple(metrics)
+    check_choices("categorical", draw=draw)
+    is_counted = draw == "sufficient"
+    chosen = chosen_metrics(metrics, OF_SYMBOLS)
 
     def drawn_from(settings, params: Categorical):
         return tempered(params.probabilities, settings.sampler["temperature"])

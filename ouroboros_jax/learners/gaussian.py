@@ -16,8 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ouroboros_jax.base import Context, Learner, Mixture, Moments, Pool
-from ouroboros_jax.draws.numbers import log_chi_square_of, normal_of, normals, uniforms
+from ouroboros_jax.draws.numbers import log_chi_square_of, normal_of, normals, symmetric_uniforms
 from ouroboros_jax.draws.threefry import fold_in
+from ouroboros_jax.learners.options import check_choices
 from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.mixture import mixture_metrics
 from ouroboros_jax.metrics.roots import root_of_rows, root_with_rows
@@ -138,7 +139,7 @@ def draw_statistics(key, settings, params: Gaussian, num) -> Statistics:
 
     # All numbers of one key, since hashing is most of the cost; another chi-square attempt, rare,
     # has a key that none of them is made of.
-    numbers = uniforms(key, (4 if d == 1 else 4 + d, d), dtype)
+    numbers = symmetric_uniforms(key, (4 if d == 1 else 4 + d, d), dtype)
     key_again = fold_in(key, 2**32 - 1)
     z = normal_of(numbers[0])
     mean = params.mean + jnp.exp(log_scale - log_num / 2) * matmul(factor, z)
@@ -190,7 +191,8 @@ def gaussian(*, estimator: str = "mle", draw: str = "sufficient", metrics=None) 
       draw: `sufficient` fits statistics that were drawn exactly, `samples` fits points.
       metrics: names of the metrics to compute; None for all.
     """
-    unbiased = {"mle": False, "unbiased": True}[estimator]
+    check_choices("gaussian", estimator=estimator, draw=draw)
+    unbiased = estimator == "unbiased"
 
     def init(key, settings, data):
         del key, settings

@@ -17,12 +17,11 @@ from jax.scipy.special import ndtri
 from ouroboros_jax.base import Context, Learner, Mixture, Params, Pool
 from ouroboros_jax.draws.numbers import normal_of_unit, unit_uniforms
 from ouroboros_jax.learners import em, kmeans
+from ouroboros_jax.learners.options import check_choices, chosen_metrics
 from ouroboros_jax.metrics import mixture as metrics_of
 from ouroboros_jax.metrics.linalg import lower_times
 from ouroboros_jax.metrics.names.mixtures import OF_COMPONENTS, OF_EM, OF_MIXTURES
 
-COVARIANCES = ("full", "diag")
-INITS = ("kmeans", "kmeans++", "quantile", "previous")
 _EXACT = 5  # components up to which every relabelling is tried
 
 
@@ -122,12 +121,8 @@ def gmm(
         raise ValueError(f"components={components}: expected at least 1.")
     if n_init < 1:
         raise ValueError(f"n_init={n_init}: expected at least 1.")
-    for name, value, names in (("covariance", covariance, COVARIANCES), ("init", init, INITS)):
-        if value not in names:
-            raise ValueError(f"{name}={value!r}: expected one of {', '.join(names)}.")
-    wanted = known if metrics is None else tuple(metrics)
-    if unknown := sorted(set(wanted) - set(known)):
-        raise ValueError(f"metrics={unknown}: expected names among {', '.join(known)}.")
+    check_choices("gmm", covariance=covariance, init=init)
+    wanted = chosen_metrics(metrics, known)
     num_starts = n_init if init in ("kmeans", "kmeans++") else 1
 
     def init_params(key, settings, data):

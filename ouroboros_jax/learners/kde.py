@@ -26,11 +26,11 @@ from jax.scipy.special import gammaln, logsumexp
 
 from ouroboros_jax.base import Context, Learner, Pool
 from ouroboros_jax.draws.numbers import normal_of_unit, unit_uniforms
+from ouroboros_jax.learners.options import check_choices, chosen_metrics
 from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.mixture import total_mean
 from ouroboros_jax.metrics.names.densities import OF_KDE
 
-KERNELS, RULES = ("gaussian", "tophat"), ("fixed", "scott", "silverman")
 _ROWS = 64  # of test points whose distances to all kept ones are held at a time
 
 
@@ -103,14 +103,10 @@ def kde(
 
     Pool weights count as repeated rows do; its groups are ignored.
     """
-    for name, value, names in (("kernel", kernel, KERNELS), ("rule", rule, RULES)):
-        if value not in names:
-            raise ValueError(f"{name}={value!r}: expected one of {', '.join(names)}.")
+    check_choices("kde", kernel=kernel, rule=rule)
     if capacity < 1:
         raise ValueError(f"capacity={capacity}: expected at least 1.")
-    wanted = OF_KDE if metrics is None else tuple(metrics)
-    if unknown := sorted(set(wanted) - set(OF_KDE)):
-        raise ValueError(f"metrics={unknown}: expected names among {', '.join(OF_KDE)}.")
+    wanted = chosen_metrics(metrics, OF_KDE)
 
     def init(key, settings, data):
         del key, settings

@@ -14,10 +14,10 @@ import jax.numpy as jnp
 from ouroboros_jax.base import Context, Learner, Pool
 from ouroboros_jax.draws.numbers import normals
 from ouroboros_jax.learners.least_squares import shortest_solution
+from ouroboros_jax.learners.options import check_choices, chosen_metrics
 from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.names.regression import OF_LINEAR
 
-INPUTS, NOISES = ("same", "fresh"), ("auto", "known", "fitted")
 PROMPTS = {"same": "real", "fresh": "fresh"}
 
 
@@ -86,12 +86,8 @@ def linear_regression(
 
     Pool weights count as repeated rows do; its groups are ignored.
     """
-    for name, value, names in (("inputs", inputs, INPUTS), ("noise", noise, NOISES)):
-        if value not in names:
-            raise ValueError(f"{name}={value!r}: expected one of {', '.join(names)}.")
-    wanted = OF_LINEAR if metrics is None else tuple(metrics)
-    if unknown := sorted(set(wanted) - set(OF_LINEAR)):
-        raise ValueError(f"metrics={unknown}: expected names among {', '.join(OF_LINEAR)}.")
+    check_choices("linear_regression", inputs=inputs, noise=noise)
+    wanted = chosen_metrics(metrics, OF_LINEAR)
 
     def init(key, settings, data):
         del key, settings

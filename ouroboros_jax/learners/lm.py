@@ -20,6 +20,7 @@ from ouroboros_jax.errors import UserError
 from ouroboros_jax.learners import lm_measure
 from ouroboros_jax.learners.lm_loss import mean_loss
 from ouroboros_jax.learners.lm_training import Recipe, Training, begin, train_epoch
+from ouroboros_jax.learners.options import check_choices
 from ouroboros_jax.models.checkpoints import load
 from ouroboros_jax.models.decoder import Decoder
 from ouroboros_jax.models.decoder_config import DecoderConfig
@@ -91,6 +92,16 @@ def lm(
       rows: rows decoded or scored at a time.
       metrics: names of the metrics to record; None for all.
     """
+    check_choices(
+        "lm",
+        family=family,
+        dtype=dtype,
+        optimizer=optimizer,
+        schedule=schedule,
+        keep=keep,
+        method=method,
+        prompts=prompts,
+    )
     block = text.validation.shape[1]
     tokenizer = text.tokenizer
     config, initial = decoder_of(

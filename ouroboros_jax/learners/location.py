@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from ouroboros_jax.base import Context, Learner, Pool
 from ouroboros_jax.draws.numbers import normals
+from ouroboros_jax.learners.options import chosen_metrics
 from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.mixture import total_mean
 from ouroboros_jax.metrics.names.densities import OF_LOCATION
@@ -62,9 +63,7 @@ def _location(estimate: Callable[[jax.Array, jax.Array], jax.Array], metrics) ->
 
     Pool weights count as repeated rows do; its groups are ignored.
     """
-    wanted = OF_LOCATION if metrics is None else tuple(metrics)
-    if unknown := sorted(set(wanted) - set(OF_LOCATION)):
-        raise ValueError(f"metrics={unknown}: expected names among {', '.join(OF_LOCATION)}.")
+    wanted = chosen_metrics(metrics, OF_LOCATION)
 
     def fit_step(key, settings, fit_state, pool: Pool):
         del key, settings, fit_state

@@ -14,7 +14,8 @@ import jax.numpy as jnp
 from ouroboros_jax.base import Context, Learner, Pool
 from ouroboros_jax.draws.numbers import unit_uniforms
 from ouroboros_jax.learners.least_squares import shortest_solution
-from ouroboros_jax.learners.linear_regression import INPUTS, PROMPTS, excess_error, predict
+from ouroboros_jax.learners.linear_regression import PROMPTS, excess_error, predict
+from ouroboros_jax.learners.options import check_choices, chosen_metrics
 from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.names.regression import OF_LOGISTIC
 
@@ -103,11 +104,8 @@ def logistic_regression(*, inputs: str = "same", intercept: bool = False, metric
     Traced settings: `ridge`, `tol` and `max_iter` of `settings.learner`. Pool weights count as
     repeated rows do; its groups are ignored.
     """
-    if inputs not in INPUTS:
-        raise ValueError(f"inputs={inputs!r}: expected one of {', '.join(INPUTS)}.")
-    wanted = OF_LOGISTIC if metrics is None else tuple(metrics)
-    if unknown := sorted(set(wanted) - set(OF_LOGISTIC)):
-        raise ValueError(f"metrics={unknown}: expected names among {', '.join(OF_LOGISTIC)}.")
+    check_choices("logistic_regression", inputs=inputs)
+    wanted = chosen_metrics(metrics, OF_LOGISTIC)
 
     def init(key, settings, data):
         del key, settings

@@ -15,6 +15,7 @@ from ouroboros_jax.data.text import Text
 from ouroboros_jax.decoding.choice import draw
 from ouroboros_jax.draws.numbers import unit_uniforms
 from ouroboros_jax.errors import UserError
+from ouroboros_jax.learners.options import chosen_metrics
 from ouroboros_jax.metrics import text as measures
 from ouroboros_jax.metrics.names.text import OF_COUNTS
 
@@ -48,7 +49,7 @@ def ngram(text: Text, *, order: int = 1, metrics=None) -> Learner:
             f"learner.order={order} with a vocabulary of {vocab} has {vocab**order:,} counts, more "
             f"than {MOST_COUNTS:,}: lower data.vocab_size, or set data.tokenizer to 'bytes'"
         )
-    chosen = OF_COUNTS if metrics is None else tuple(metrics)
+    chosen = chosen_metrics(metrics, OF_COUNTS)
 
     def init(key, settings, data):
         del key, settings, data

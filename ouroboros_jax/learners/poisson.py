@@ -14,6 +14,7 @@ import numpy as np
 from ouroboros_jax.base import Context, Learner, Moments, Pool
 from ouroboros_jax.data.symbols import Rate
 from ouroboros_jax.draws.counts import poisson as draw_poisson
+from ouroboros_jax.learners.options import check_choices, chosen_metrics
 from ouroboros_jax.metrics.names.symbols import OF_RATES
 
 
@@ -45,8 +46,9 @@ def poisson(*, draw: str = "sufficient", metrics=None) -> Learner:
       draw: `sufficient` draws the counts' total, `samples` the counts.
       metrics: names of the metrics to compute; None for all.
     """
-    is_total = {"sufficient": True, "samples": False}[draw]
-    chosen = OF_RATES if metrics is None else tuple(metrics)
+    check_choices("poisson", draw=draw)
+    is_total = draw == "sufficient"
+    chosen = chosen_metrics(metrics, OF_RATES)
 
     def init(key, settings, data):
         del key, settings, data

@@ -23,10 +23,10 @@ from ouroboros_jax.base import Context, Learner, Pool
 from ouroboros_jax.draws.numbers import normals
 from ouroboros_jax.draws.threefry import split
 from ouroboros_jax.errors import UserError
+from ouroboros_jax.learners.options import check_choices, chosen_metrics
 from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.names.densities import OF_SYMMETRIC
 
-ESTIMATORS = ("joint", "approximate")
 ETA = 2.0  # of the approximate estimator, as published
 LARGEST_A = 50.0
 _GRID, _GOLDEN_STEPS = 128, 30
@@ -102,11 +102,8 @@ def symmetric_gmm(*, estimator: str = "approximate", metrics=None) -> Learner:
 
     Pool weights count as repeated rows do; its groups are ignored.
     """
-    if estimator not in ESTIMATORS:
-        raise ValueError(f"estimator={estimator!r}: expected one of {', '.join(ESTIMATORS)}.")
-    wanted = OF_SYMMETRIC if metrics is None else tuple(metrics)
-    if unknown := sorted(set(wanted) - set(OF_SYMMETRIC)):
-        raise ValueError(f"metrics={unknown}: expected names among {', '.join(OF_SYMMETRIC)}.")
+    check_choices("symmetric_gmm", estimator=estimator)
+    wanted = chosen_metrics(metrics, OF_SYMMETRIC)
 
     def init(key, settings, data):
         del key, settings

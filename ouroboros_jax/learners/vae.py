@@ -18,6 +18,7 @@ from ouroboros_jax.draws.threefry import fold_in, split
 from ouroboros_jax.learners import judge, vae_measure
 from ouroboros_jax.learners.epochs import Training, begin, epoch
 from ouroboros_jax.learners.image_losses import RECONSTRUCTIONS, cross_entropy, kl_to_normal
+from ouroboros_jax.learners.options import check_choices
 from ouroboros_jax.learners.pixels import as_float, as_kept, in_chunks
 from ouroboros_jax.models.classifier import Classifier, mlp_classifier
 from ouroboros_jax.models.vae import Network, conv_vae, mlp_vae
@@ -86,6 +87,16 @@ def vae(
       num_scored: generated images that metrics are taken of.
       metrics: names of the metrics to compute; None for all.
     """
+    check_choices(
+        "vae",
+        network=network,
+        initializer=initializer,
+        conv_impl=conv_impl,
+        loss=loss,
+        points=points,
+        pixels=pixels,
+        classifier_start=classifier_start,
+    )
     own = network_of(
         network=network,
         layer_sizes=layer_sizes,

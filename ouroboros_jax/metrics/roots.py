@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 
 from ouroboros_jax.metrics.linalg import cholesky, divide_lower, matmul
-from ouroboros_jax.vectorize import is_any
 
 MANY_COLUMNS = 8  # from which on LAPACK, which takes chains one by one, is the faster
 CLEAR = 0.3  # of each column its own, a tenth of its square: rounding of squares grows tenfold
@@ -61,6 +60,22 @@ def root_with_rows(root: jax.Array, rows: jax.Array) -> jax.Array:
     is_sound = (jnp.diagonal(square) < MOST_TURNED).all() & ~over.any()
     found = matmul(root, cholesky(jnp.eye(d, dtype=root.dtype) + square))
     return _unless(is_sound, found, all_rows)
+
+
+@jax.custom_batching.custom_vmap
+def is_any(there: jax.Array) -> jax.Array:
+    """bool [], of a bool [] of one chain: whether it is so of any chain of the block.
+
+    A loop whose turns depend on it alone keeps one length for the block, where `vmap` would choose
+    between old and new for every chain at every turn. No result of a chain may depend on it.
+    """
+    return there
+
+
+@is_any.def_vmap
+def _(axis_size, in_batched, there):
+    del axis_size
+    return is_any(there.any() if in_batched[0] else there), False
 
 
 def _unless(is_good: jax.Array, root: jax.Array, rows: jax.Array, rank=None, size=None):

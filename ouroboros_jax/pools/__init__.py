@@ -1,5 +1,8 @@
-"""Pools: a regime's table realised as rows, as statistics of each source, or as recipes.
+"""Pools: what a generation is fitted to, a regime's table realised in one of three ways.
 
-A `Realisation` draws a generation's new points and hands the learner a `base.Pool` of everything
-that the regime trains on; a `Memory` is what a chain keeps of earlier data sets for it.
+realisation  what the three have in common: points drawn, and pooled
+rows         compact rows, for any learner
+statistics   statistics of each source, exact in law
+recipes      models in place of what they drew
+memory       what a chain keeps of earlier data sets
 """

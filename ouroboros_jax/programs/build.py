@@ -10,13 +10,13 @@ from ouroboros_jax import registry
 from ouroboros_jax.base import Learner
 from ouroboros_jax.chain import Chain
 from ouroboros_jax.data.base import RealData, check_counts
-from ouroboros_jax.forks.eras import Earlier, Era, earlier_of
 from ouroboros_jax.keys import new_key
 from ouroboros_jax.pools.memory import num_bytes
 from ouroboros_jax.pools.realisation import Realisation, reads_last
 from ouroboros_jax.pools.recipes import recipes, wants_recipes
 from ouroboros_jax.pools.rows import rows
 from ouroboros_jax.pools.statistics import statistics
+from ouroboros_jax.programs.eras import Drawer, Redraw, earlier_of
 from ouroboros_jax.programs.factories import make_learner, make_real, make_regime, make_selector
 from ouroboros_jax.programs.program import Program
 from ouroboros_jax.regimes import REAL, Regime
@@ -61,18 +61,16 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
     layout = make_layout(group.num_chains, 1, devices, point["compile"] == "quick")
     program = Program(
         group=group,
-        learner=learner,
         draw=draw,
         real=real,
         chain=chain,
-        memory=realisation.memory,
         layout=layout,
         kept_first=kept_first,
         kept_growth=kept_growth,
         keeps_models=regime.kept == "all" and wants_recipes(learner, regime),
         num_test=point["data.num_test"] or 0,
         eras=eras,
-        reach=max(each.regime.lags for each in (Earlier(learner, regime, 0), *earlier)),
+        reach=max(each.regime.lags for each in (Drawer(learner, regime, 0), *earlier)),
         shared={},
         cache={},
     )
@@ -94,7 +92,7 @@ def _make_drawing(point: registry.Point) -> tuple[Learner, Regime]:
 
 
 def _realise(
-    learner: Learner, regime: Regime, real: RealData, earlier: list[Earlier]
+    learner: Learner, regime: Regime, real: RealData, earlier: list[Drawer]
 ) -> Realisation:
     if learner.moments:
         return statistics(learner, regime, real)
@@ -109,8 +107,8 @@ def _eras(
     regime: Regime,
     real: RealData,
     own: Realisation,
-    earlier: list[Earlier],
-) -> tuple[Era, ...]:
+    earlier: list[Drawer],
+) -> tuple[Redraw, ...]:
     """The chains that draw again what earlier generations drew, into the memory of `regime`."""
     eras = []
     keeps_last = any(reads_last(*each[:2]) for each in ((learner, regime), *earlier))
@@ -120,7 +118,7 @@ def _eras(
             realisation = statistics(each.learner, each.regime, real)
         elif not wants_recipes(learner, regime):
             realisation = rows(each.learner, each.regime, real, keeps_last=keeps_last)
-        eras.append(Era(Chain(each.learner, each.regime, realisation), each.last))
+        eras.append(Redraw(Chain(each.learner, each.regime, realisation), each.last))
     return tuple(eras)
 
 

@@ -1,9 +1,8 @@
 """A group of chains as compiled functions: the config ends here, arrays begin.
 
-A `Program` has a group's generations by the segment, the first in a program of its own where it has
-other shapes, and the pools of any generation drawn again. Each is compiled once and serves every
-call, whatever the number of generations in it, so nothing that decides bits depends on where a
-segment ends.
+A `Program` has the calls that make a group's generations, by the segment (the first apart, where it
+has other shapes), and that draw the pool of any generation again. Each call is compiled once and
+serves any number of generations, so nothing that decides bits depends on where a segment ends.
 """
 
 import dataclasses
@@ -20,9 +19,9 @@ from ouroboros_jax.base import Data, Learner, Params, Settings
 from ouroboros_jax.chain import Chain, State
 from ouroboros_jax.data.base import RealData
 from ouroboros_jax.draws.threefry import split
-from ouroboros_jax.forks.eras import Era
 from ouroboros_jax.keys import chain_key, new_key
 from ouroboros_jax.pools.memory import Capacity, Memory, are_alike, num_bytes
+from ouroboros_jax.programs.eras import Redraw
 from ouroboros_jax.programs.stages import IN_PLACE, Stages
 from ouroboros_jax.schedule import round_half_up
 from ouroboros_jax.sweep import Column, Group
@@ -37,11 +36,9 @@ class Program:
     """One group's chains, compiled; build it with `build`."""
 
     group: Group
-    learner: Learner
     draw: Callable[..., Data]  # points of a model, before any selector
     real: RealData
     chain: Chain
-    memory: Memory
     layout: Layout
     kept_first: int  # data sets that a memory of all points has room for at first; 0: there is none
     kept_growth: int  # by what it grows at a time; 0: it has room for all planned ones
@@ -49,8 +46,17 @@ class Program:
     num_test: int  # points held out of a law's, for each chain
     shared: dict[str, Any]  # what programs of other layouts may use as well
     cache: dict[Any, Any]  # compiled functions
-    eras: tuple[Era, ...] = ()  # of a fork: who drew what its regime remembers, before it did
+    eras: tuple[Redraw, ...] = ()  # of a fork: who drew what its regime remembers, before it did
     reach: int = 1  # how many models back any of them draws from
+
+    @property
+    def learner(self) -> Learner:
+        return self.chain.learner
+
+    @property
+    def memory(self) -> Memory:
+        """How the chains remember earlier data sets."""
+        return self.chain.realisation.memory
 
     @property
     def draws_memory_again(self) -> bool:
@@ -169,9 +175,11 @@ class Program:
 
     @property
     def from_blank(self) -> bool:
-        """Whether one program serves generation 0 and those after it, and compiles in two thirds of
-        the time of two: where both have the same shapes. Statistics are drawn so quickly that a
-        branch would be a tenth of a generation: they must do without."""
+        """Whether one compiled call serves generation 0 and those after it.
+
+        So it is where both have the same shapes, and statistics can be drawn without a branch,
+        which would take a tenth of their generation. One compiles in two thirds of the time of two.
+        """
         if "from_blank" not in self.shared:
             self.shared["from_blank"] = self._trace_from_blank()
         return self.shared["from_blank"]
@@ -242,8 +250,7 @@ class Program:
     @functools.cached_property
     def stages(self) -> Stages:
         """What one block of the chains does."""
-        own = self.learner, self.real, self.chain, self.memory, self.eras, self.num_test
-        return Stages(*own, self.layout.block)
+        return Stages(self.real, self.chain, self.eras, self.num_test, self.layout.block)
 
     def call(self, name: str, *static, state=(), **args):
         """A stage of `Stages`, compiled for its static arguments, over all chains. Those of

@@ -9,13 +9,12 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from ouroboros_jax.base import Context, Learner, Mixture, Settings
+from ouroboros_jax.base import Context, Mixture, Settings
 from ouroboros_jax.chain import Chain, Fit, State, reference_of
 from ouroboros_jax.data.base import RealData
-from ouroboros_jax.forks.eras import Era
 from ouroboros_jax.keys import stage_key
 from ouroboros_jax.metrics.mixture import truth_of
-from ouroboros_jax.pools.memory import Memory
+from ouroboros_jax.programs.eras import Redraw
 from ouroboros_jax.vectorize import all_in_place, each_in_place, over_block
 
 # Stages that give their state away, and how the new one takes its place.
@@ -26,17 +25,15 @@ IN_PLACE = {"advance": each_in_place, "segment": all_in_place, "replay": all_in_
 class Stages:
     """The stages of a generation, for blocks of `block` chains."""
 
-    learner: Learner
     real: RealData
     chain: Chain
-    memory: Memory
-    eras: tuple[Era, ...]
+    eras: tuple[Redraw, ...]
     num_test: int
     block: int
 
     def prepared(self, key, settings, table):
         """What metrics need of one chain beyond its parameters."""
-        prepare = self.learner.prepare
+        prepare = self.chain.learner.prepare
         return prepare(stage_key(key, "prepare", 0), settings, table) if prepare else ()
 
     def context(self, key, settings, reference, test, prepared=()) -> Context:
@@ -60,7 +57,7 @@ class Stages:
     def real_pool(self, key, settings, table, capacity):
         """What generation 0 of one chain is fitted to, and the memory of it."""
         blank = self.chain.blank(key, settings, table, capacity)
-        return self.chain.train(key, settings, blank, table, capacity, is_first=True)
+        return self.chain.draw_pool(key, settings, blank, table, capacity, is_first=True)
 
     def measure(self, key, settings, state, info, reference, prepared, shared):
         """Metrics of one chain; `reference` is None at generation 0, which is its own."""
@@ -139,7 +136,7 @@ class Stages:
             return None, (state, reference, out)
         return state.memory, (state._replace(memory=None), reference, out)
 
-    # One chain whose fits the host drives
+    # Blocks whose fits the host drives
 
     def start(self, capacity, state, args, shared):
         """Generation 0's fit of one block, begun."""
@@ -222,7 +219,7 @@ class Stages:
             def one(key, settings, state, models):
                 here = state._replace(params=models[0], past=models[1:])
                 settings = _at(settings, i)
-                _, memory = chain.train(key, settings, here, shared["table"], capacity)
+                _, memory = chain.draw_pool(key, settings, here, shared["table"], capacity)
                 return state._replace(generation=state.generation + 1, memory=memory)
 
             models = jax.tree.map(lambda a: a[:, i], args["models"])
@@ -230,12 +227,12 @@ class Stages:
 
         return jax.lax.fori_loop(0, shared["num"], body, state), ()
 
-    def train(self, capacity, state, args, shared):
+    def pool(self, capacity, state, args, shared):
         """The pool that one block's next generation is fitted to."""
 
         def one(key, settings, state):
             settings, table = _at(settings, 0), shared["table"]
-            pool = self.chain.train(key, settings, state, table, capacity)[0]
+            pool = self.chain.draw_pool(key, settings, state, table, capacity)[0]
             generation = state.generation + 1
             return self.chain.open(key, settings, pool, table, generation, jnp.int32(0), capacity)
 
@@ -258,7 +255,7 @@ class Stages:
         del args, shared
 
         def one(state):
-            return state._replace(memory=self.memory.grow(state.memory, capacity))
+            return state._replace(memory=self.chain.realisation.memory.grow(state.memory, capacity))
 
         return over_block(one, self.block)(state)
 

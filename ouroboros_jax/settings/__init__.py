@@ -4,6 +4,8 @@ setting   what a setting is, and what a name stands for
 learners, regimes, data
           the names to choose from, each with its settings and the factory behind it
 run       the settings that every config has
+selectors the interventions to choose from
+verify    the sizes of `verify`
 names     a name looked up in such a table, or as `module:function` of a user's own
 counts    how many points a run asks for
 values    whether a value suits its setting

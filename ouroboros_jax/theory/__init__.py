@@ -14,13 +14,15 @@ to real data; the literature's count of fits is k = generation + 1), a scalar or
   regression    least squares on its own targets
   kde           kernel densities, which spread
   curation      K-way choice by a reward, verification of labels
-  truths        variances of the synthetic truths
+  truths        the laws of synthetic data, from settings
   discrete      symbols: heterozygosity in every regime, bounds on survival, urns
   wright_fisher the exact chain of one symbol's count: survival, absorption, fixation
   poisson       rates fitted to their own counts: survival and variance
   heat_death    the temperature-controlled loop: trajectories, thresholds, floors, exponents
   mixture       exact squared L2 between Gaussian mixtures
-  laws          which of these hold for a run's settings, and the z-score of its chains
+  clock         how all of these read generations, sizes and schedules
+  law           a law beside data, and the z-score of chains
+  laws          which of these hold for a run's settings; `*_laws` says so for each learner
 """
 
 from ouroboros_jax.theory import (

@@ -55,14 +55,6 @@ def chernoff_bound(
     return _chernoff(n, np.log(threshold), power, estimator)[generation]
 
 
-def best_power(generation, num_samples, threshold, *, num_real=None, estimator="unbiased"):
-    """The power at which `chernoff_bound` is tightest; 0 where no power beats the bound 1."""
-    generation = as_generations(generation)
-    n = sizes_of(num_samples, generation, num_real)
-    sizes, counts = _tally(n)
-    return _best_power(sizes, counts, np.log(threshold), estimator)[generation]
-
-
 def collapse_survival_bound(
     generation,
     num_samples,

@@ -28,13 +28,13 @@ def generations_per_second(config, *, generations: int, repeats: int = 5, device
     (group,) = expand(config)
     program = build(group, config.chain_block, devices)
     progress, _ = first_generation(program)
-    progress.advance(1)
+    progress.run_segment(1)
     timed = []
     for _ in range(repeats):
         wall, cpu, done = time.perf_counter(), time.process_time(), 0
         while done < generations:
             num = min(progress.stretch(program.segment_length), generations - done)
-            _, metrics = progress.advance(num)  # back on the host: nothing is left running
+            _, metrics = progress.run_segment(num)  # back on the host: nothing is left running
             done += num
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         timed.append((group.num_chains * generations / wall, cpu / wall))

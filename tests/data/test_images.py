@@ -31,10 +31,10 @@ NAMES = {"train": 30, "t10k": 6}
 def offline(monkeypatch):
     """No test asks a server for anything."""
 
-    def unreachable(url):
+    def check_reachable(url):
         raise tfds_images.Unavailable(f"{url} cannot be reached")
 
-    monkeypatch.setattr(tfds_images, "unreachable", unreachable)
+    monkeypatch.setattr(tfds_images, "check_reachable", check_reachable)
     images._load.cache_clear()
     yield
     images._load.cache_clear()

@@ -55,12 +55,12 @@ def pools_of(regime, sizes, real=None, seed=0):
     def begin(key):
         settings = settings_at(sizes, 0)
         blank = chain.blank(key, settings, table, capacity)
-        pool, _ = chain.train(key, settings, blank, table, capacity, is_first=True)
+        pool, _ = chain.draw_pool(key, settings, blank, table, capacity, is_first=True)
         return pool, chain.init(key, settings, table, capacity)[0]
 
     @jax.jit
     def go_on(key, settings, state):
-        pool, _ = chain.train(key, settings, state, table, capacity)
+        pool, _ = chain.draw_pool(key, settings, state, table, capacity)
         context = Context(None, state.params, None)
         return pool, chain.step(key, settings, state, context, table, capacity)[0]
 

@@ -42,7 +42,7 @@ def drive(program, generations=LAST):
     """Parameters and metrics of all generations, [G, C, ...]."""
     progress, first = first_generation(program)
     start = jax.tree.map(lambda a: a[None], progress.params())
-    params, metrics = progress.advance(generations)
+    params, metrics = progress.run_segment(generations)
     return jax.tree.map(lambda *a: np.concatenate(a), (start, first), (params, metrics))
 
 
@@ -84,7 +84,7 @@ def test_where_a_call_ends_decides_no_bits(kind):
     program, whole = kind
     progress, first = first_generation(program)
     parts = [(jax.tree.map(lambda a: a[None], progress.params()), first)]
-    parts += [progress.advance(num) for num in (1, 2, 1)]
+    parts += [progress.run_segment(num) for num in (1, 2, 1)]
     assert_equal(jax.tree.map(lambda *a: np.concatenate(a), *parts), whole)
 
 
@@ -127,7 +127,7 @@ def test_generation_0_in_the_program_of_the_others(settings, together):
     apart = dataclasses.replace(program, shared={"from_blank": False}, cache={})
     for a, b in zip(*(jax.tree.leaves(drive(p)) for p in (program, apart)), strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5)
-    assert_equal(Progress(program).advance(LAST + 1), drive(program))
+    assert_equal(Progress(program).run_segment(LAST + 1), drive(program))
 
 
 # Compilation

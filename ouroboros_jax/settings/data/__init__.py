@@ -10,11 +10,12 @@ from ouroboros_jax.settings.data.text import TEXT_FILE, TEXTS, is_text_path
 from ouroboros_jax.settings.names import look_up
 from ouroboros_jax.settings.setting import Entry
 
-__all__ = ["BY_PATH", "DATA", "FILE", "data_path", "find_data"]
+__all__ = ["BY_PATH", "DATA", "FILE", "PATHS", "data_path", "find_data"]
 DATA = points.DATA | regression.DATA | outcomes.DATA
 DATA |= IMAGES | TEXTS | symbols.DATA
 DATA["digits"] = DATA["digits"]._replace(instead={"images": "image_digits"})
 BY_PATH = (FILE, IMAGE_FILE, TEXT_FILE)  # named by a path
+PATHS = "a path to a .npy or .csv file, or to images (.npz, a folder of IDX files) or text"
 _NAMED = {name: entry for name, entry in DATA.items() if entry not in BY_PATH}
 _EVERY = data_settings()
 
@@ -27,5 +28,4 @@ def find_data(name: Any) -> Entry:
         return IMAGE_FILE
     if isinstance(name, str) and is_text_path(name):
         return TEXT_FILE
-    file = ", a path to a .npy or .csv file, or to images (.npz, a folder of IDX files) or text,"
-    return look_up("data", _NAMED, name, every=_EVERY, also=file)
+    return look_up("data", _NAMED, name, every=_EVERY, also=f", {PATHS},")

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from ouroboros_jax.checkpoint import like
-from ouroboros_jax.errors import UserError
 from ouroboros_jax.keys import chain_key, stage_key
 from ouroboros_jax.programs.factories import make_learner
 
@@ -23,10 +22,10 @@ def across(run: "Run", number: int) -> dict[str, np.ndarray]:
     if make_learner(run.points[number]).across is None:
         return {}
     program = run.program(number)
-    try:
-        stored = [run.stores[number].params(g) for g in range(run.generation + 1)]
-    except UserError:
+    store, every = run.stores[number], range(run.generation + 1)
+    if not set(every) <= set(store.kept()):
         return {}
+    stored = [store.params(generation) for generation in every]
     template, group = program.state_shapes.params, program.group
     with run.precision():
         settings = program.settings(0, 1)

@@ -1,7 +1,7 @@
 """What a fork's earlier generations drew, for the memory of its own regime.
 
 A regime that remembers earlier data sets remembers, in a fork, those that its source drew: by the
-source's regime, selector and settings, from the source's models and keys. An `Earlier` is who drew
+source's regime, selector and settings, from the source's models and keys. A `Drawer` is who drew
 in one era, put together so that what it draws goes into the fork's memory.
 """
 
@@ -17,7 +17,7 @@ from ouroboros_jax.regimes import Regime
 from ouroboros_jax.sweep import Group
 
 
-class Earlier(NamedTuple):
+class Drawer(NamedTuple):
     """Who drew the points of the generations up to `last`."""
 
     learner: Learner
@@ -25,7 +25,7 @@ class Earlier(NamedTuple):
     last: int
 
 
-class Era(NamedTuple):
+class Redraw(NamedTuple):
     """The chain that draws again what the generations up to `last` drew."""
 
     chain: Chain
@@ -37,7 +37,7 @@ def earlier_of(
     learner: Learner,
     regime: Regime,
     make: Callable[[dict], tuple[Learner, Regime]],
-) -> list[Earlier]:
+) -> list[Drawer]:
     """Who drew before the group's own settings held; empty where nothing of it is remembered.
 
     Args:
@@ -72,5 +72,5 @@ def earlier_of(
         drawn_by = drawn_by._replace(
             weights=None, kept=regime.kept, window=regime.window, subsample=regime.subsample
         )
-        found.append(Earlier(maker, drawn_by, last))
+        found.append(Drawer(maker, drawn_by, last))
     return found

@@ -6,8 +6,8 @@ import pytest
 
 from ouroboros_jax.config import new_config
 from ouroboros_jax.forks.lineage import groups_of
+from ouroboros_jax.host.ahead import GROUPS_AHEAD, compiled_ahead
 from ouroboros_jax.host.progress import Progress
-from ouroboros_jax.programs.ahead import GROUPS_AHEAD, compiled_ahead
 from ouroboros_jax.programs.build import build
 
 GENERATIONS = 9  # a memory of eight data sets grows on the way
