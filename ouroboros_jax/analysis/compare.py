@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ouroboros_jax.analysis.coords import last_places, plain, swept_settings
 from ouroboros_jax.errors import UserError, listed, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-NOT_SETTINGS = ("seed", "replicate", "group", "chain", "generation")
 BLOCK = 4_000_000  # resampled pairs held at a time
 
 
@@ -92,7 +92,7 @@ class Comparison:
         if self.others:
             paths = {"value": self.setting} | {name: name for name in self.others}
             columns = [
-                [assign(path, text(_plain(v))) for v in here[name].values]
+                [assign(path, text(plain(v))) for v in here[name].values]
                 for name, path in paths.items()
             ]
             labels = [", ".join(words) for words in zip(*columns, strict=True)]
@@ -134,14 +134,14 @@ def compare(
 
     _check(dataset, setting, metric, level, num_resamples)
     swept = [path for path in swept_settings(dataset) if path != setting]
-    labels = [_plain(v) for v in dataset[setting].values]
+    labels = [plain(v) for v in dataset[setting].values]
     values = list(dict.fromkeys(labels))
     base = _find(baseline, values, setting)
-    last = _last(dataset)
+    last = int(last_places(dataset).min())
     chosen = generation if generation >= 0 else last + 1 + generation
     if not 0 <= chosen <= last:
         raise UserError(f"generation={generation} is not there: expected {_span(last)}")
-    cells = _cells([labels, *([_plain(v) for v in dataset[path].values] for path in swept)])
+    cells = _cells([labels, *([plain(v) for v in dataset[path].values] for path in swept)])
     pairs = _codes(dataset["seed"].values, dataset["replicate"].values)
     array = dataset[metric].values[:, : last + 1].astype(np.float64)
     axes = [(d, n) for d, n in zip(dataset[metric].dims[2:], array.shape[2:], strict=True) if n > 1]
@@ -245,15 +245,6 @@ def _check(dataset, setting, metric, level, num_resamples) -> None:
         raise UserError(f"num_resamples={num_resamples!r}: expected at least 1")
 
 
-def swept_settings(dataset) -> list[str]:
-    """Swept settings: the coordinates along `chain` that are no names of chains."""
-    return [
-        str(name)
-        for name, coord in dataset.coords.items()
-        if coord.dims == ("chain",) and name not in NOT_SETTINGS
-    ]
-
-
 def _metrics(dataset) -> list[str]:
     return [
         str(name)
@@ -288,13 +279,6 @@ def _span(last: int) -> str:
     return f"0 to {last}, or {-last - 1} to -1 from the end"
 
 
-def _last(dataset) -> int:
-    """The last generation that every chain has reached."""
-    if "status" not in dataset:
-        return dataset.sizes["generation"] - 1
-    return int((dataset["status"].values >= 0).sum(1).min()) - 1
-
-
 def _cells(columns: Sequence[Sequence[Any]]) -> dict[tuple, np.ndarray]:
     """Positions along `chain` of every combination of values."""
     places: dict[tuple, list[int]] = {}
@@ -316,7 +300,3 @@ def _no_pairs(setting: str, swept: Sequence[str], values: Sequence[Any]) -> str:
         f"no chains to pair: no two values of {setting} share a seed and a replicate at equal "
         f"other settings{why}"
     )
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ouroboros_jax.analysis.compare import Comparison, compare, swept_settings
+from ouroboros_jax.analysis.compare import Comparison, compare
+from ouroboros_jax.analysis.coords import swept_settings
 from ouroboros_jax.errors import UserError
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy import special
 
+from ouroboros_jax.analysis.coords import last_places, plain
 from ouroboros_jax.analysis.headline import headline
-from ouroboros_jax.disk.dataset import NOT_REACHED, STATUSES
+from ouroboros_jax.disk.dataset import STATUSES
 from ouroboros_jax.registry import Point
 from ouroboros_jax.sweep import Group
 from ouroboros_jax.theory.laws import laws, z_score
@@ -52,7 +53,7 @@ def summarise(dataset: "xr.Dataset", groups: Sequence[Group], config_point: Poin
       are not finite are None.
     """
     cells = find_cells(groups)
-    last = _last(dataset, cells)
+    last = last_places(dataset)
     reached = [int(last[chains].max()) for chains in cells.chains]
     points = [
         {
@@ -97,7 +98,7 @@ def find_cells(groups: Sequence[Group], limit: int = MAX_POINTS) -> Cells:
     order = np.argsort(code, kind="stable")
     stops = np.cumsum(np.bincount(code, minlength=num)[:num])
     settings = [
-        {path: _plain(v) for path, v in zip(paths, row, strict=True)} for row in list(places)[:num]
+        {path: plain(v) for path, v in zip(paths, row, strict=True)} for row in list(places)[:num]
     ]
     chains = np.split(order[: stops[-1]], stops[:-1])
     return Cells(code, chains, owners[:num], settings, len(places) - num)
@@ -111,17 +112,6 @@ def point_of(group: Group, chain: int) -> Point:
         point[path] = schedule.value if schedule.is_constant else schedule
     point["seed"] = int(group.seeds[chain])
     return point
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _last(dataset: "xr.Dataset", cells: Cells) -> np.ndarray:
-    """The last generation that each chain has reached, -1 where none."""
-    if "status" not in dataset:
-        return np.full(len(cells.of_chain), dataset.sizes["generation"] - 1)
-    return (dataset["status"].values != NOT_REACHED).sum(1) - 1
 
 
 def _scalars(dataset: "xr.Dataset") -> dict[str, np.ndarray]:

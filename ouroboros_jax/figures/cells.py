@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ouroboros_jax.analysis.coords import last_places, plain, swept_settings
 from ouroboros_jax.errors import UserError, listed, nearest
 from ouroboros_jax.figures.style import SEPARATOR
 from ouroboros_jax.metrics.names import DERIVED, name_of
 from ouroboros_jax.theory.laws import Law, laws
 
-NOT_SETTINGS = ("seed", "replicate", "group", "chain")
 WORDS = {"num_samples": "n", "num_features": "features", "name": ""}
 CALLED = {"kde": "kernel density", "symmetric_gmm": "symmetric mixture"}
 MAX_FEATURES = 6  # of a metric's own axes, so many are drawn
@@ -61,10 +61,8 @@ class Study:
     @cached_property
     def last(self) -> int:
         """The last generation that every chain has reached; -1 where none has."""
-        if "status" not in self.metrics or not self.generations.size:
-            return int(self.generations[-1]) if self.generations.size else -1
-        reached = (self.metrics["status"].values >= 0).all(0).nonzero()[0]
-        return int(self.generations[reached[-1]]) if reached.size else -1
+        place = last_places(self.metrics).min(initial=self.generations.size)
+        return int(self.generations[place]) if place >= 0 else -1
 
     @property
     def forked(self) -> int | None:
@@ -135,12 +133,7 @@ class Study:
 
     def _swept_paths(self) -> list[str]:
         swept = [path for path in self.sweep if path != "seed"]
-        others = [
-            name
-            for name, coord in self.metrics.coords.items()
-            if coord.dims == ("chain",) and name not in (*NOT_SETTINGS, *swept)
-        ]
-        return swept + others
+        return swept + [path for path in swept_settings(self.metrics) if path not in swept]
 
     def _ordered(self, path: str, column: list[Any]) -> tuple[Any, ...]:
         """Distinct values: numbers by size, words as they were written."""
@@ -314,8 +307,8 @@ def _scaled(law: Law, factor: float) -> Law:
 
 
 def _plain(value: Any) -> Any:
-    """A coordinate's value as a Python number or text."""
-    value = value.item() if isinstance(value, np.generic) else value
+    """A coordinate's value as a Python number or text, whole numbers as ints."""
+    value = plain(value)
     value = value.decode() if isinstance(value, bytes) else value
     return int(value) if isinstance(value, float) and value.is_integer() else value
 

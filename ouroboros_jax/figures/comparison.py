@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ouroboros_jax.analysis.coords import plain
 from ouroboros_jax.analysis.paired import SETTING
 from ouroboros_jax.figures import overlay
 from ouroboros_jax.figures.bands import last, visible
@@ -41,7 +42,7 @@ def differences(table: Any) -> list[Difference]:
     """
     columns = ("value", "generation", "difference", "low", "high")
     if hasattr(table, "data_vars") and table["difference"].ndim == 2:
-        values = [_plain(v) for v in np.atleast_1d(table["value"].values)]
+        values = [plain(v) for v in np.atleast_1d(table["value"].values)]
         parts = [table[name].transpose("value", "generation").values for name in columns[2:]]
         generations = np.asarray(table["generation"].values)
         return [
@@ -50,8 +51,8 @@ def differences(table: Any) -> list[Difference]:
         ]
     read = {name: np.asarray(table[name]) for name in columns}
     found = []
-    for value in dict.fromkeys(_plain(v) for v in read["value"]):
-        rows = np.array([_plain(v) == value for v in read["value"]])
+    for value in dict.fromkeys(plain(v) for v in read["value"]):
+        rows = np.array([plain(v) == value for v in read["value"]])
         order = np.argsort(read["generation"][rows], kind="stable")
         numbers = [read[name][rows][order].astype(np.float64) for name in columns[2:]]
         found.append(Difference(value, read["generation"][rows][order].astype(int), *numbers))
@@ -61,10 +62,6 @@ def differences(table: Any) -> list[Difference]:
 def _named(setting: str, value: Any) -> str:
     """The value of a setting in words; of two runs, each is called by its name."""
     return text(value) if setting == SETTING else assign(setting, text(value))
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
 
 
 @styled
@@ -97,7 +94,7 @@ def compare_figure(comparison: Any, *, ax: Axes | None = None) -> Figure:
     ax.axhline(0, color=QUIET, linewidth=0.9, zorder=2)
     spans = [g for d in rows for g in (d.generations.min(), d.generations.max())]
     generation_axis(ax, np.array([min(spans, default=0), max(spans, default=0)]))
-    against = f" to {_named(setting, _plain(told['baseline']))}" if "baseline" in told else ""
+    against = f" to {_named(setting, plain(told['baseline']))}" if "baseline" in told else ""
     ax.set_ylabel(f"difference in {name_of(metric).axis_label}" if metric else "difference")
     share = told.get("confidence")
     interval = f"{100 * float(share):g}% interval" if share is not None else "interval"
