@@ -14,7 +14,7 @@ from ouroboros_jax.checks import unread
 from ouroboros_jax.config import flatten, identity, to_json
 from ouroboros_jax.data.base import RealData, check_counts
 from ouroboros_jax.disk import rundir
-from ouroboros_jax.disk.manifest import Manifest, new_manifest, resumed, save
+from ouroboros_jax.disk.manifest import Manifest, new_manifest, read_manifest, resumed, save
 from ouroboros_jax.disk.store import DiskStore, MemoryStore
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.forks.inheritance import inherit
@@ -125,7 +125,7 @@ def _stored_origin(config: ConfigDict, workdir: str | Path | None) -> Origin | N
     """Where the fork in `workdir` comes from, if it is one of this config."""
     if workdir is None or not (rundir.as_path(workdir) / rundir.MANIFEST).exists():
         return None
-    manifest = rundir.read_manifest(rundir.as_path(workdir))
+    manifest = read_manifest(rundir.as_path(workdir))
     same = manifest["identity"]["config"] == identity(config)
     return origin_in(manifest) if same else None
 

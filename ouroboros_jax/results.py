@@ -11,6 +11,7 @@ import numpy as np
 
 from ouroboros_jax.config import flatten, from_json
 from ouroboros_jax.disk import rundir
+from ouroboros_jax.disk.manifest import read_manifest
 from ouroboros_jax.errors import UserError, listed
 from ouroboros_jax.forks.lineage import groups_of, origin_in
 from ouroboros_jax.keys import new_key
@@ -278,7 +279,7 @@ def open_run(workdir: str | Path) -> Run:
     workdir = rundir.as_path(workdir)
     if not workdir.is_dir():
         raise UserError(f"workdir {workdir} is not there: expected the folder of a run")
-    manifest = rundir.read_manifest(workdir)
+    manifest = read_manifest(workdir)
     rundir.read_json(workdir / rundir.CONFIG)
     config = from_json((workdir / rundir.CONFIG).read_text(encoding="utf-8"))
     stores = [

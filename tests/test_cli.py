@@ -113,11 +113,14 @@ def test_no_workdir_means_a_new_one_printed_first(calls, capsys):
     assert calls[-1][2]["workdir"] == first.removeprefix("workdir ")
 
 
-def test_default_workdirs_do_not_collide():
-    first = verbs.default_workdir("gmm")
-    first.mkdir(parents=True)
-    second = verbs.default_workdir("gmm")
-    assert second != first and not second.exists()
+@pytest.mark.parametrize("name", ["gmm", "heat_death"])
+def test_default_workdirs_do_not_collide(name):
+    found = []
+    for _ in range(3):
+        found.append(verbs.default_workdir(name))
+        found[-1].mkdir(parents=True)
+    assert len(set(found)) == 3
+    assert all(path.name.startswith(f"{name}-20") for path in found)
 
 
 def test_resume_by_workdir_alone(calls):
@@ -217,8 +220,8 @@ REFUSED = [
     (["--config=gmm", "--dry_run=maybe"], "--dry_run=maybe is not true or false"),
     (["--config=gmm", "--devices=0"], "--devices=0 is not a whole number of at least 1"),
     (["--config=gmm", "--devices=two"], "--devices=two is not a whole number"),
-    (["--config=gmm", "--workdir=file"], "file is a file, expected a folder"),
-    (["--config=gmm", "--workdir=file/deeper"], "file is a file, expected a folder"),
+    (["--config=gmm", "--workdir=file"], "file is a file; expected a folder"),
+    (["--config=gmm", "--workdir=file/deeper"], "cannot be made: file is a file"),
     (["--workdir=nowhere"], "--workdir=nowhere holds no run to resume"),
     (["sample"], "sample needs --workdir"),
     (["sample", "--workdir=runs/gmm"], "sample needs --generation"),

@@ -14,6 +14,7 @@ from ouroboros_jax.cli.command import Command, program_name
 from ouroboros_jax.config import apply, from_json, load_config
 from ouroboros_jax.config_files import find_config, packaged_configs
 from ouroboros_jax.disk import rundir
+from ouroboros_jax.disk.manifest import read_manifest
 from ouroboros_jax.disk.sample_files import WRITERS, write_samples
 from ouroboros_jax.errors import UserError, listed, nearest
 from ouroboros_jax.registry import RUN
@@ -25,7 +26,7 @@ def run(command: Command) -> int:
     """Run or resume, and say how to go on if interrupted."""
     workdir = command.flags["workdir"]
     if workdir is not None:
-        check_workdir(Path(workdir))
+        rundir.check_workdir(Path(workdir))
     source, generation = command.flags["from"], command.flags["from_generation"]
     if source is not None:
         config, label = _fork_of(command)
@@ -193,21 +194,6 @@ def start_backend(devices: int | None) -> None:
             ) from None
 
 
-def check_workdir(path: Path) -> None:
-    """Refuse a workdir that cannot hold a run.
-
-    Raises:
-      UserError: it is a file, or cannot be written to.
-    """
-    where = path
-    while not where.exists() and where != where.parent:
-        where = where.parent
-    if not where.is_dir():
-        raise UserError(f"--workdir={path}: {where} is a file, expected a folder to write to")
-    if not os.access(where, os.W_OK | os.X_OK):
-        raise UserError(f"--workdir={path}: {where} cannot be written to")
-
-
 def default_workdir(label: str) -> Path:
     """runs/<config name>-<timestamp>, one that is not there yet."""
     stem = re.sub(r"[^\w.-]+", "-", label).strip("-")
@@ -263,7 +249,7 @@ def _check_no_fork(command: Command) -> None:
     name, workdir = command.flags["config"], command.flags["workdir"]
     if name is None or workdir is None or not (Path(workdir) / rundir.MANIFEST).is_file():
         return
-    told = rundir.read_manifest(Path(workdir)).get("fork")
+    told = read_manifest(Path(workdir)).get("fork")
     if told is not None:
         raise UserError(
             f"workdir {workdir} holds a fork of {told['workdir'] or 'a run in memory'} after "

@@ -1,25 +1,54 @@
-"""`run.json`: what a run is, what it ran on, and whether a folder holds the one asked for."""
+"""`run.json`: what a run is, what it ran on, and whether a folder holds the one asked for.
 
+Imports no jax until a run begins.
+"""
+
+import importlib.metadata
+import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
 from ml_collections import ConfigDict
 
+import ouroboros_jax
 from ouroboros_jax.config import completed, identity
-from ouroboros_jax.data.base import RealData
 from ouroboros_jax.disk import rundir
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.forks.lineage import Origin
 from ouroboros_jax.sweep import Group
 
+if TYPE_CHECKING:
+    from ouroboros_jax.data.base import RealData
+
 Manifest = dict[str, Any]
+DECIDE_BITS = ("jax", "jaxlib")  # packages whose versions may change the last bits of a run
+RECORDED = (*DECIDE_BITS, "flax", "optax", "orbax-checkpoint", "numpy", "xarray")
+
+
+def read_manifest(workdir: Path) -> dict[str, Any]:
+    """What `run.json` says.
+
+    Raises:
+      UserError: where it is missing, no JSON, or not a run's.
+    """
+    manifest = rundir.read_json(workdir / rundir.MANIFEST)
+    needed = ("status", "identity", "chain_blocks", "versions", "devices", "backend", "data")
+    missing = [key for key in needed if not isinstance(manifest, dict) or key not in manifest]
+    if missing:
+        raise UserError(f"{workdir / rundir.MANIFEST} is no run's: it does not say {missing[0]!r}")
+    return manifest
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of what a run's numbers may depend on."""
+    versions = {"python": platform.python_version(), "ouroboros_jax": ouroboros_jax.__version__}
+    return versions | {name: importlib.metadata.version(name) for name in RECORDED}
 
 
 def new_manifest(
-    config: ConfigDict, real: RealData, groups: Sequence[Group], origin: Origin | None
+    config: ConfigDict, real: "RealData", groups: Sequence[Group], origin: Origin | None
 ) -> Manifest:
     """Of a run that has not begun; its `identity` is what tells it from others.
 
@@ -29,14 +58,16 @@ def new_manifest(
       groups: its chains.
       origin: of a fork.
     """
-    versions = rundir.package_versions()
+    import jax
+
+    versions = package_versions()
     return {
         "status": "new",
         "started": rundir.now(),
         "identity": {
             "config": identity(config),
             "data_sha256": real.sha256,
-            "versions": {name: versions[name] for name in rundir.DECIDE_BITS},
+            "versions": {name: versions[name] for name in DECIDE_BITS},
             **({"fork": origin.identity()} if origin else {}),
         },
         **({"fork": origin.to_json()} if origin else {}),
@@ -59,17 +90,16 @@ def resumed(workdir: Path, new: Manifest) -> Manifest:
     Raises:
       UserError: naming the fields that differ.
     """
-    old = rundir.read_manifest(workdir)
+    old = read_manifest(workdir)
     asked = new["identity"]["config"]
-    differences = rundir.differing(completed(old["identity"]["config"], asked), asked)
+    differences = differing(completed(old["identity"]["config"], asked), asked)
     if old["identity"]["data_sha256"] != new["identity"]["data_sha256"]:
         differences.append("the data's sha256")
     hashes = [manifest["identity"].get("data_sha256_by_group", {}) for manifest in (old, new)]
     if hashes[0]:  # which runs of earlier versions do not have
-        changed = rundir.differing(*hashes)
-        differences += [f"the data's sha256 of group {line}" for line in changed]
+        differences += [f"the data's sha256 of group {line}" for line in differing(*hashes)]
     forks = [manifest["identity"].get("fork", {}) for manifest in (old, new)]
-    differences += [f"fork {line}" for line in rundir.differing(*forks)]
+    differences += [f"fork {line}" for line in differing(*forks)]
     if differences:
         shown = "; ".join(differences[:5])
         more = f" and {len(differences) - 5} more" if len(differences) > 5 else ""
@@ -77,16 +107,29 @@ def resumed(workdir: Path, new: Manifest) -> Manifest:
             f"workdir {workdir} holds another run, which differs in {shown}{more}; name another "
             "--workdir, or give the same settings"
         )
-    changed = rundir.differing(old["identity"]["versions"], new["identity"]["versions"])
-    changed += rundir.differing(
+    changed = differing(old["identity"]["versions"], new["identity"]["versions"])
+    changed += differing(
         {"backend": old["backend"], "devices": len(old["devices"])},
         {"backend": new["backend"], "devices": len(new["devices"])},
     )
-    resumed = old | {"devices": new["devices"], "backend": new["backend"]}
-    return resumed | ({"changed": "; ".join(changed)} if changed else {})
+    here = {"devices": new["devices"], "backend": new["backend"]}
+    return old | here | ({"changed": "; ".join(changed)} if changed else {})
 
 
 def save(workdir: Path | None, manifest: Manifest) -> None:
     """Write it, where there is a folder."""
     if workdir:
         rundir.write_json(workdir / rundir.MANIFEST, manifest)
+
+
+def differing(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """`field: old -> new` for every field that tells two runs apart."""
+
+    def shown(fields, name):
+        return repr(fields[name]) if name in fields else "(absent)"
+
+    return [
+        f"{name}: {shown(old, name)} -> {shown(new, name)}"
+        for name in sorted(old.keys() | new.keys())
+        if shown(old, name) != shown(new, name)
+    ]

@@ -1,20 +1,15 @@
-"""A run's directory: one writer, files replaced whole, and what tells one run from another."""
+"""A run's folder: where its files are, who may write them, and how they are replaced."""
 
 import datetime
 import fcntl
-import importlib.metadata
 import json
 import os
-import platform
 from pathlib import Path
 from typing import Any
 
-import ouroboros_jax
 from ouroboros_jax.errors import UserError
 
 CONFIG, MANIFEST, METRICS, SUMMARY = "config.json", "run.json", "metrics.nc", "summary.json"
-DECIDE_BITS = ("jax", "jaxlib")  # packages whose versions may change the last bits of a run
-RECORDED = (*DECIDE_BITS, "flax", "optax", "orbax-checkpoint", "numpy", "xarray")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -49,29 +44,9 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} cannot be read: {error}") from None
 
 
-def read_manifest(workdir: Path) -> dict[str, Any]:
-    """What `run.json` says.
-
-    Raises:
-      UserError: where it is missing, no JSON, or not a run's.
-    """
-    manifest = read_json(workdir / MANIFEST)
-    needed = ("status", "identity", "chain_blocks", "versions", "devices", "backend", "data")
-    missing = [key for key in needed if not isinstance(manifest, dict) or key not in manifest]
-    if missing:
-        raise UserError(f"{workdir / MANIFEST} is no run's: it does not say {missing[0]!r}")
-    return manifest
-
-
 def now() -> str:
     """The time, to the second, with its zone."""
     return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-
-
-def package_versions() -> dict[str, str]:
-    """Versions of what a run's numbers may depend on."""
-    versions = {"python": platform.python_version(), "ouroboros_jax": ouroboros_jax.__version__}
-    return versions | {name: importlib.metadata.version(name) for name in RECORDED}
 
 
 class Lock:
@@ -133,16 +108,3 @@ def check_workdir(workdir: Path) -> None:
                 f"workdir {workdir} holds {others[0]!r} but no run; expected a new folder, an "
                 "empty one, or a run's"
             )
-
-
-def differing(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """`field: old -> new` for every field that tells two runs apart."""
-
-    def shown(fields, name):
-        return repr(fields[name]) if name in fields else "(absent)"
-
-    return [
-        f"{name}: {shown(old, name)} -> {shown(new, name)}"
-        for name in sorted(old.keys() | new.keys())
-        if shown(old, name) != shown(new, name)
-    ]
