@@ -19,6 +19,7 @@ from ouroboros_jax.errors import UserError
 Draw = Callable[[Key, int], Data]
 Select = Callable[[Key, Settings, Draw, int], Data]
 Score = Callable[[Settings, Data], jax.Array]  # (settings, data) -> [N]
+JUDGED = ("label", "targets")  # what is judged of points that have it
 
 
 def curate(*, choices: int = 2, score: Score | str = "feature", index: int = 0) -> Select:
@@ -90,12 +91,14 @@ def verify(*, score: Score | str = "feature", index: int = 0, max_rounds: int = 
 
 
 def feature(index: int = 0) -> Score:
-    """One number of a point: feature `index`, of symbols whether it is that symbol, of labelled
-    data whether the label is that class."""
+    """One number of a point: feature `index`; of symbols whether it is that symbol, of labelled
+    data whether the label is that class; of inputs with targets the target, since candidates share
+    their inputs."""
 
     def score(settings, data):
-        values = data["label"] if isinstance(data, dict) and "label" in data else data
-        values = jax.tree.leaves(values)[0]
+        if isinstance(data, dict):
+            data = next((data[name] for name in JUDGED if name in data), data)
+        values = jax.tree.leaves(data)[0]
         if jnp.issubdtype(values.dtype, jnp.integer):
             is_it = values == index
             return is_it.reshape(len(is_it), -1).mean(1, dtype=jnp.result_type(float))

@@ -58,9 +58,10 @@ def _points(program: Program, pool: Pool, generation: int, chain: int) -> np.nda
     """
     points = program.learner.moments.points
     if points is None:
+        draw = "learner.draw" in program.group.point
         raise UserError(
-            "this run's learner was fitted to statistics and cannot name points that have them; "
-            "run it with learner.draw='samples'"
+            "this run's learner was fitted to statistics and cannot name points that have them"
+            f"{': run it with learner.draw=' + repr('samples') if draw else ''}"
         )
     group = program.group
     rng = np.random.default_rng([group.seeds[chain], group.replicates[chain], generation])

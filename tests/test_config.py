@@ -252,6 +252,11 @@ CROSS_CHECKED = [
         {"regime.name": "weighted", "regime.real_fraction": 0},
         "gives the real points weight 0.5, but regime.real_fraction=0.0 of num_samples=1000 leaves",
     ),
+    (
+        "gmm",
+        {"regime.name": "weighted", "regime.real_fraction": "linear(1, -0.25)", "generations": 4},
+        "the real points weight 0.5 at generation 4, but regime.real_fraction=linear",
+    ),
 ]
 
 

@@ -74,6 +74,8 @@ def test_a_feature_of_points_symbols_and_labelled_data():
     np.testing.assert_array_equal(score(None, jnp.array([0, 1, 2])), [0, 1, 0])
     labelled = {"image": jnp.zeros((3, 2, 2)), "label": jnp.array([1, 1, 0])}
     np.testing.assert_array_equal(score(None, labelled), [1, 1, 0])
+    pairs = {"inputs": jnp.ones((3, 2)), "targets": jnp.array([0.5, -1.0, 2.0])}
+    np.testing.assert_array_equal(selectors.feature()(None, pairs), [0.5, -1, 2])
     np.testing.assert_array_equal(selectors.closeness(None, jnp.array([[3.0, 4.0]])), [-25])
 
 
@@ -112,3 +114,29 @@ def test_curated_chains_climb_and_strengths_share_a_program():
 def test_bad_selectors_are_refused(overrides, words):
     with pytest.raises(UserError, match=words):
         run_of(**overrides)
+
+
+@pytest.mark.parametrize("learner", ["linear", "logistic"])
+def test_targets_are_what_is_chosen_among(learner):
+    """Candidates share their inputs: a reward of those would choose none of them."""
+    settings = {"num_samples": 400, "generations": 1, "chains": 2, "sweep": {
+        "selector.strength": [0.0, 50.0]}}  # fmt: skip
+    config = new_config(
+        learner=f"{learner}_regression",
+        regime="replace",
+        data=learner,
+        selector="curate",
+        **settings,
+    )
+    run = oj.run(config, progress=False)
+    means = [run.data(1, chain)["targets"].mean() for chain in (0, 2)]
+    assert means[1] > means[0] + 0.1
+
+
+def test_symbols_that_there_are_not():
+    config = new_config(
+        learner="categorical", regime="replace", data="zipf", selector="curate",
+        **{"data.num_symbols": 7, "selector.index": 7},
+    )  # fmt: skip
+    with pytest.raises(UserError, match=r"selector.index=7 is out of range: zipf has 7 symbols"):
+        oj.run(config, progress=False)

@@ -5,6 +5,7 @@ import inspect
 from ouroboros_jax import registry
 from ouroboros_jax.base import Learner
 from ouroboros_jax.data.base import RealData
+from ouroboros_jax.errors import UserError
 from ouroboros_jax.regimes import Regime
 from ouroboros_jax.selectors import Select
 
@@ -41,8 +42,26 @@ def make_regime(point: registry.Point) -> Regime:
 
 
 def make_selector(point: registry.Point) -> Select | None:
-    """The selector a point names; None where every point is kept."""
+    """The selector a point names; None where every point is kept.
+
+    Raises:
+      UserError: for a score of a symbol or token that there is not.
+    """
     name = point["selector.name"]
     if name == "none":
         return None
+    if point.get("selector.score") == "feature":
+        _check_symbol(point)
     return registry.load(registry.find("selector", name))(**registry.options("selector", point))
+
+
+def _check_symbol(point: registry.Point) -> None:
+    if registry.find("learner", point["learner.name"]).kind not in ("symbols", "tokens"):
+        return
+    real = make_real(point)
+    num = real.text.tokenizer.size if real.text else real.num_symbols
+    if num is not None and point["selector.index"] >= num:
+        raise UserError(
+            f"selector.index={point['selector.index']} is out of range: {real.name} has {num:,} "
+            "symbols, counted from 0"
+        )

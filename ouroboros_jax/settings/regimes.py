@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import numpy as np
+
 from ouroboros_jax.errors import UserError
-from ouroboros_jax.schedule import count_share
+from ouroboros_jax.schedule import count_share, parse, round_half_up
 from ouroboros_jax.settings.names import look_up
 from ouroboros_jax.settings.setting import Entry, Point, Setting
 
@@ -18,7 +20,8 @@ _FRACTION = Setting(
 )
 _REAL_OF = Setting(
     "original",
-    "fresh: what the share is of, the original data or the previous data set",
+    "fresh: what the share is of, the original data or the previous data set (from its first point "
+    "again where it has fewer)",
     choices=("original", "previous"),
 )
 _WEIGHT = Setting(
@@ -31,21 +34,31 @@ _WEIGHT = Setting(
     choices=("golden",),
     kinds=(float, str),
 )
+_OF_WEIGHTED = ("regime.real_fraction", "regime.real_weight", "num_samples")
+_MOST_CHECKED = 100_000  # generations
 
 
 def _check_weighted(point: Point) -> None:
-    fraction, weight = point["regime.real_fraction"], point["regime.real_weight"]
-    if weight == "golden" or not all(
-        isinstance(value, int | float) for value in (fraction, weight, point["num_samples"])
-    ):
+    fraction, weight, num = (point[path] for path in _OF_WEIGHTED)
+    if weight == "golden":
         return
-    num = point["num_samples"]
-    real = count_share(fraction, num)
-    for points, total, source in ((real, weight, "real"), (num - real, 1 - weight, "synthetic")):
-        if points == 0 and total > 0:
+    generations = np.arange(1, min(point["generations"], _MOST_CHECKED) + 1)
+    fractions, weights, nums = (parse(value).at(generations) for value in (fraction, weight, num))
+    nums = round_half_up(nums)
+    real = count_share(fractions, nums)
+    for points, totals, source in (
+        (real, weights, "real"),
+        (nums - real, 1 - weights, "synthetic"),
+    ):
+        missing = np.flatnonzero((points == 0) & (totals > 0))
+        if missing.size:
+            place = missing[0]
+            scheduled = any(not isinstance(value, int | float) for value in (fraction, weight, num))
+            when = f" at generation {generations[place]}" if scheduled else ""
             raise UserError(
-                f"regime.real_weight={weight} gives the {source} points weight {total:g}, but "
-                f"regime.real_fraction={fraction} of num_samples={num} leaves none"
+                f"regime.real_weight={weight} gives the {source} points weight "
+                f"{totals[place]:g}{when}, but regime.real_fraction={fraction} of "
+                f"num_samples={num} leaves none"
             )
 
 
