@@ -1,10 +1,11 @@
 """Data regimes as values: what generation g >= 1 trains on.
 
 A regime is a small table. `sources` are who draws this generation's new points (the real data, or
-the model `lag` generations back), `counts` how many points each draws, exactly; `weights` the total
-weight of each (absent: every point counts 1); `kept` which earlier data sets are trained on beside
-the new one; `subsample` whether only `num_samples` of all those are. `pools/` realises the table
-for any learner, `theory/` reads the same semantics as covariance recursions.
+the model `lag` generations back, or nobody: points of the generation before are taken over),
+`counts` how many points each draws, exactly; `weights` the total weight of each (absent: every
+point counts 1); `kept` which earlier data sets are trained on beside the new one; `subsample`
+whether only `num_samples` of all those are. `pools/` realises the table for any learner, `theory/`
+reads the same semantics as covariance recursions.
 """
 
 from collections.abc import Callable
