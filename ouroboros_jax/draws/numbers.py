@@ -75,6 +75,15 @@ def places_below(drawn: jax.Array, end: jax.Array) -> tuple[jax.Array, jax.Array
     return upper_product(drawn, end).astype(jnp.int32), drawn * end < -end % jnp.maximum(end, 1)
 
 
+def shuffled(key: Key, there: jax.Array) -> jax.Array:
+    """Places of `there`, bool [N], in random order, those that are not there last: int32 [N].
+
+    Scores that tie leave their places in order, as one of all orders does.
+    """
+    scores = unit_uniforms(key, there.shape, jnp.float32)
+    return jnp.argsort(jnp.where(there, scores, 2.0)).astype(jnp.int32)
+
+
 def without_replacement(
     key: Key, there: jax.Array, num: jax.Array, slots: int, filled: jax.Array | None = None
 ) -> jax.Array:

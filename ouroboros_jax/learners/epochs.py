@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from ouroboros_jax.base import Data, Key, Pool
-from ouroboros_jax.draws.numbers import unit_uniforms
+from ouroboros_jax.draws.numbers import shuffled
 from ouroboros_jax.draws.threefry import fold_in, split
 
 Loss = Callable[[Key, Any, Data, jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
@@ -74,9 +74,7 @@ def epoch(
     slots = pool.weights.shape[0]
     there = pool.weights > 0
     count = there.sum()
-    # Empty slots come last. Scores that tie leave their rows in order, as one of all orders does.
-    scores = unit_uniforms(key_order, (slots,), jnp.float32)
-    order = jnp.argsort(jnp.where(there, scores, 2.0)).astype(jnp.int32)
+    order = shuffled(key_order, there)
     together = min(max(pool.most_taken // batch_size, 1), -(-slots // batch_size))  # batches
     size = together * batch_size
     order = jnp.pad(order, (0, -slots % size), constant_values=slots)

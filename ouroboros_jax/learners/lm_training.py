@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from ouroboros_jax.base import Pool
-from ouroboros_jax.draws.numbers import unit_uniforms
+from ouroboros_jax.draws.numbers import shuffled
 from ouroboros_jax.draws.threefry import fold_in, split
 from ouroboros_jax.learners.lm_loss import token_losses
 from ouroboros_jax.models.decoder import Decoder
@@ -104,11 +104,11 @@ def train_epoch(
     key_order, key_dropout = split(key)
     num, size = pool.weights.shape[0], recipe.batch_size
     num_batches = -(-num // size)
-    scores = unit_uniforms(key_order, (num,), jnp.float32)
-    order = jnp.argsort(jnp.where(pool.weights > 0, scores, 2))
-    order = jnp.pad(order, (0, num_batches * size - num)).reshape(num_batches, size)
+    there = pool.weights > 0
+    order = jnp.pad(shuffled(key_order, there), (0, num_batches * size - num))
+    order = order.reshape(num_batches, size)
     is_real = (jnp.arange(num_batches * size) < num).reshape(num_batches, size)
-    there = -(-(pool.weights > 0).sum() // size)  # batches that hold a row
+    batches_there = -(-there.sum() // size)  # that hold a row
     update = OPTIMIZERS[recipe.optimizer](settings).update
 
     def learn(state, i):
@@ -126,7 +126,7 @@ def train_epoch(
         most = settings["clip_norm"]
         scale = jnp.where((most > 0) & (norm > most), most / (norm + 1e-6), 1.0)
         gradient = jax.tree.map(lambda g: g * scale, gradient)
-        progress = state.step / (there * recipe.num_epochs)
+        progress = state.step / (batches_there * recipe.num_epochs)
         rate = SCHEDULES[recipe.schedule](progress, settings, recipe.num_epochs)
         change, moments = update(gradient, state.moments, state.params)
         params = jax.tree.map(lambda p, c: p - rate * c, state.params, change)
@@ -138,7 +138,7 @@ def train_epoch(
         return state, jax.tree.map(jnp.add, total, told)
 
     zeros = (jnp.float32(0),) * 3
-    state, total = jax.lax.fori_loop(0, there, body, (state, zeros))
-    loss, norm, rate = (value / there for value in total)
+    state, total = jax.lax.fori_loop(0, batches_there, body, (state, zeros))
+    loss, norm, rate = (value / batches_there for value in total)
     info = {"training_loss": loss, "gradient_norm": norm, "learning_rate": rate}
     return state._replace(epoch=state.epoch + 1), info

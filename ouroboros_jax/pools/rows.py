@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from ouroboros_jax.base import Data, Learner, Pool
 from ouroboros_jax.data.base import RealData
-from ouroboros_jax.draws.numbers import unit_uniforms, without_replacement
+from ouroboros_jax.draws.numbers import shuffled, without_replacement
 from ouroboros_jax.keys import stage_key
 from ouroboros_jax.pools.memory import Rows, num_rows, rows_memories, with_last
 from ouroboros_jax.pools.realisation import Realisation, part_size, reads_last
@@ -49,8 +49,7 @@ def _repeated(data: Data, count: jax.Array, num: int) -> Data:
 
 def _shuffled(key, points: Rows) -> Rows:
     """The same points in random order, empty slots last."""
-    scores = unit_uniforms(key, points.weights.shape, jnp.float32)
-    _, order = jax.lax.top_k(jnp.where(points.weights > 0, scores, -1.0), num_rows(points))
+    order = shuffled(key, points.weights > 0)
     return jax.tree.map(lambda a: a[order], points)
 
 
