@@ -8,7 +8,8 @@ regression                    inputs with targets, drawn or from scikit-learn
 symbols, vocabulary, outcomes laws on symbols; counts of words; laws on a few outcomes
 tables, files                 scikit-learn's tables; a user's .npy or .csv
 images, idx, tfds_images      images: by name, from IDX files, through TensorFlow Datasets
-text, corpora, tokenizer      blocks of tokens: by name, where the text is found, how it is cut
+text, corpora, lines, tokenizer
+                              blocks of tokens: by name, where the text is found, how it is cut
 translated                    text of one tokenizer in the tokens of another
 base, classes                 what they have in common
 """

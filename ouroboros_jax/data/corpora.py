@@ -3,9 +3,8 @@
 A corpus is read line by line, each with its end; blank lines stay, as empty ones.
 """
 
-import gzip
 import itertools
-import zlib
+import platform
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ouroboros_jax.data.base import SPLIT_SEED
+from ouroboros_jax.data.lines import lines_of, reference_documents
 from ouroboros_jax.errors import UserError, nearest
 
 SPLITS = ("train", "valid", "test")
@@ -66,7 +66,7 @@ def _wiki_file(folder: Path, split: str, kind: str) -> Path | None:
 
 def _wiki_lines(path: Path) -> tuple[str, ...]:
     """Lines as the hub's data set has them: a blank one is empty."""
-    return tuple(line if line.strip() else "" for line in _lines(path))
+    return tuple(line if line.strip() else "" for line in lines_of(path))
 
 
 def _from_hub(folder: Path | None) -> Corpus:
@@ -93,12 +93,8 @@ def _from_hub(folder: Path | None) -> Corpus:
 
 def pydoc(test_fraction: float = 0.1) -> Corpus:
     """The language reference that every Python carries for its `help`; it differs by version."""
-    import platform
-    from pydoc_data.topics import topics
-
-    documents = [tuple(topics[name].splitlines(True)) for name in sorted(topics)]
     origin = f"pydoc_data.topics of Python {platform.python_version()}"
-    return _parted(documents, test_fraction, origin)
+    return _parted(reference_documents(), test_fraction, origin)
 
 
 def text_file(path: str, test_fraction: float = 0.1) -> Corpus:
@@ -117,24 +113,12 @@ def text_file(path: str, test_fraction: float = 0.1) -> Corpus:
         files = sorted(p for p in where.rglob("*") if p.is_file() and p.suffix in TEXT_ENDINGS)
         if not files:
             raise UserError(f"{path} has no text: expected files ending in {_or(TEXT_ENDINGS)}")
-    documents = [_lines(file) for file in files]
+    documents = [lines_of(file) for file in files]
     if not any(line.strip() for lines in documents for line in lines):
         raise UserError(f"{path} is empty: expected text")
     if len(documents) == 1:
         documents = _pieces(documents[0])
     return _parted(documents, test_fraction, str(where.resolve()))
-
-
-def _lines(path: Path) -> tuple[str, ...]:
-    try:
-        raw = path.read_bytes()
-        text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8")
-    except UnicodeDecodeError as error:
-        at = f"byte {error.start} is no part of it"
-        raise UserError(f"{path} is not text in UTF-8: {at}") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
-    return tuple(text.splitlines(True))
 
 
 def _pieces(lines: tuple[str, ...]) -> list[tuple[str, ...]]:

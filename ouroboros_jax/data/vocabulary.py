@@ -3,18 +3,17 @@
 NumPy alone, so that laws and real data read the same numbers from the same settings.
 """
 
-import gzip
 import re
-import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ouroboros_jax.data.lines import lines_of, reference_documents
 from ouroboros_jax.errors import UserError, nearest
 
 SUM_TOLERANCE = 1e-6
@@ -106,15 +105,13 @@ def words_of(path: str | None, folder: str | None, num_words: int) -> Words:
     """
     where = _text_path(path, folder)
     if where is None:
-        from pydoc_data.topics import topics
-
-        lines, origin = iter(topics[key] for key in sorted(topics)), "pydoc_data.topics"
+        lines, origin = chain.from_iterable(reference_documents()), "pydoc_data.topics"
         note = (
             f"no WikiText-2 was found in data.dir={folder!r}: the words are those of the reference "
             "text that comes with Python, which differs between its versions"
         )
     else:
-        lines, origin, note = _lines(where), str(where.resolve()), ""
+        lines, origin, note = lines_of(where), str(where.resolve()), ""
     words = list(islice(_words(lines), num_words))
     if len(words) < num_words:
         short = f"{origin} has {len(words):,} words, fewer than data.num_words={num_words:,}"
@@ -143,17 +140,6 @@ def _text_path(path: str | None, folder: str | None) -> Path | None:
             f"{nearest(where.name, there)}"
         )
     return where
-
-
-def _lines(where: Path):
-    opened = gzip.open if where.suffix == ".gz" else open
-    try:
-        with opened(where, "rt", encoding="utf-8") as stream:
-            yield from stream
-    except UnicodeDecodeError:
-        raise UserError(f"data.path={str(where)!r} is not text in UTF-8") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"data.path={str(where)!r} cannot be read: {error}") from None
 
 
 def _of_words(point: dict[str, Any]) -> np.ndarray:

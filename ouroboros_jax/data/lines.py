@@ -1,0 +1,31 @@
+"""Lines of text: from a file, gzipped or not, and of the reference that every Python carries."""
+
+import gzip
+import zlib
+from pathlib import Path
+
+from ouroboros_jax.errors import UserError
+
+
+def lines_of(path: Path) -> tuple[str, ...]:
+    """The lines of a text file in UTF-8, each with its end; one that ends in .gz is unpacked.
+
+    Raises:
+      UserError: where it cannot be read, or is no text.
+    """
+    try:
+        raw = path.read_bytes()
+        text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8")
+    except UnicodeDecodeError as error:
+        at = f"byte {error.start} is no part of it"
+        raise UserError(f"{path} is not text in UTF-8: {at}") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path} cannot be read: {error}") from None
+    return tuple(text.splitlines(True))
+
+
+def reference_documents() -> list[tuple[str, ...]]:
+    """The language reference behind Python's `help`, a document a topic; it differs by version."""
+    from pydoc_data.topics import topics
+
+    return [tuple(topics[name].splitlines(True)) for name in sorted(topics)]
