@@ -16,15 +16,15 @@ default       Zipf-Mandelbrot, p_i ~ 1 / (i + 2.7), 1,000 symbols, n = 1,000, re
 :cardinality  how many real points keep symbols alive, and whether their number or their share
               counts: fresh data of shares 0 to .5 beside n of 100, 316 and 1,000
 
-Measured on 2 CPU cores that other work held for the most part, from start to the last figure:
-default       17 s. Survivors at generation 10: 107.6 [107.2, 108.1]; the exact law says 108.1
-:suresh_zipf  30 s. surviving_share at generations 1 to 9: .75 .61 .52 .46 .41 .37 .34 .32 .29 and
+Measured on 2 idle CPU cores, from start to the last figure:
+default       8 s. Survivors at generation 10: 107.6 [107.2, 108.1]; the exact law says 108.1
+:suresh_zipf  11 s. surviving_share at generations 1 to 9: .75 .61 .52 .46 .41 .37 .34 .32 .29 and
               .80 .68 .60 .55 .51 .47 .44 .42 .39; the paper's figure shows .76 .62 .53 .465 .417
               .378 .347 .323 .30 and .79 .68 .60 .55 .505 .47 .44 .415 .395
-:unigram      55 s. Of 2,520 words seen first 55.5% are left at generation 10
-:wikitext     69 s. Survivors at generation 10: 11,000 [10,977, 11,022]; the exact law says 11,004
-:bernoulli    15 s. p = .001 is left in 2.0% [1.6, 2.4] of chains after 101 fits; the law says 1.95%
-:cardinality  69 s. Survivors of 200 at generation 30, n = 100: 6.1 without real points, 48 with 32
+:unigram      7 s. Of 2,520 words seen first 55.5% are left at generation 10
+:wikitext     9 s. Survivors at generation 10: 11,000 [10,977, 11,022]; the exact law says 11,004
+:bernoulli    8 s. p = .001 is left in 2.0% [1.6, 2.4] of chains after 101 fits; the law says 1.95%
+:cardinality  12 s. Survivors of 200 at generation 30, n = 100: 6.1 without real points, 48 with 32
 """
 
 from ouroboros_jax.config import choose, new_config

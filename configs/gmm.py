@@ -9,13 +9,15 @@ default     two components at -2 and +2, n = 1,000, replace: 64 chains of 20 gen
 :samples    the same with n of 500, 1,000, 10,000, 50,000 and 200,000 side by side
 :iris       three components on Fisher's 150 flowers, which come with scikit-learn
 
-Measured on 2 shared CPU cores, from start to the last figure; mean over chains [95% interval]:
-default     14 to 19 s. Squared L2 to the first fit at generation 20: 0.0105 [0.0088, 0.0122];
+Measured on 2 idle CPU cores (:samples on 2 busy ones), from start to the last figure; mean over
+chains [95% interval]:
+default     9 s. Squared L2 to the first fit at generation 20: 0.0105 [0.0088, 0.0122];
             variance 0.961 [0.930, 0.991] of the original
-:shumailov  29 s. Squared L2 at the end: 153 [85, 222], 5 to 95% of chains 88 to 282
+:shumailov  13 s. Squared L2 at the end: 169 [28, 310]; on another CPU, whose last bits differ,
+            153 [85, 222]
 :samples    26 min. Squared L2 at the end, one chain each, by growing n: 172, 94, 0.12, 0.035 and
             0.006; theirs about 700, 200, 0.4, 0.001 and 0.001
-:iris       34 s. Variance at generation 20: 0.93 [0.86, 1.00] of the original
+:iris       12 s. Variance at generation 20: 0.93 [0.86, 1.00] of the original
 """
 
 from ouroboros_jax.config import choose, new_config

@@ -9,8 +9,8 @@ default     a Gaussian fitted to 100 new real points and 100 synthetic ones each
 Each generation's error has a limit V(w) that is smallest at w = (sqrt(k^2 + 4 k) - k) / 2, k being
 real points over synthetic ones: He, Xu and Cheng 2025 (arXiv 2502.18049).
 
-The default takes 38 s on 2 CPU cores: its 20 means lie within |z| = 1.2 of their laws. :shares
-takes 19 s: 30 means, |z| = 1.1.
+The default takes 13 s on 2 idle CPU cores: its 20 means lie within |z| = 1.2 of their laws. :shares
+takes 14 s: 30 means, |z| = 1.1.
 """
 
 from ouroboros_jax.config import choose, new_config

@@ -10,10 +10,15 @@ default     two moons, a Gaussian kernel of bandwidth 0.1, n = 500, replace and 
 :kazdan     bandwidths 0.1, 0.5 and 1, n of 10, 32, 100, 316 and 1,000, three regimes, 500 held-out
             points, 100 generations: the grid of Kazdan et al. 2024 (arXiv 2410.16713) on blobs
 
-The default takes 33 s on 2 CPU cores: after 50 generations the variance is 1.99 of the
-original under replace and 1.07 under accumulate. :kazdan takes 5 min 34 s: after 100 generations
-the variance is from 0.02 (replace, bandwidth 0.1, n = 10) to 26 (replace, bandwidth 1, n = 1,000)
-of the original. The other variants have not been timed.
+Measured on 2 idle CPU cores, from start to the last figure; variance relative to the original under
+replace and under accumulate, after 50 generations:
+default     21 s. 1.99 and 1.07
+:blobs      23 s. 2.08 and 1.10
+:circles    21 s. 1.21 and 1.02
+:swiss_roll 20 s. 2.02 and 1.08
+:rules      54 s. Up to 2.6 and 1.1 with the Gaussian kernel, less with the narrower tophat
+:kazdan     2 min 31 s. After 100 generations 0.02 (replace, bandwidth 0.1, n = 10) to 26 (replace,
+            bandwidth 1, n = 1,000)
 """
 
 from ouroboros_jax.config import choose, new_config

@@ -7,9 +7,9 @@ default  n = 10, rate 1, replace: 20,000 chains of 100 generations. Suresh, Than
          1 - exp(-n lambda g_k), k = generation + 1
 :rates   rates of .1, 1, 10 and 100
 
-Measured on 2 CPU cores that other work held for the most part, from start to the last figure:
-default  14 s. Alive after 101 fits: 17.8% [17.3, 18.4]; the law says 17.6%
-:rates   49 s. Alive after 101 fits: 1.9%, 18.9%, 85.8% and 100%; the law says 1.9, 17.6, 85.6, 100
+Measured on 2 idle CPU cores, from start to the last figure:
+default  5 s. Alive after 101 fits: 17.8% [17.3, 18.4]; the law says 17.6%
+:rates   5 s. Alive after 101 fits: 1.9%, 18.9%, 85.8% and 100%; the law says 1.9, 17.6, 85.6, 100
 """
 
 from ouroboros_jax.config import choose, new_config

@@ -7,8 +7,8 @@ default     components at -1 and 1, deviation 1, n = 10, the approximate joint m
             generations, how many keep their deviation, and Thm 4's bound
 :joint      the same with exact maximum likelihood
 
-The default takes 23 s on 2 CPU cores: the median chain loses nine tenths of its deviation within
-17 generations. :joint takes 12 s: half of its chains have lost half of their variance.
+The default takes 7 s on 2 idle CPU cores: the median chain loses nine tenths of its deviation
+within 17 generations. :joint takes 7 s: half of its chains have lost half of their variance.
 """
 
 from ouroboros_jax.config import choose, new_config

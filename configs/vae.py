@@ -12,10 +12,10 @@ default     the convolutional network and protocol of Shumailov et al. 2023 (arX
 :ouroboros_quick
             the same with 10,000 images, 20 epochs and 10 generations
 
-The default takes 6 min 1 s on 2 CPU cores. On digits, which stand in for MNIST where it cannot be
-had, the standard deviation of generated images' codes under generation 0 falls from 0.83 to 0.67,
-recall from 0.95 to 0.29, and the training loss rises every generation, from 239 to 389 nat. The
-other variants have not been run in full.
+The default takes 3 min 2 s on 2 idle CPU cores. On digits, which stand in for MNIST where it cannot
+be had, the standard deviation of generated images' codes under generation 0 falls from 0.83 to
+0.67, recall from 0.95 to 0.29, and the training loss rises every generation, from 239 to 389 nat.
+The other variants have not been run in full.
 """
 
 from ouroboros_jax.config import choose, new_config

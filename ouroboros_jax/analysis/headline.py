@@ -5,7 +5,10 @@ from typing import Any
 
 from ouroboros_jax.disk.dataset import STATUSES
 
-FIRST = ("variance", "excess_error", "test_log_loss", "test_perplexity", "mean_squared_error")
+FIRST = (
+    *("variance", "excess_error", "test_log_loss", "test_mse", "test_perplexity"),
+    "mean_squared_error",
+)
 SECOND = (
     *("l2_squared", "log_det_covariance", "mean_squared_error", "distinct_2", "surviving_share"),
     "test_log_likelihood",

@@ -190,25 +190,26 @@ class Program:
             return False
         settings = jax.tree.map(lambda a: jnp.asarray(a[0, 0]), self.settings(0, 1))
 
-        def made(is_first, key):
-            state = self.chain.blank(key, settings, self.table, first)
-            told = key, settings, state
-            points = self.chain.points(*told, self.table, first, is_first=is_first)
-            pooled = self.chain.pooled(*told, points, self.table, first, is_first)
-            return state.params, points, pooled
+        has_either = self.chain.realisation.either is not None
 
-        at_first, later = (
-            jax.eval_shape(functools.partial(made, is_first), new_key(0))
-            for is_first in (True, False)
-        )
-        if not are_alike(at_first, later) or not are_alike(later[0], self.state_shapes.params):
+        def both(key):
+            state = self.chain.blank(key, settings, self.table, first)
+            here = key, settings, state
+
+            def made(is_first):
+                points = self.chain.points(*here, self.table, first, is_first=is_first)
+                return points, self.chain.pooled(*here, points, self.table, first, is_first)
+
+            if has_either:
+                return state.params, self.chain.points(
+                    *here, self.table, first, is_first=jnp.array(True)
+                )
+            return state.params, (made(True), made(False))
+
+        params, found = jax.eval_shape(both, new_key(0))
+        if not are_alike(params, self.state_shapes.params):
             return False
-
-        def drawn(key, is_first):
-            state = self.chain.blank(key, settings, self.table, first)
-            return self.chain.points(key, settings, state, self.table, first, is_first=is_first)
-
-        return jax.eval_shape(drawn, new_key(0), True) is not None
+        return found is not None if has_either else are_alike(*found)
 
     @property
     def _shapes(self):
