@@ -15,7 +15,9 @@ default     the convolutional network and protocol of Shumailov et al. 2023 (arX
 The default takes 3 min 2 s on 2 idle CPU cores. On digits, which stand in for MNIST where it cannot
 be had, the standard deviation of generated images' codes under generation 0 falls from 0.83 to
 0.67, recall from 0.95 to 0.29, and the training loss rises every generation, from 239 to 389 nat.
-The other variants have not been run in full.
+:ouroboros_quick takes 2 min; on MNIST a classifier of real data calls 20% of generation 0's images
+an 8, and 84% of generation 10's; their Frechet distance grows from 54 to 238, their variance falls
+to a ninth. The other variants have not been run in full.
 """
 
 from ouroboros_jax.config import choose, new_config

@@ -91,7 +91,8 @@ right_threshold = heat_death.local_threshold
 
 WRONG_LAWS = {  # what is wrong: the check that finds it, where it is, and the wrong version
     "the divisor is n where it is n - 1": (
-        "Gaussian moments", gaussian, "divisor_of", lambda sizes, estimator: np.asarray(sizes, float)
+        "Gaussian moments", gaussian, "divisor_of",
+        lambda sizes, estimator: np.asarray(sizes, float),
     ),
     "log variance, a generation too late": (
         "Gaussian moments", gaussian, "expected_log_variance",
