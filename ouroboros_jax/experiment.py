@@ -37,16 +37,13 @@ class _Job(NamedTuple):
     """What is run, and how it is told."""
 
     config: ConfigDict
+    point: dict[str, Any]  # the config, flat
     groups: list[Group]
     source: Run | None
     name: str | None
     progress: bool
     figures: bool
     begun: float
-
-    @property
-    def point(self) -> dict[str, Any]:
-        return flatten(self.config)
 
 
 def run(
@@ -97,7 +94,7 @@ def launch(
     """
     begun = time.monotonic()
     point, groups = flatten(config), groups_of(config, origin)
-    job = _Job(config, groups, source, name, progress, figures, begun)
+    job = _Job(config, point, groups, source, name, progress, figures, begun)
     with jax.enable_x64(point["x64"]):
         first = build(groups[0], blocks.get(groups[0].name, point["chain_block"]))
         manifest = new_manifest(config, first.real, groups, origin) | {"chain_blocks": dict(blocks)}

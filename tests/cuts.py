@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import pytest
 
 from ouroboros_jax.host.progress import Progress
+from ouroboros_jax.host.report import Report
 
 
 @contextmanager
@@ -22,3 +23,15 @@ def interrupted_after(num_pieces: int):
         patch.setattr(Progress, "work", cut)
         with pytest.raises(KeyboardInterrupt):
             yield
+
+
+def cut_after(patch: pytest.MonkeyPatch, generation: int) -> None:
+    """Ctrl-C once `generation` is reached."""
+    step = Report.step
+
+    def report(self, what, reached):
+        step(self, what, reached)
+        if what == "running" and reached >= generation:
+            raise KeyboardInterrupt
+
+    patch.setattr(Report, "step", report)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cuts import cut_after
 
 import ouroboros_jax as oj
 from ouroboros_jax.checkpoint import Damaged
 from ouroboros_jax.config import new_config, to_json
 from ouroboros_jax.disk import rundir
 from ouroboros_jax.errors import UserError
-from ouroboros_jax.host.report import Report
 
 LAST = 12
 BASE = {
@@ -104,17 +104,6 @@ def test_stopped_and_gone_on(case, undisturbed, tmp_path):
     assert_same(oj.open_run(tmp_path / "run"), undisturbed(case))
 
 
-def interrupt_at(monkeypatch, generation):
-    step = Report.step
-
-    def report(self, what, reached):
-        step(self, what, reached)
-        if what == "running" and reached >= generation:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Report, "step", report)
-
-
 @pytest.mark.parametrize(
     ("case", "generation"),
     [
@@ -127,7 +116,7 @@ def interrupt_at(monkeypatch, generation):
 def test_interrupted_and_resumed(case, generation, undisturbed, tmp_path):
     """Ctrl-C keeps what was reached, can be looked at, and the rest follows."""
     with pytest.MonkeyPatch.context() as patch:
-        interrupt_at(patch, generation)
+        cut_after(patch, generation)
         with pytest.raises(KeyboardInterrupt):
             go(case, tmp_path / "run")
     half = oj.open_run(tmp_path / "run")

@@ -16,8 +16,6 @@ from ouroboros_jax.pools.memory import are_alike, num_rows, statistics_memories
 from ouroboros_jax.pools.realisation import Realisation
 from ouroboros_jax.regimes import PREVIOUS, REAL, Regime
 
-MANY_MODELS = 8  # from which on models draw side by side, and not each in a program of its own
-
 
 def _unbiased(settings: Settings) -> Settings:
     """The same settings with a neutral sampler: the truth is never biased."""
@@ -34,6 +32,10 @@ def statistics(learner: Learner, regime: Regime, real: RealData) -> Realisation:
         )
 
     begun = real.initial or real
+    # Models whose draws are merged draw side by side; any other source draws on its own.
+    of_lags = [i for i, source in enumerate(regime.sources) if source != REAL]
+    together = of_lags if regime.weights is None and len(of_lags) > 1 else []
+    apart = [i for i in range(len(regime.sources)) if i not in together]
 
     def law_of(real, settings):
         return moments.law(real.truth(settings)) if real.truth else None
@@ -50,16 +52,16 @@ def statistics(learner: Learner, regime: Regime, real: RealData) -> Realisation:
         points = of_truth(begun, key_real, settings, table, settings.num_data, capacity.real)
         return jax.tree.map(lambda a: a[None], points)
 
-    def of_model(key, settings, generation, model, source, count):
-        return moments.draw(stage_key(key, "sample", generation, source), settings, model, count)
+    def of_model(key, settings, generation, model, lag, count):
+        return moments.draw(stage_key(key, "sample", generation, lag), settings, model, count)
 
     def of_models(key, settings, generation, models, counts):
-        """What many models draw, merged: a program as long as for two."""
-        sources = jnp.arange(1, len(models) + 1)
-        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *models)
-        drawn = jax.vmap(functools.partial(of_model, key, settings, generation))(
-            stacked, sources, counts
-        )
+        """What several models draw, merged: a program as long as for two, however many they are."""
+        lags = [regime.sources[i] for i in together]
+        theirs = (models[lag - 1] for lag in lags)
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *theirs)
+        one = functools.partial(of_model, key, settings, generation)
+        drawn = jax.vmap(one)(stacked, jnp.array(lags), counts[jnp.array(together)])
         first = jax.tree.map(lambda a: a[0], drawn)
         others = jax.tree.map(lambda a: a[1:], drawn)
         return jax.lax.scan(lambda a, b: (moments.merge(a, b), None), first, others)[0]
@@ -67,19 +69,16 @@ def statistics(learner: Learner, regime: Regime, real: RealData) -> Realisation:
     def draw(key, settings, models, table, generation, capacity, memory):
         del memory
         counts = regime.counts(settings, generation)
-        drawn, places = [], list(enumerate(regime.sources))
-        newest = regime.sources[:MANY_MODELS] == tuple(range(1, MANY_MODELS + 1))
-        if newest and regime.weights is None:
-            num = next((i for i, source in places if source != i + 1), len(places))
-            drawn.append(of_models(key, settings, generation, models[:num], counts[:num]))
-            places = places[num:]
-        for i, source in places:
+
+        def of_source(i):
+            source = regime.sources[i]
             if source == REAL:
                 key_real = stage_key(key, "real", generation)
-                drawn.append(of_truth(real, key_real, settings, table, counts[i], capacity.new))
-            else:
-                model = models[source - 1]
-                drawn.append(of_model(key, settings, generation, model, source, counts[i]))
+                return of_truth(real, key_real, settings, table, counts[i], capacity.new)
+            return of_model(key, settings, generation, models[source - 1], source, counts[i])
+
+        drawn = [of_models(key, settings, generation, models, counts)] if together else []
+        drawn += [of_source(i) for i in apart]
         if regime.weights is None:
             drawn = [functools.reduce(moments.merge, drawn)]
         return jax.tree.map(lambda *parts: jnp.stack(parts), *drawn)

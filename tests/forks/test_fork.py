@@ -6,13 +6,13 @@ import shutil
 import jax
 import numpy as np
 import pytest
+from cuts import cut_after
 
 import ouroboros_jax as oj
 from ouroboros_jax.cli import main
 from ouroboros_jax.config import new_config
 from ouroboros_jax.disk.dataset import joined
 from ouroboros_jax.errors import UserError
-from ouroboros_jax.host.report import Report
 
 AT, LAST = 3, 6
 POINTS = {
@@ -277,17 +277,6 @@ def test_metrics_of_other_lengths_are_padded():
 
 
 # Cut off and resumed
-
-
-def cut_after(monkeypatch, generation):
-    step = Report.step
-
-    def report(self, what, reached):
-        step(self, what, reached)
-        if what == "running" and reached >= generation:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Report, "step", report)
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,13 @@ import ouroboros_jax as oj
 from ouroboros_jax import regimes
 from ouroboros_jax.base import Context, Settings
 from ouroboros_jax.chain import Chain
-from ouroboros_jax.keys import chain_key
+from ouroboros_jax.keys import chain_key, stage_key
 from ouroboros_jax.learners.gaussian import gaussian
 from ouroboros_jax.pools.memory import Capacity, Rows
 from ouroboros_jax.pools.rows import rows
 from ouroboros_jax.pools.statistics import statistics
+from ouroboros_jax.programs.build import build
+from ouroboros_jax.sweep import expand
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -233,12 +235,24 @@ def test_statistics_refuse_what_they_cannot_do_exactly():
         statistics(toys.tagged(), regimes.replace(), toys.tags())
 
 
-def test_many_models_draw_side_by_side_what_they_draw_one_by_one(monkeypatch):
-    told = {"regime.name": "window", "regime.window": 8, "num_samples": 20}
-    config = oj.load_config("gaussian", told | {"chains": 3, "generations": 12})
-    together = oj.run(config, progress=False).metrics
-    monkeypatch.setattr("ouroboros_jax.pools.statistics.MANY_MODELS", 99)
-    apart = oj.run(config, progress=False).metrics
-    for name in ("mean", "variance"):
-        np.testing.assert_allclose(together[name], apart[name], rtol=1e-5, atol=1e-6)
-    assert np.ptp(apart["variance"].values[:, -1]) > 0.01
+def test_models_draw_side_by_side_what_they_draw_one_by_one():
+    """A window's statistics are those of its sources, each drawn from a key of its own, merged."""
+    config = oj.load_config("gaussian", {"regime.name": "window", "num_samples": 20})
+    program = build(expand(config)[0])
+    moments, chain = program.learner.moments, program.chain
+    settings = jax.tree.map(lambda a: jnp.asarray(a[0, 0]), program.settings(0, 1))
+    key, generation = chain_key(0, 0), 5
+    models = [
+        chain.init(chain_key(seed, 1), settings, None, program.capacity(0))[0].params
+        for seed in range(3)
+    ]
+    found = chain.realisation.draw(key, settings, models, None, generation, program.capacity(1), ())
+    counts = chain.regime.counts(settings, generation)
+    drawn = [
+        moments.draw(stage_key(key, "sample", generation, i + 1), settings, models[i], counts[i])
+        for i in range(3)
+    ]
+    expected = moments.merge(moments.merge(*drawn[:2]), drawn[2])
+    assert counts.tolist() == [7, 6, 7, 0]
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a[0], b, rtol=1e-4, atol=1e-5)
