@@ -14,7 +14,7 @@ Measured on 2 idle CPU cores, from start to the last figure; mean over chains [9
 default     8 s. Mean log variance at generation 200: -4.02 [-4.15, -3.90]; the law says -4.06
 :suresh     10 s. Mean log variance at generation 2,500: -25.2 [-27.7, -22.7]; the law says -25.3
 :shumailov  10 s. Median |1 - sigma| at generation 1,000: 1.00, 0.86, 0.65, 0.16 by growing n
-:kazdan     1 min 28 s; 88 means lie within |z| = 3.0 of their laws
+:kazdan     1 min 28 s; 88 means lie within |z| = 2.1 of their laws
 """
 
 from ouroboros_jax.config import choose, new_config
