@@ -110,11 +110,11 @@ def beam_search(
         slots, logits = step(model, params, prefix, state.slots, last, t, visible)
         return _State(t + 1, logits, slots, running, finished, can_improve, goes_on)
 
-    fill = plan.pad
+    # A padding of 0 counts as none, as in transformers, whose sequences these are.
+    fill = plan.pad or plan._replace(pad=None).fill
     blank = jnp.full((batch, width, num), fill, jnp.int32)
-    first = jnp.where(jnp.arange(width) == 0, 0.0, FAR).astype(
-        jnp.float32
-    )  # or all beams would be the same
+    # One beam begins, or all would be the same.
+    first = jnp.where(jnp.arange(width) == 0, 0.0, FAR).astype(jnp.float32)
     seen = seen_in(prompts, mask, vocab)
     state = _State(
         jnp.int32(0),

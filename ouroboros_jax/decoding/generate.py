@@ -37,7 +37,7 @@ def generate(
       knobs: the settings that may be traced.
 
     Returns:
-      Tokens int32 [B, N], `plan.pad` after the end, and scores [B].
+      Tokens int32 [B, N], `plan.fill` after the end, and scores [B].
 
     Raises:
       UserError: where the prompts and what follows are more than the model has positions, and
@@ -109,7 +109,7 @@ def check_plan(model: Decoder, prompt_length: int, plan: Plan) -> None:
             "max_new_tokens"
         )
     vocab_size = model.config.vocab_size
-    for name, tokens in (("eos", plan.ends), ("pad", (plan.pad,))):
+    for name, tokens in (("eos", plan.ends), ("pad", (plan.fill,))):
         for token in tokens:
             if not 0 <= token < vocab_size:
                 raise UserError(f"{name} is {token}, expected one of the {vocab_size} tokens")

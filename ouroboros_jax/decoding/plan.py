@@ -15,12 +15,17 @@ class Plan(NamedTuple):
     method: Literal["sample", "greedy", "beam"] = "sample"
     num_beams: int = 1  # W; 1 unless `method` is "beam"
     eos: int | tuple[int, ...] | None = None  # what ends a text; None: nothing does
-    pad: int = 0  # what follows the end
+    pad: int | None = None  # what follows the end; None: the first of the tokens that end a text
 
     @property
     def ends(self) -> tuple[int, ...]:
         """The tokens that end a text."""
         return self.eos if isinstance(self.eos, tuple) else (self.eos,) * (self.eos is not None)
+
+    @property
+    def fill(self) -> int:
+        """What stands after the end."""
+        return (*self.ends, 0)[0] if self.pad is None else self.pad
 
     @property
     def can_end(self) -> bool:

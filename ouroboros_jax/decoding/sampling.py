@@ -48,7 +48,7 @@ def sample_tokens(
 
     def body(state):
         token = choose(state)
-        token = jnp.where(state.is_done, plan.pad, token)
+        token = jnp.where(state.is_done, plan.fill, token)
         is_done = state.is_done
         if plan.can_end:
             is_done = is_done | is_one_of(token, plan.ends)
@@ -74,7 +74,7 @@ def sample_tokens(
             jnp.int32(0),
             logits,
             empty_slots(prefix, num),
-            jnp.full((len(rows), num), plan.pad, jnp.int32),
+            jnp.full((len(rows), num), plan.fill, jnp.int32),
             seen,
             jnp.zeros(len(rows), bool),
         ),

@@ -160,6 +160,9 @@ class Decoder(nn.Module):
         num_positions = config.num_positions + config.position_offset
         wpe = embed(num_positions, config.width, name="wpe")
         x = wte(tokens)
+        if config.untrained_row is not None:
+            is_padding = (tokens == config.untrained_row)[..., None]
+            x = jnp.where(is_padding, jax.lax.stop_gradient(x), x)
         if config.projects:
             x = _dense(config, self.dtype, config.width, name="project_in", use_bias=False)(x)
         x = x + wpe(positions + config.position_offset)

@@ -106,6 +106,11 @@ class DecoderConfig:
         return self.eos if isinstance(self.eos, tuple) else (self.eos,) * (self.eos is not None)
 
     @property
+    def untrained_row(self) -> int | None:
+        """The token whose embedding no gradient reaches as an input: OPT's padding."""
+        return self.pad if self.family == "opt" else None
+
+    @property
     def projects(self) -> bool:
         """Whether embeddings are projected to another width."""
         return self.embed_width != self.width

@@ -30,7 +30,9 @@ def case(request):
     config = loaded.config
     pad = config.eos if config.pad is None else config.pad
 
-    def decode(method, penalty, prompts, mask=None, min_new=NEW, num_beams=1, eos=config.eos):
+    def decode(
+        method, penalty, prompts, mask=None, min_new=NEW, num_beams=1, eos=config.eos, pad=pad
+    ):
         plan = Plan(NEW, min_new, method, num_beams, eos, pad)
         knobs = Knobs(repetition_penalty=penalty)
         return generate(model, loaded.params, prompts, plan, mask=mask, knobs=knobs)
@@ -91,6 +93,30 @@ def test_any_of_several_tokens_ends_a_text(case):
         np.testing.assert_array_equal(row[:length], expected[:length])
         assert (row[length:] == decode.pad).all()
     assert np.isin(found[0], ends).any() and np.isin(found[1], ends).any()
+
+
+@pytest.mark.parametrize("case", ["tiny-gpt2"], indirect=True)
+@pytest.mark.parametrize(
+    ("method", "pad", "fill"),
+    [
+        ("greedy", None, "end"),
+        ("beam", None, "end"),
+        ("greedy", 0, 0),
+        ("beam", 0, "end"),
+        ("beam", 9, 9),
+    ],
+)
+def test_what_follows_the_end(case, method, pad, fill):
+    """Without a padding the end's token again; transformers takes 0 for none in beams alone."""
+    decode, reference = case
+    prompts, mask = prompts_of(reference, "")
+    free = np.asarray(decode(method, 1.0, prompts, mask, num_beams=1).tokens)
+    end = int(free[0, 5])
+    found = decode(method, 1.0, prompts, mask, min_new=0, eos=end, num_beams=1, pad=pad)
+    row = np.asarray(found.tokens)[0]
+    stop = int(np.flatnonzero(row == end)[0])
+    assert stop < NEW - 1
+    assert (row[stop + 1 :] == (end if fill == "end" else fill)).all()
 
 
 @pytest.mark.parametrize("case", ["tiny-gpt2"], indirect=True)

@@ -73,3 +73,24 @@ def test_padded_rows(loaded, reference, apply):
         np.testing.assert_allclose(
             logits[mask], reference["padded_logits_default"][mask], atol=1e-4
         )
+
+
+@pytest.mark.parametrize("name", ["tiny-opt", "tiny-gpt2"], indirect=True)
+def test_padding_of_opt_learns_as_an_output_alone(name, loaded):
+    """As torch's `padding_idx`: its row's gradient is that of the head, which is a product."""
+    pad = loaded.config.pad if name == "tiny-opt" else 7
+    tokens = np.random.default_rng(0).integers(8, 100, (2, 8))
+    tokens[0, 3] = tokens[1, 6:] = pad
+    positions = jnp.broadcast_to(jnp.arange(8), tokens.shape)
+    after = jax.nn.one_hot(tokens[:, 1:], loaded.config.vocab_size)
+
+    @jax.value_and_grad
+    def gradient(params):
+        out = Decoder(loaded.config).apply({"params": params}, jnp.asarray(tokens), positions)
+        return -(jax.nn.log_softmax(out.logits)[:, :-1] * after).sum()
+
+    out = Decoder(loaded.config).apply({"params": loaded.params}, jnp.asarray(tokens), positions)
+    errors = (jax.nn.softmax(out.logits)[:, :-1] - after)[..., pad]
+    of_head = jnp.einsum("bt,btd->d", errors, out.hidden[-1][:, :-1])
+    found = gradient(loaded.params)[1]["wte"]["embedding"][pad]
+    assert np.allclose(found, of_head, atol=1e-4) == (name == "tiny-opt")
