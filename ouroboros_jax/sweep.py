@@ -6,6 +6,7 @@ into groups. A chain's keys depend on its seed and replicate alone, never on its
 so points share random numbers and differences between them are paired.
 """
 
+import functools
 import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from ouroboros_jax.checks import check_point, name_combinations
-from ouroboros_jax.config import changed, flatten
+from ouroboros_jax.config import changed, flatten, from_json, to_json
 from ouroboros_jax.registry import SECTIONS, Entry, Point, find, settings_of
 from ouroboros_jax.schedule import (
     Constant,
@@ -163,7 +164,13 @@ def expand(config: ConfigDict) -> list[Group]:
       UserError: a sweep over an unknown field, an empty list, lists of unequal length under `zip`,
         more combinations than `sweep_limit`, a point whose settings do not go together.
     """
-    point = flatten(config)
+    return list(_expanded(to_json(config)))
+
+
+@functools.lru_cache(maxsize=1)
+def _expanded(config: str) -> tuple[Group, ...]:
+    """A run asks for its groups several times, and a phase diagram has 40,000 points."""
+    point = flatten(from_json(config))
     sweep = point["sweep"]
     paths = tuple(sweep)
     bases = _bases(point, sweep)
@@ -190,10 +197,10 @@ def expand(config: ConfigDict) -> list[Group]:
         group.seeds.append(base.values[seed][row[seed]] if "seed" in sweep else point["seed"])
         group.rows.append(row)
     labels = {path: _labels(path, bases, paths) for path in paths if path != "seed"}
-    return [
+    return tuple(
         _group(f"g{i:03d}" if len(gathered) > 1 else "", group, paths, labels, point["chains"])
         for i, group in enumerate(gathered.values())
-    ]
+    )
 
 
 def _rows(point: Point, bases: Mapping[Any, _Base]) -> Iterator[tuple[int, ...]]:

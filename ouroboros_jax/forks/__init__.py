@@ -2,6 +2,5 @@
 
 fork         what may change, and the groups of the chains that go on
 lineage      where a fork comes from, and who its chains are there
-eras         who drew what its regime remembers
 inheritance  the source's generations, copied
 """

@@ -4,7 +4,8 @@ gaussian, gmm, kde, symmetric_gmm, location
                      points: densities, and means and medians
 linear_regression, logistic_regression
                      inputs with targets or classes
-categorical, poisson symbols and counts
+categorical, poisson
+                     symbols and counts
 heat_death           a few outcomes at a temperature
 vae                  images; image_losses, judge, pixels and vae_measure are parts of it
 lm, ngram            tokens; lm_loss, lm_training and lm_measure are parts of lm
@@ -12,4 +13,5 @@ lm, ngram            tokens; lm_loss, lm_training and lm_measure are parts of lm
 em, kmeans           how mixtures are fitted
 least_squares        how regressions are
 epochs               how networks of images are
+options              choices and metrics of a factory, checked
 """

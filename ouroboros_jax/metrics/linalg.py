@@ -2,8 +2,8 @@
 
 Matrices of up to `UNROLLED` rows are factored by plain arithmetic, which fuses with its
 neighbours; a LAPACK call on a 2 x 2 costs more than a pass over a thousand points. Triangular
-factors are always inverted while small and only then multiplied onto data: twice as fast as a
-triangular solve over the points.
+factors are inverted while small and only then multiplied onto data: twice as fast as a triangular
+solve over the points.
 """
 
 from collections.abc import Callable

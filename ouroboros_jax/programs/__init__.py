@@ -4,6 +4,5 @@ factories  from names to learners, regimes, selectors and data
 build      those put together
 program    a group's settings, sizes and compiled calls
 stages     what one block of chains does in one device call
-ahead      programs compiled while others run
-across     metrics across generations
+eras       who drew what a fork's regime remembers
 """

@@ -59,7 +59,7 @@ RUN = {
     ),
     "store.segment": Setting(
         "auto",
-        "generations a device call, and a step on disk",
+        "most generations of a device call; the disk may take those of several at a time",
         low=1,
         choices=("auto",),
         kinds=(int, str),
