@@ -21,8 +21,9 @@ from ouroboros_jax.forks.inheritance import inherit
 from ouroboros_jax.forks.lineage import Origin, groups_of, origin_in
 from ouroboros_jax.host.ahead import compiled_ahead
 from ouroboros_jax.host.lines import first_line, label, last_lines
-from ouroboros_jax.host.loop import is_complete, run_group
+from ouroboros_jax.host.loop import Retention, run_group
 from ouroboros_jax.host.report import Report, duration
+from ouroboros_jax.host.restore import is_complete
 from ouroboros_jax.programs.build import build
 from ouroboros_jax.programs.factories import make_real
 from ouroboros_jax.programs.program import Program
@@ -195,16 +196,10 @@ def _run_group(job: _Job, group: Group, program, store, manifest, report, workdi
     save(workdir, manifest)
     if origin := origin_in(manifest):
         inherit(group, store, origin, job.source)
+    settings = (point[path] for path in ("generations", "store.every", "store.metrics_every"))
+    retention, clock = Retention(*settings), manifest["timings"]
     with lapack_on_one_thread(program.layout):
-        run_group(
-            program,
-            store,
-            point["generations"],
-            every=point["store.every"],
-            metrics_every=point["store.metrics_every"],
-            report=report,
-            clock=manifest["timings"],
-        )
+        run_group(program, store, retention, report=report, clock=clock)
 
 
 def _data_hashes(groups: Sequence[Group], first: RealData) -> dict[str, str]:
@@ -216,7 +211,7 @@ def _data_hashes(groups: Sequence[Group], first: RealData) -> dict[str, str]:
     found: dict[tuple, RealData] = {}
     hashes = {}
     for group in groups:
-        data = tuple((path, repr(v)) for path, v in group.point.items() if path[:5] == "data.")
+        data = tuple((path, repr(v)) for path, v in group.point.items() if path.startswith("data."))
         if data not in found:
             found[data] = make_real(group.point) if found else first
         num_data = int(group.counts(np.arange(1))["num_data"].max())

@@ -8,7 +8,7 @@ import numpy as np
 from ouroboros_jax.base import Pool
 from ouroboros_jax.disk.store import Store, not_there
 from ouroboros_jax.errors import UserError
-from ouroboros_jax.host.loop import rebuild
+from ouroboros_jax.host.restore import rebuild
 from ouroboros_jax.programs.program import Program
 
 

@@ -9,9 +9,9 @@ import pytest
 import ouroboros_jax as oj
 from ouroboros_jax.config import new_config
 from ouroboros_jax.disk.store import DiskStore
-from ouroboros_jax.host.loop import is_complete
 from ouroboros_jax.host.progress import Progress
 from ouroboros_jax.host.report import Report
+from ouroboros_jax.host.restore import is_complete
 from ouroboros_jax.programs.program import Program
 
 LAST, STEPS = 2, 3
