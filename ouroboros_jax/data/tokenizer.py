@@ -182,6 +182,8 @@ def _of_checkpoint(checkpoint: str) -> Tokenizer:
         return inner.decode([int(i) for i in ids])
 
     def save(folder: Path) -> None:
+        if begins and inner.bos_token_id != config.bos:
+            _tell_begin(inner, config.bos, config.pad)
         inner.save_pretrained(folder)
 
     eos = next(iter(config.ends), None)
@@ -190,6 +192,14 @@ def _of_checkpoint(checkpoint: str) -> Tokenizer:
         *(checkpoint, config.vocab_size, encode, decode, save, config.bos, eos, pad),
         checkpoint=checkpoint,
     )
+
+
+def _tell_begin(inner, bos: int, pad: int | None) -> None:
+    """Make a bare vocabulary begin, end and pad texts with the tokens of its model."""
+    inner.bos_token = inner.eos_token = inner.unk_token = inner.convert_ids_to_tokens(bos)
+    if pad is not None:
+        inner.pad_token = inner.convert_ids_to_tokens(pad)
+    inner.add_bos_token = True
 
 
 def _load(folder: Path, checkpoint: str):

@@ -44,7 +44,7 @@ def generate(
         for tokens and settings that are out of range; what is traced is not looked at.
     """
     check_plan(model, prompts.shape[1], plan)
-    _check_values(model, prompts, knobs)
+    _check_values(model, prompts, mask, knobs)
     return _generate(model, params, prompts, plan, key, mask, knobs)
 
 
@@ -121,8 +121,8 @@ def check_plan(model: Decoder, prompt_length: int, plan: Plan) -> None:
         )
 
 
-def _check_values(model: Decoder, prompts: jax.Array, knobs: Knobs) -> None:
-    """Refuse tokens and settings out of range, where they are known."""
+def _check_values(model: Decoder, prompts: jax.Array, mask: jax.Array | None, knobs: Knobs) -> None:
+    """Refuse tokens, masks and settings out of range, where they are known."""
 
     def is_known(value) -> bool:
         return not isinstance(value, jax.core.Tracer)
@@ -136,6 +136,12 @@ def _check_values(model: Decoder, prompts: jax.Array, knobs: Knobs) -> None:
         value = getattr(knobs, name)
         if is_known(value) and not np.all(is_right(np.asarray(value))):
             raise UserError(f"{name} is {value}, expected {expected}")
+    if mask is not None and is_known(mask) and not np.asarray(mask)[:, -1].all():
+        row = np.flatnonzero(~np.asarray(mask, bool)[:, -1])[0]
+        raise UserError(
+            f"mask leaves out the last token of prompt {row}: expected padding on the left, and "
+            "the last token there"
+        )
     if is_known(prompts) and prompts.size:
         tokens, vocab_size = np.asarray(prompts), model.config.vocab_size
         least, most = tokens.min(), tokens.max()

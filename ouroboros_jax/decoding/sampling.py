@@ -85,5 +85,6 @@ def sample_tokens(
 def seen_in(prompts: jax.Array, mask: jax.Array | None, vocab: int) -> jax.Array:
     """Which tokens [B, V] occur in each prompt."""
     rows = jnp.arange(prompts.shape[0])[:, None]
-    there = jnp.ones(prompts.shape, bool) if mask is None else mask
+    # What is masked after a prompt has begun counts, as with transformers.
+    there = jnp.ones(prompts.shape, bool) if mask is None else jnp.cumsum(mask, 1) > 0
     return jnp.zeros((prompts.shape[0], vocab), bool).at[rows, prompts].max(there)

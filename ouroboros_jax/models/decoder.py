@@ -24,6 +24,8 @@ ACTIVATIONS = {
     "gelu_new": partial(jax.nn.gelu, approximate=True),
     "gelu": partial(jax.nn.gelu, approximate=False),
     "relu": jax.nn.relu,
+    "silu": jax.nn.silu,
+    "tanh": jnp.tanh,
 }
 
 
@@ -155,10 +157,11 @@ class Decoder(nn.Module):
           last_only: logits of the last token alone, [B, 1, V].
         """
         config = self.config
-        embed = partial(nn.Embed, dtype=self.dtype, embedding_init=_init(config))
-        wte = embed(config.vocab_size, config.embed_width, name="wte")
+        embed = partial(nn.Embed, dtype=self.dtype)
+        init = _init_tokens(config)
+        wte = embed(config.vocab_size, config.embed_width, embedding_init=init, name="wte")
         num_positions = config.num_positions + config.position_offset
-        wpe = embed(num_positions, config.width, name="wpe")
+        wpe = embed(num_positions, config.width, embedding_init=_init(config), name="wpe")
         x = wte(tokens)
         if config.untrained_row is not None:
             is_padding = (tokens == config.untrained_row)[..., None]
@@ -203,6 +206,14 @@ def positions_of(mask: jax.Array) -> jax.Array:
 
 def _init(config):
     return nn.initializers.normal(config.init_std)
+
+
+def _init_tokens(config):
+    def init(key, shape, dtype):
+        table = _init(config)(key, shape, dtype)
+        return table if config.untrained_row is None else table.at[config.untrained_row].set(0)
+
+    return init
 
 
 def _dense(config, dtype, features, *, name, use_bias=None):

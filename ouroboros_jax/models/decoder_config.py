@@ -5,11 +5,12 @@ from typing import Literal
 
 from ouroboros_jax.errors import UserError, listed
 
-ACTIVATIONS = ("gelu_new", "gelu", "relu")
+ACTIVATIONS = ("gelu_new", "gelu", "relu", "silu", "tanh")
 SAME = {  # other names of the same functions
     "gelu_pytorch_tanh": "gelu_new",
     "gelu_fast": "gelu_new",
     "gelu_python": "gelu",
+    "swish": "silu",
 }
 LIMITS = {  # beyond these a number in a config is a mistake, not a model
     "vocab_size": 2**24,

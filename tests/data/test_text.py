@@ -9,6 +9,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+import transformers
 
 from ouroboros_jax.data import corpora, text
 from ouroboros_jax.data.tokenizer import make_tokenizer
@@ -186,7 +187,10 @@ def test_the_tokenizer_of_a_checkpoint(tmp_path, family, begins):
     expected = {"gpt2": (50256, 50256, 50256), "opt": (2, 2, 1)}[family]
     assert (tokenizer.bos, tokenizer.eos, tokenizer.pad) == expected
     tokenizer.save(tmp_path)
-    assert (tmp_path / "tokenizer.json").exists()
+    stored = transformers.AutoTokenizer.from_pretrained(tmp_path, local_files_only=True)
+    assert stored("hello world")["input_ids"] == ids
+    if family == "opt":
+        assert (stored.bos_token_id, stored.eos_token_id, stored.pad_token_id) == expected
 
 
 def test_a_checkpoint_without_a_tokenizer(tmp_path):

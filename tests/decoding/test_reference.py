@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ouroboros_jax.decoding import Knobs, Plan, generate
+from ouroboros_jax.decoding.sampling import seen_in
 from ouroboros_jax.decoding.stepping import empty_slots, prefill, step
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.models.checkpoints import load
@@ -130,12 +131,21 @@ def test_what_follows_the_end(case, method, pad, fill):
         ({"penalty": 0.0}, "repetition_penalty is 0.0, expected a number above 0"),
         ({"prompts": np.full((1, 4), 128)}, "tokens from 128 to 128, expected those of"),
         ({"prompts": np.ones((1, 60), int)}, "more than the 64 positions"),
+        ({"mask": np.array([[1, 1, 1, 0]])}, "mask leaves out the last token of prompt 0"),
     ],
 )
 def test_what_cannot_be_decoded(case, settings, sentence):
     decode, _ = case
     with pytest.raises(UserError, match=sentence):
         decode(**{"method": "greedy", "penalty": 1.0, "prompts": np.ones((1, 4), int)} | settings)
+
+
+def test_a_masked_token_within_a_prompt_is_penalised():
+    """As by transformers, which leaves out nothing but what stands before a prompt."""
+    prompts = jnp.asarray([[5, 6, 7, 8]])
+    mask = jnp.asarray([[0, 1, 0, 1]], bool)
+    seen = np.flatnonzero(seen_in(prompts, mask, 128)[0])
+    np.testing.assert_array_equal(seen, [6, 7, 8])
 
 
 @pytest.mark.parametrize("case", ["tiny-opt"], indirect=True)

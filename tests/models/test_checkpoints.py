@@ -197,7 +197,7 @@ def test_files_that_are_cut_short(tmp_path, file):
         ({"n_embd": "32"}, "n_embd is '32', expected a whole number"),
         ({"n_positions": -64}, "n_positions is -64, expected"),
         ({"resid_pdrop": 1.5}, "resid_pdrop is 1.5, expected a share"),
-        ({"activation_function": "swish"}, "'swish', expected gelu_new, gelu and relu"),
+        ({"activation_function": "softplus"}, "'softplus', expected gelu_new, gelu, relu"),
         ({"eos_token_id": 128}, "the eos token is 128"),
         ({"eos_token_id": [5, 128]}, "the eos token is 128"),
         ({"bos_token_id": [5]}, r"the bos token is \[5\]"),

@@ -94,3 +94,13 @@ def test_padding_of_opt_learns_as_an_output_alone(name, loaded):
     of_head = jnp.einsum("bt,btd->d", errors, out.hidden[-1][:, :-1])
     found = gradient(loaded.params)[1]["wte"]["embedding"][pad]
     assert np.allclose(found, of_head, atol=1e-4) == (name == "tiny-opt")
+
+
+@pytest.mark.parametrize("name", ["tiny-opt", "tiny-gpt2"], indirect=True)
+def test_padding_of_opt_begins_at_zero(name, loaded):
+    tokens = jnp.zeros((1, 2), jnp.int32)
+    params = jax.jit(Decoder(loaded.config).init)(jax.random.key(0), tokens, tokens)["params"]
+    is_zero = ~np.asarray(params["wte"]["embedding"]).any(-1)
+    np.testing.assert_array_equal(
+        np.flatnonzero(is_zero), [loaded.config.untrained_row] * (name == "tiny-opt")
+    )
