@@ -190,6 +190,7 @@ def _run_group(job: _Job, group: Group, program, store, manifest, report, workdi
     point = job.point
     report.group(group.name, label(group, point))
     if program is None:
+        report.resume(point["generations"])
         report.step("running", point["generations"])
         return
     manifest["chain_blocks"][group.name] = program.layout.block

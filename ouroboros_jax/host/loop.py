@@ -54,6 +54,7 @@ def run_group(
       clock: seconds by kind, added to.
     """
     progress = restore(program, store, report.note)
+    report.resume(progress.generation)
     storing, pace = _Storing(progress, store, retention, clock), _Pace(program, retention.last)
     try:
         while progress.generation < retention.last:

@@ -12,8 +12,11 @@ class Report:
 
     def __init__(self, total: int, *, quiet: bool = False):
         self._total, self._done = total, 0
-        self._said = time.monotonic()
-        self._ran: tuple[float, int] | None = None  # when the pace began, and at what number
+        self._begun = self._said = time.monotonic()
+        self._ran: tuple[float, float] | None = None  # when the first group's pace began, and where
+        self._there = 0.0  # of those done, the ones that were there before
+        self._name, self._label = "", ""  # of the group
+        self._compiling, self._is_first, self._reached = False, True, 0.0
         self._quiet = quiet
         self._interrupt = Interrupt()
         self._bar = None
@@ -55,8 +58,14 @@ class Report:
         """A group of chains begins."""
         self._name = f"{name}: " if name else ""
         self._label = label
-        self._compiling = False
-        self._reached = 0
+        self._compiling, self._reached = False, 0
+        self._is_first = not self._done
+
+    def resume(self, generation: int) -> None:
+        """Generations of the group up to this one were there before."""
+        self._reached = generation + 1
+        self._done += self._reached
+        self._there += self._reached
 
     def note(self, line: str) -> None:
         """A line about the group."""
@@ -74,11 +83,11 @@ class Report:
         if what != "running":
             if not self._bar:
                 self.say(f"{self._name}{what} ({self._label})")
-            self._compiling, self._ran = True, None
+            self._compiling = True
         else:
             self._done += max(0, generation + 1 - self._reached)
             self._reached = max(self._reached, generation + 1)
-            if self._compiling:  # the pace is that of the calls after the one that compiled
+            if self._compiling:
                 self._compiling, self._ran = False, (now, self._done)
         if self._bar:
             self._bar.update(self._task, description=what, completed=self._done)
@@ -90,7 +99,11 @@ class Report:
         if generation < 0 and generation == math.floor(generation):
             return  # begun, and nothing to tell yet
         left = ""
+        # The pace of a group is that of the calls after the one that compiled; later groups compile
+        # too, and the whole run's is better.
         since, begun = self._ran or (now, self._done)
+        if not self._is_first:
+            since, begun = self._begun, self._there
         if begun < self._done < self._total and now - since > 1:
             pace = (now - since) / (self._done - begun)
             left = f", about {duration(pace * (self._total - self._done))} left"
