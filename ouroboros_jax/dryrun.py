@@ -77,18 +77,18 @@ def _cost(program: Program, point) -> dict[str, int]:
     alone = 0 if program.from_blank else 1  # generations with a program of their own
     programs = g = alone
     while g <= generations:  # each program runs as far as its capacity goes
-        g += program.stretch(g, generations + 1 - g)
+        g += program.sizes.stretch(g, generations + 1 - g)
         programs += 1
     state = sum(
         int(np.prod(s.shape)) * s.dtype.itemsize for s in jax.tree.leaves(program.state_shapes)
     )
     memory = state * num
-    memory += program.memory_bytes(program.capacity(generations)) * num
+    memory += program.memory_bytes(program.sizes.capacity(generations)) * num
     memory += program.segment_length * program.generation_bytes
     if program.learner.moments is None:  # points: their random bits, as drawn, in the pool, fitted
         at_once = min(num, program.layout.block * program.layout.mesh.devices.size)
-        new = program.capacity(generations).new
-        memory += 4 * at_once * new * 4 * point_floats(program)
+        new = program.sizes.capacity(generations).new
+        memory += 4 * at_once * new * 4 * point_floats(program.group, program.real)
     return {
         "programs": programs,
         "disk": kept * program.parameter_bytes

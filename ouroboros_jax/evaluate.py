@@ -23,7 +23,8 @@ from ouroboros_jax.errors import UserError, listed
 from ouroboros_jax.keys import chain_key
 from ouroboros_jax.metrics.names import name_of
 from ouroboros_jax.programs.factories import make_learner, make_real
-from ouroboros_jax.programs.program import Program, as_test
+from ouroboros_jax.programs.program import Program
+from ouroboros_jax.programs.stages import as_test
 
 if TYPE_CHECKING:
     import xarray

@@ -66,14 +66,14 @@ def compiled_once():
         if (identity, chain_block) not in programs:
             program = build(group, chain_block, devices)
             programs[identity, chain_block] = programs[identity, program.layout.block] = program
-        return dataclasses.replace(programs[identity, chain_block], group=group)
+        return programs[identity, chain_block].of(group)
 
     def shared_only(program, chain):
         found = only(program, chain)
-        cache = alone.setdefault((id(program.cache), chain), {})
+        compiled = alone.setdefault((id(program.compiled), chain), {})
         if found.layout.num_blocks == program.layout.num_blocks:
-            cache = program.cache  # arrays of the same shapes
-        return dataclasses.replace(found, cache=cache)
+            compiled = program.compiled  # for arrays of the same shapes
+        return dataclasses.replace(found, compiled=compiled)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ouroboros_jax.experiment.build", shared_build)

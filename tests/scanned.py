@@ -18,7 +18,7 @@ def scan(learner: str, regime: str, data: str, **settings) -> Cell:
     config = new_config(learner=learner, regime=regime, data=data, **settings)
     (group,) = expand(config)
     program, last = build(group), int(config.generations)
-    chain, capacity = program.chain, program.capacity(last)
+    chain, capacity = program.chain, program.sizes.capacity(last)
     keys = jax.vmap(chain_key)(jnp.asarray(group.seeds), jnp.asarray(group.replicates))
 
     def at(settings, g):

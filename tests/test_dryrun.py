@@ -42,7 +42,7 @@ def test_programs_are_the_capacities_that_occur(settings):
     (group,) = expand(config)
     program = build(group)
     alone = 0 if program.from_blank else 1
-    sizes = {program.capacity(g) for g in range(alone, 61)}
+    sizes = {program.sizes.capacity(g) for g in range(alone, 61)}
     assert told(dry_run(config), "compilations") == alone + len(sizes)
 
 

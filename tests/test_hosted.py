@@ -128,7 +128,7 @@ def test_a_stream_is_new_at_every_step():
     pool = jax.tree.map(lambda a: a[0, 0], progress.fit.fit.pool)
     key = jax.random.wrap_key_data(jax.random.key_data(program.keys)[0, 0])
     settings = jax.tree.map(lambda a: a[0, 0], program.settings(1, 1))
-    capacity, table = program.capacity(1), program.table
+    capacity, table = program.sizes.capacity(1), program.table
     seen = [
         program.chain.open(key, settings, pool, table, np.int32(1), np.int32(i), capacity)
         for i in (0, 1, 0)

@@ -65,7 +65,7 @@ def simulate(chains, **settings):
     )
     (group,) = expand(config)
     program = build(group)
-    chain, capacity = program.chain, program.capacity(LAST)
+    chain, capacity = program.chain, program.sizes.capacity(LAST)
     keys = jax.vmap(chain_key)(jnp.asarray(group.seeds), jnp.asarray(group.replicates))
 
     def at(settings, g):

@@ -81,7 +81,7 @@ class _Pace:
     """How many generations a call gets: as many as take about the seconds that are wanted."""
 
     def __init__(self, program: Program, last: int):
-        memory = program.memory_bytes(program.capacity(last)) * program.group.num_chains
+        memory = program.memory_bytes(program.sizes.capacity(last)) * program.group.num_chains
         self._seconds = LARGE_CALL_SECONDS if memory > LARGE_BYTES else CALL_SECONDS
         self._most = program.segment_length
         self._met: set[Any] = set()  # programs that were called before
@@ -91,7 +91,7 @@ class _Pace:
         """Whether the next `num` generations, or the next piece of one, call for a program that no
         call did before, and is to be compiled."""
         program = progress.program
-        key = (program.capacity(progress.generation + num),)
+        key = (program.sizes.capacity(progress.generation + num),)
         if program.learner.hosted:
             key = (*key, progress.piece)
         if program.learner.hosted or not program.from_blank:

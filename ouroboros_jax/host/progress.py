@@ -43,7 +43,7 @@ class Progress:
     @classmethod
     def known(cls, program: Program, params: Params) -> "Progress":
         """At generation 0, whose parameters are known, host arrays [C, ...]: nothing is fitted."""
-        capacity, params = program.capacity(0), program.layout.split(params)
+        capacity, params = program.sizes.capacity(0), program.layout.split(params)
         settings = program.settings(0, 1)
         state = program.call(
             "known", capacity, len(program.state_shapes.past), state=params, settings=settings
@@ -65,7 +65,7 @@ class Progress:
         """Into how many calls the next generation's draw is cut; 0: it is part of the fit."""
         if not self.program.chain.draws_in_parts or self.generation < 0:
             return 0
-        capacity = self.program.capacity(self.generation + 1)
+        capacity = self.program.sizes.capacity(self.generation + 1)
         return -(-capacity.new // part_size(self.program.learner, capacity))
 
     def stretch(self, most: int) -> int:
@@ -73,7 +73,7 @@ class Progress:
         alone = self.generation < 0 and not self.program.from_blank
         if alone or self.program.learner.hosted:
             return 1
-        return self.program.stretch(self.generation + 1, most)
+        return self.program.sizes.stretch(self.generation + 1, most)
 
     def work(self, num: int) -> tuple[Params, dict[str, np.ndarray]] | None:
         """Run `num` generations, at most `stretch(...)`, or a piece of one.
@@ -95,7 +95,7 @@ class Progress:
 
     def _to_first(self):
         program = self.program
-        name = "first", program.capacity(0)
+        name = "first", program.sizes.capacity(0)
         return name, {"settings": program.settings(0, 1), **self._prepared}
 
     def _arrived(self, state: State, metrics) -> tuple[Params, dict[str, np.ndarray]]:
@@ -104,7 +104,7 @@ class Progress:
         self.state, self.fit, self.drawn = state, None, []
         self.generation += 1
         if self.generation == 0:
-            self.reference, self.capacity = state.params, self.program.capacity(0)
+            self.reference, self.capacity = state.params, self.program.sizes.capacity(0)
         return out
 
     def run_segment(self, num: int) -> tuple[Params, dict[str, np.ndarray]]:
@@ -112,7 +112,7 @@ class Progress:
         program, start = self.program, self.generation + 1
         if self.state is None:
             name, args = self._to_blank()
-            self.state, self.capacity = program.call(*name, **args), program.capacity(0)
+            self.state, self.capacity = program.call(*name, **args), program.sizes.capacity(0)
             self.reference = self.state.params  # a stand-in: generation 0 is its own
         self._make_room(start + num - 1)
         name, args = self._to_segment(start, self.capacity, self.state, self.reference)
@@ -124,7 +124,7 @@ class Progress:
 
     def _to_blank(self):
         program = self.program
-        return ("blank", program.capacity(0)), {"settings": program.settings(0, 1)}
+        return ("blank", program.sizes.capacity(0)), {"settings": program.settings(0, 1)}
 
     def _to_segment(self, start: int, capacity: Capacity, state: State, reference: Params):
         program, memory = self.program, None
@@ -138,7 +138,7 @@ class Progress:
     def compiling(self, generations: int) -> Iterator[None]:
         """Compile what the way from the first generation to `generations` calls, one program at a
         time, without going it; of learners whose fits are one call."""
-        program, here = self.program, self.program.capacity(0)
+        program, here = self.program, self.program.sizes.capacity(0)
         if program.from_blank:
             name, args = self._to_blank()
             state, start = program.compile(*name, **args), 0
@@ -148,20 +148,20 @@ class Progress:
             yield
         reference = state.params
         while start <= generations:
-            if (capacity := program.capacity(start)) != here:
+            if (capacity := program.sizes.capacity(start)) != here:
                 state = program.compile("grow", capacity, state=state)
                 here = capacity
             name, args = self._to_segment(start, capacity, state, reference)
             program.compile(*name, **args)
             yield
-            start += program.stretch(start, generations + 1 - start)
+            start += program.sizes.stretch(start, generations + 1 - start)
 
     def begin(self) -> None:
         """Begin the next generation's fit: draw what it is fitted to."""
         program, generation = self.program, self.generation + 1
         settings = program.settings(generation, 1)
         if generation == 0:
-            fit = program.call("start", program.capacity(0), settings=settings)
+            fit = program.call("start", program.sizes.capacity(0), settings=settings)
         else:
             self._make_room(generation)
             drawn = None
@@ -209,7 +209,7 @@ class Progress:
             self.fit = None  # its state is given away: cut here, the fit goes on from the disk's
             fit_state, info = program.call(
                 "advance",
-                program.capacity(self.generation + 1),
+                program.sizes.capacity(self.generation + 1),
                 state=fit.fit_state,
                 settings=settings,
                 before=fit.state,
@@ -307,7 +307,7 @@ class Progress:
         return {"prepared": program.call("prepare", settings=program.settings(0, 1))}
 
     def _make_room(self, generation: int) -> None:
-        capacity = self.program.capacity(generation)
+        capacity = self.program.sizes.capacity(generation)
         if capacity != self.capacity:
             self.state = self.program.call("grow", capacity, state=self.state)
             self.capacity = capacity

@@ -109,7 +109,7 @@ def _load(program: Program, store: Store, generation: int, leaves: dict[str, Any
     state = program.layout.split(jax.tree.unflatten(treedef, _in_order(leaves)))
     reference = like(program.state_shapes.params, store.params(0))
     reference = program.layout.split(reference)
-    return Progress(program, state, reference, generation, program.capacity(generation))
+    return Progress(program, state, reference, generation, program.sizes.capacity(generation))
 
 
 def replay(program: Program, store: Store, generation: int) -> Progress | None:
@@ -156,5 +156,5 @@ def rebuild(program: Program, store: Store, generation: int) -> Progress:
         ),
         frozen=split(frozen),
     )
-    capacity = progress.capacity if progress.generation else program.capacity(generation)
+    capacity = progress.capacity if progress.generation else program.sizes.capacity(generation)
     return Progress(program, state, progress.reference, generation, capacity)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ouroboros_jax import registry
 from ouroboros_jax.base import Learner
-from ouroboros_jax.chain import Chain
+from ouroboros_jax.chain import Chain, State
 from ouroboros_jax.data.base import RealData, check_counts
 from ouroboros_jax.keys import new_key
 from ouroboros_jax.pools.memory import num_bytes
@@ -18,7 +18,9 @@ from ouroboros_jax.pools.rows import rows
 from ouroboros_jax.pools.statistics import statistics
 from ouroboros_jax.programs.eras import Drawer, Redraw, earlier_of
 from ouroboros_jax.programs.factories import make_learner, make_real, make_regime, make_selector
-from ouroboros_jax.programs.program import Program
+from ouroboros_jax.programs.program import Program, one_setting, settings_of
+from ouroboros_jax.programs.sizes import Sizes, sizes_of
+from ouroboros_jax.programs.stages import Stages
 from ouroboros_jax.regimes import REAL, Regime
 from ouroboros_jax.selectors import Select
 from ouroboros_jax.sweep import Group
@@ -54,36 +56,27 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
     if learner.hosted and backend == "cpu":
         devices = (devices or jax.local_devices())[:1]  # whose operations use all cores
     chain = Chain(learner, regime, realisation, start=point["learner.start"])
-    eras = _eras(learner, regime, real, realisation, earlier)
     num_data = int(group.counts(np.arange(1))["num_data"].max())
     check_counts(real, num_data=num_data)
-    kept_first, kept_growth = _kept_sizes(learner, regime)
-    layout = make_layout(group.num_chains, 1, devices, point["compile"] == "quick")
-    program = Program(
-        group=group,
-        draw=draw,
-        real=real,
-        chain=chain,
-        layout=layout,
-        kept_first=kept_first,
-        kept_growth=kept_growth,
-        keeps_models=regime.kept == "all" and wants_recipes(learner, regime),
-        num_test=point["data.num_test"] or 0,
-        eras=eras,
-        reach=max(each.regime.lags for each in (Drawer(learner, regime, 0), *earlier)),
-        shared={},
-        cache={},
-    )
     if real.table is not None and REAL in regime.sources:
-        check_counts(real, num_data=num_data, num_real=_most_real(program, regime))
+        check_counts(real, num_data=num_data, num_real=_most_real(group, regime))
+    sizes = sizes_of(group, learner, regime)
+    eras = _eras(learner, regime, real, realisation, earlier)
+    stages = Stages(real, chain, eras, point["data.num_test"] or 0)
+    shapes = stages.shapes(one_setting(group), sizes.first)
     if chain_block == "auto":
-        num_floats = num_bytes(program.state_shapes.params) // 4
-        if learner.moments is None:
-            num_floats += program.capacity(0).new * point_floats(program)
-            num_floats += _remembered_floats(program)
+        num_floats = _num_floats(sizes, stages, shapes[0])
         chain_block = choose_block(backend, learner.block, num_floats, group.num_chains)
-    layout = layout._replace(block=int(chain_block))
-    return dataclasses.replace(program, layout=layout, cache={})
+    return Program(
+        sizes=sizes,
+        stages=dataclasses.replace(stages, block=int(chain_block)),
+        layout=make_layout(
+            group.num_chains, int(chain_block), devices, quick=point["compile"] == "quick"
+        ),
+        draw=draw,
+        shapes=shapes,
+        reach=max(each.regime.lags for each in (Drawer(learner, regime, 0), *earlier)),
+    )
 
 
 def _make_drawing(point: registry.Point) -> tuple[Learner, Regime]:
@@ -122,21 +115,19 @@ def _eras(
     return tuple(eras)
 
 
-def point_floats(program: Program) -> int:
+def point_floats(group: Group, real: RealData) -> int:
     """The size of one real point, in numbers of 32 bits."""
-    settings = jax.tree.map(lambda a: jnp.asarray(a[0, 0]), program.settings(0, 1))
-    point = jax.eval_shape(
-        lambda key: program.real.draw(key, settings, program.table, 1), new_key(0)
-    )
+    settings, table = one_setting(group), jax.tree.map(jnp.asarray, real.table)
+    point = jax.eval_shape(lambda key: real.draw(key, settings, table, 1), new_key(0))
     return max(1, num_bytes(point) // 4)
 
 
-def _most_real(program: Program, regime: Regime) -> int:
+def _most_real(group: Group, regime: Regime) -> int:
     """The most fresh real points that a generation asks for."""
-    generations = np.arange(1, program.group.point["generations"] + 1)
+    generations = np.arange(1, group.point["generations"] + 1)
     if not len(generations):
         return 0
-    settings = program.settings(1, len(generations))
+    settings = settings_of(group, 1, len(generations))
     place = regime.sources.index(REAL)
 
     def most(settings):
@@ -148,23 +139,16 @@ def _most_real(program: Program, regime: Regime) -> int:
     return int(jax.jit(jax.vmap(most))(jax.tree.map(jnp.asarray, settings)).max())
 
 
-def _kept_sizes(learner: Learner, regime: Regime) -> tuple[int, int]:
-    """Data sets that a memory of all has room for at first, and by what it grows; 0: by nothing,
-    having room for all that are planned.
-
-    Empty slots cost a fit its time, and decide its bits. A subsample does not depend on them, and
-    a program for each size of its memory would cost more.
-    """
-    if regime.kept != "all" or learner.moments is not None:
-        return 0, 0
-    if not regime.subsample:
-        return 8, 2
-    return (8, 16) if learner.hosted or wants_recipes(learner, regime) else (128, 0)
-
-
-def _remembered_floats(program: Program) -> int:
-    """Numbers that a chain remembers at first, whatever the number of planned generations."""
-    capacity = program.capacity(0)
-    if program.kept_first and not program.kept_growth:
-        return program.kept_first * max(capacity.real, capacity.new) * point_floats(program)
-    return program.memory_bytes(capacity) // 4
+def _num_floats(sizes: Sizes, stages: Stages, state: State) -> int:
+    """What one chain holds on the device, in numbers of 32 bits, whatever the number of planned
+    generations."""
+    chain, capacity = stages.chain, sizes.capacity(0)
+    total = num_bytes(state.params) // 4
+    if chain.learner.moments is not None:
+        return total
+    of_point = point_floats(sizes.group, stages.real)
+    total += capacity.new * of_point
+    if sizes.kept_first and not sizes.kept_growth:
+        return total + sizes.kept_first * max(capacity.real, capacity.new) * of_point
+    grown = jax.eval_shape(lambda m: chain.realisation.memory.grow(m, capacity), state.memory)
+    return total + num_bytes(grown) // 4

@@ -15,16 +15,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from ouroboros_jax import registry
-from ouroboros_jax.base import Data, Learner, Params, Settings
+from ouroboros_jax.base import Data, Learner, Metrics, Params, Settings
 from ouroboros_jax.chain import Chain, State
 from ouroboros_jax.data.base import RealData
 from ouroboros_jax.draws.threefry import split
 from ouroboros_jax.keys import chain_key, new_key
 from ouroboros_jax.pools.memory import Capacity, Memory, are_alike, num_bytes
-from ouroboros_jax.programs.eras import Redraw
+from ouroboros_jax.programs.sizes import Sizes
 from ouroboros_jax.programs.stages import IN_PLACE, Stages
-from ouroboros_jax.schedule import round_half_up
-from ouroboros_jax.sweep import Column, Group
+from ouroboros_jax.sweep import Group
 from ouroboros_jax.vectorize import Layout, over_chains
 
 SEGMENT_GENERATIONS = 100  # most generations of one device call and of one step on disk
@@ -35,19 +34,25 @@ SEGMENT_BYTES = 64 << 20  # of parameters and metrics, likewise
 class Program:
     """One group's chains, compiled; build it with `build`."""
 
-    group: Group
-    draw: Callable[..., Data]  # points of a model, before any selector
-    real: RealData
-    chain: Chain
+    sizes: Sizes
+    stages: Stages  # what one block of the chains does
     layout: Layout
-    kept_first: int  # data sets that a memory of all points has room for at first; 0: there is none
-    kept_growth: int  # by what it grows at a time; 0: it has room for all planned ones
-    keeps_models: bool  # whether that memory holds a model for each data set, and not its points
-    num_test: int  # points held out of a law's, for each chain
-    shared: dict[str, Any]  # what programs of other layouts may use as well
-    cache: dict[Any, Any]  # compiled functions
-    eras: tuple[Redraw, ...] = ()  # of a fork: who drew what its regime remembers, before it did
-    reach: int = 1  # how many models back any of them draws from
+    draw: Callable[..., Data]  # points of a model, before any selector
+    shapes: tuple[State, Metrics]  # of one chain after generation 0
+    reach: int = 1  # how many models back the chains, and those of a fork before, draw from
+    compiled: dict[Any, Any] = dataclasses.field(default_factory=dict)  # by stage
+
+    @property
+    def group(self) -> Group:
+        return self.sizes.group
+
+    @property
+    def chain(self) -> Chain:
+        return self.stages.chain
+
+    @property
+    def real(self) -> RealData:
+        return self.stages.real
 
     @property
     def learner(self) -> Learner:
@@ -62,86 +67,23 @@ class Program:
     def draws_memory_again(self) -> bool:
         """Whether what chains remember is left out of a stored state, and drawn again from the
         parameters: points of closed-form learners, and models, which are on disk already."""
-        return self.keeps_models or bool(self.kept_first and not self.learner.hosted)
+        sizes = self.sizes
+        return sizes.keeps_models or bool(sizes.kept_first and not self.learner.hosted)
 
-    # Settings and sizes, on the host
+    # On the host
 
     def settings(self, start: int, num: int) -> Settings:
         """Settings of `num` generations from `start`, leaves [C, num], or [C, 1] if constant."""
-        # Slots beyond the last generation are never read: a growing schedule may stop growing.
-        last = max(self.group.point["generations"], start)
-        generations = np.minimum(np.arange(start, start + num), last)
-        counts = self.group.counts(generations)
-        sections: dict[str, dict[str, np.ndarray]] = {s: {} for s in Settings._fields[3:]}
-        for path, column in self.group.columns.items():
-            section, _, name = path.partition(".")
-            if not name or path == "data.num_samples":
-                continue
-            values = column.at(generations[:1] if column.is_constant else generations)
-            sections[section][name] = values.astype(self._dtype(path))
-        return Settings(counts["num_samples"], counts["num_real"], counts["num_data"], **sections)
-
-    def _dtype(self, path: str):
-        tables = [registry.settings_of(point) for point in self.group.points]
-        setting = next(table[path] for table in tables if path in table)
-        return np.int32 if setting.types == (int,) else jnp.result_type(float)
-
-    def capacity(self, generation: int) -> Capacity:
-        """Static sizes at a generation; far apart, so that few programs serve a run."""
-        real, (new, drawn) = self._num_real, self._num_drawn(generation)
-        kept = 0
-        if self.keeps_models:
-            kept = _grown(generation + 1, self.kept_first, self.kept_growth)
-        elif self.kept_first and self.kept_growth:  # in steps that no later generation changes
-            first = int(self.group.counts(np.arange(1, 2))["num_samples"].max())
-            size = self.kept_first * max(real, first)
-            kept = _grown(real + drawn + new, size, self.kept_growth)
-        elif self.kept_first:
-            last = max(generation, self.group.point["generations"])
-            kept = real + sum(self._num_drawn(last))
-        return Capacity(real, new, kept)
-
-    @functools.cached_property
-    def _num_real(self) -> int:
-        """Rows of the real data set."""
-        return int(self.group.counts(np.arange(1))["num_data"].max())
-
-    def _num_drawn(self, generation: int) -> tuple[int, int]:
-        """Rows that hold any set drawn up to a generation; and the most points that a chain has
-        drawn up to it, the real ones aside."""
-        column = self.group.columns["num_samples"]
-        if column.is_constant:
-            new = int(self.group.counts(np.arange(1))["num_samples"].max())
-            return new, new * generation
-        most, total = self._scheduled
-        if generation >= len(most):  # beyond what is planned
-            most, total = _cumulated(column, generation)
-        return _grown(int(most[generation]), 16, 2), int(total[generation])
-
-    @functools.cached_property
-    def _scheduled(self) -> tuple[np.ndarray, np.ndarray]:
-        return _cumulated(self.group.columns["num_samples"], self.group.point["generations"] + 1)
+        return settings_of(self.group, start, num)
 
     def era(self, generation: int) -> int:
         """Which era drew a generation's points; the number of eras where it is the chain's own."""
-        return sum(generation > era.last for era in self.eras)
+        return sum(generation > era.last for era in self.stages.eras)
 
     def within_era(self, generation: int, most: int) -> int:
         """How many generations from `generation` on are of one era, up to `most`."""
-        ends = [era.last + 1 for era in self.eras if era.last >= generation]
+        ends = [era.last + 1 for era in self.stages.eras if era.last >= generation]
         return min(most, ends[0] - generation) if ends else most
-
-    def stretch(self, generation: int, most: int) -> int:
-        """How many generations from `generation` on share its capacity, up to `most`."""
-        here = self.capacity(generation)
-        low, high = 1, most  # capacities only grow
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self.capacity(generation + middle - 1) == here:
-                low = middle
-            else:
-                high = middle - 1
-        return low
 
     @functools.cached_property
     def segment_length(self) -> int:
@@ -156,12 +98,12 @@ class Program:
     @functools.cached_property
     def generation_bytes(self) -> int:
         """Bytes of parameters and metrics that one generation of all chains adds."""
-        return self.parameter_bytes + num_bytes(self._shapes[1]) * self.group.num_chains
+        return self.parameter_bytes + num_bytes(self.shapes[1]) * self.group.num_chains
 
     @functools.cached_property
     def parameter_bytes(self) -> int:
         """Bytes of one generation's parameters, of all chains."""
-        return num_bytes(self._shapes[0].params) * self.group.num_chains
+        return num_bytes(self.state_shapes.params) * self.group.num_chains
 
     def memory_bytes(self, capacity: Capacity) -> int:
         """Bytes that one chain remembers of earlier data sets at a capacity."""
@@ -171,40 +113,37 @@ class Program:
     @property
     def state_shapes(self) -> State:
         """Shapes of one chain's state after generation 0."""
-        return self._shapes[0]
+        return self.shapes[0]
 
-    @property
+    @functools.cached_property
     def from_blank(self) -> bool:
         """Whether one compiled call serves generation 0 and those after it.
 
         So it is where both have the same shapes, and statistics can be drawn without a branch,
         which would take a tenth of their generation. One compiles in two thirds of the time of two.
         """
-        if "from_blank" not in self.shared:
-            self.shared["from_blank"] = self._trace_from_blank()
-        return self.shared["from_blank"]
-
-    def _trace_from_blank(self) -> bool:
-        first, second = self.capacity(0), self.capacity(1)
+        first, second = self.sizes.capacity(0), self.sizes.capacity(1)
         if self.learner.hosted or first[:2] != second[:2]:
             return False
-        settings = jax.tree.map(lambda a: jnp.asarray(a[0, 0]), self.settings(0, 1))
-
+        settings = one_setting(self.group)
         has_either = self.chain.realisation.either is not None
 
         def both(key):
-            state = self.chain.blank(key, settings, self.table, first)
-            here = key, settings, state
+            table = self.table
+            state = self.chain.blank(key, settings, table, first)
 
-            def made(is_first):
-                points = self.chain.points(*here, self.table, first, is_first=is_first)
-                return points, self.chain.pooled(*here, points, self.table, first, is_first)
+            def drawn(is_first):
+                return self.chain.points(key, settings, state, table, first, is_first=is_first)
+
+            def pooled(is_first):
+                points = drawn(is_first)
+                return points, self.chain.pooled(
+                    key, settings, state, points, table, first, is_first
+                )
 
             if has_either:
-                return state.params, self.chain.points(
-                    *here, self.table, first, is_first=jnp.array(True)
-                )
-            return state.params, (made(True), made(False))
+                return state.params, drawn(jnp.array(True))
+            return state.params, (pooled(True), pooled(False))
 
         params, found = jax.eval_shape(both, new_key(0))
         if not are_alike(params, self.state_shapes.params):
@@ -212,46 +151,16 @@ class Program:
         return found is not None if has_either else are_alike(*found)
 
     @property
-    def _shapes(self):
-        # Tracing takes a second for the larger learners: once for a program and its relatives.
-        if "shapes" not in self.shared:
-            self.shared["shapes"] = self._trace_shapes()
-        return self.shared["shapes"]
-
-    def _trace_shapes(self):
-        settings = jax.tree.map(lambda a: jnp.asarray(a[0, 0]), self.settings(0, 1))
-        capacity = self.capacity(0)
-        if self.kept_first and not self.kept_growth:  # the same however many are planned
-            capacity = capacity._replace(kept=capacity.real)
-
-        def first(key):
-            state, info = self.chain.init(key, settings, self.table, capacity)
-            prepared = self.stages.prepared(key, settings, self.table)
-            context = self.stages.context(key, settings, state.params, self.test, prepared)
-            return state, self.chain.measure(settings, state.params, context, info, state.frozen)
-
-        return jax.eval_shape(first, new_key(0))
-
-    # Arrays that all chains share
-
-    @property
     def table(self):
         """Rows of finite real data, or None."""
-        return jax.tree.map(jnp.asarray, self.real.table)
+        return self.stages.table
 
     @property
     def test(self):
         """Held-out rows of finite real data, or None."""
-        if self.real.test is None or not jax.tree.leaves(self.real.test)[0].shape[0]:
-            return None
-        return as_test(self.real.test)
+        return self.stages.test
 
     # All chains
-
-    @functools.cached_property
-    def stages(self) -> Stages:
-        """What one block of the chains does."""
-        return Stages(self.real, self.chain, self.eras, self.num_test, self.layout.block)
 
     def call(self, name: str, *static, state=(), **args):
         """A stage of `Stages`, compiled for its static arguments, over all chains. Those of
@@ -265,10 +174,10 @@ class Program:
 
     def _over_chains(self, name: str, static: tuple[Any, ...]) -> Callable:
         key = (name, *static)
-        if key not in self.cache:
+        if key not in self.compiled:
             function = functools.partial(getattr(self.stages, name), *static)
-            self.cache[key] = IN_PLACE.get(name, over_chains)(function, self.layout)
-        return self.cache[key]
+            self.compiled[key] = IN_PLACE.get(name, over_chains)(function, self.layout)
+        return self.compiled[key]
 
     def _arguments(self, settings: Settings | None = None, num: int = 1, **args):
         args["key"] = self.keys
@@ -278,17 +187,18 @@ class Program:
 
     def sample(self, key, settings: Settings, params: Params, num: int):
         """`num` points of one chain's model; `params` as the learner's type."""
-        if "sample" not in self.shared:
+        return self._sample(key, settings, params, self.table, num)
 
-            def sample(key, settings, params, table, num):
-                source = table
-                if self.learner.prompts != "table":
-                    key, key_source = split(key)
-                    source = self.real.draw(key_source, settings, table, num)
-                return self.draw(key, settings, params, source, num)
+    @functools.cached_property
+    def _sample(self) -> Callable:
+        def sample(key, settings, params, table, num):
+            source = table
+            if self.learner.prompts != "table":
+                key, key_source = split(key)
+                source = self.real.draw(key_source, settings, table, num)
+            return self.draw(key, settings, params, source, num)
 
-            self.shared["sample"] = jax.jit(sample, static_argnums=4)
-        return self.shared["sample"](key, settings, params, self.table, num)
+        return jax.jit(sample, static_argnums=4)
 
     @functools.cached_property
     def _real_rows(self) -> dict[str, Any]:
@@ -304,20 +214,45 @@ class Program:
     def real_set(self):
         """The pool that generation 0 is fitted to, on the host, [C, ...]."""
         return self.layout.join(
-            self.call("real_set", self.capacity(0), settings=self.settings(0, 1))
+            self.call("real_set", self.sizes.capacity(0), settings=self.settings(0, 1))
         )
 
     def only(self, chain: int) -> "Program":
         """The program of one chain alone, in a block of the same width."""
         layout = self.layout._replace(num_chains=1)
-        return dataclasses.replace(self, group=_only(self.group, chain), layout=layout, cache={})
+        alone = dataclasses.replace(self, layout=layout, compiled={})
+        return alone.of(_only(self.group, chain))
+
+    def of(self, group: Group) -> "Program":
+        """The same calls for other chains, of the same shapes."""
+        return dataclasses.replace(self, sizes=dataclasses.replace(self.sizes, group=group))
 
 
-def as_test(rows: Data) -> Data:
-    """Held-out rows on the device: floats as wide as the run's."""
-    return jax.tree.map(
-        lambda a: jnp.asarray(a, jnp.result_type(float) if a.dtype.kind == "f" else a.dtype), rows
-    )
+def settings_of(group: Group, start: int, num: int) -> Settings:
+    """Settings of `num` generations from `start`, leaves [C, num], or [C, 1] if constant."""
+    # Slots beyond the last generation are never read: a growing schedule may stop growing.
+    last = max(group.point["generations"], start)
+    generations = np.minimum(np.arange(start, start + num), last)
+    counts = group.counts(generations)
+    sections: dict[str, dict[str, np.ndarray]] = {s: {} for s in Settings._fields[3:]}
+    for path, column in group.columns.items():
+        section, _, name = path.partition(".")
+        if not name or path == "data.num_samples":
+            continue
+        values = column.at(generations[:1] if column.is_constant else generations)
+        sections[section][name] = values.astype(_dtype(group, path))
+    return Settings(counts["num_samples"], counts["num_real"], counts["num_data"], **sections)
+
+
+def one_setting(group: Group) -> Settings:
+    """Settings of generation 0 of one chain, leaves [], which have every chain's shapes."""
+    return jax.tree.map(lambda a: jnp.asarray(a[0, 0]), settings_of(group, 0, 1))
+
+
+def _dtype(group: Group, path: str):
+    tables = [registry.settings_of(point) for point in group.points]
+    setting = next(table[path] for table in tables if path in table)
+    return np.int32 if setting.types == (int,) else jnp.result_type(float)
 
 
 def _only(group: Group, chain: int) -> Group:
@@ -332,20 +267,3 @@ def _only(group: Group, chain: int) -> Group:
         columns=columns,
         coords={path: values[chain : chain + 1] for path, values in group.coords.items()},
     )
-
-
-def _cumulated(column: Column, last: int) -> tuple[np.ndarray, np.ndarray]:
-    """int64 [last + 1] both, by generation: the largest count so far of any chain, and the largest
-    sum of those after generation 0."""
-    used = Column(column.values, np.unique(column.index))
-    counts = round_half_up(used.at(np.arange(last + 1))).astype(np.int64)
-    most = np.maximum.accumulate(counts.max(0))
-    counts[:, 0] = 0
-    return most, counts.cumsum(1).max(0)
-
-
-def _grown(num: int, size: int, factor: int) -> int:
-    """The first of size, size * factor, ... that holds `num`."""
-    while size < num:
-        size *= factor
-    return size

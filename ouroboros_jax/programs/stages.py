@@ -5,15 +5,17 @@ Each takes `(state, args, shared)`, with the chains of the block along the first
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from ouroboros_jax.base import Context, Mixture, Settings
+from ouroboros_jax.base import Context, Data, Metrics, Mixture, Settings
 from ouroboros_jax.chain import Chain, Fit, State, reference_of
 from ouroboros_jax.data.base import RealData
-from ouroboros_jax.keys import stage_key
+from ouroboros_jax.keys import new_key, stage_key
 from ouroboros_jax.metrics.mixture import truth_of
+from ouroboros_jax.pools.memory import Capacity
 from ouroboros_jax.programs.eras import Redraw
 from ouroboros_jax.vectorize import all_in_place, each_in_place, over_block
 
@@ -27,9 +29,42 @@ class Stages:
 
     real: RealData
     chain: Chain
-    eras: tuple[Redraw, ...]
-    num_test: int
-    block: int
+    eras: tuple[Redraw, ...] = ()  # of a fork: who drew what its regime remembers, before it did
+    num_test: int = 0  # points held out of a law's, for each chain
+    block: int = 1
+
+    @property
+    def table(self) -> Data | None:
+        """Rows of finite real data, or None."""
+        return jax.tree.map(jnp.asarray, self.real.table)
+
+    @property
+    def test(self) -> Data | None:
+        """Held-out rows of finite real data, or None."""
+        if self.real.test is None or not jax.tree.leaves(self.real.test)[0].shape[0]:
+            return None
+        return as_test(self.real.test)
+
+    def shapes(self, settings: Settings, capacity: Capacity) -> tuple[State, Metrics]:
+        """Shapes of one chain's state after generation 0 and of its metrics."""
+        table, test = self.table, self.test
+
+        def first(key):
+            state, info = self.chain.init(key, settings, table, capacity)
+            context = self.context(
+                key, settings, state.params, test, self.prepared(key, settings, table)
+            )
+            return state, self.chain.measure(settings, state.params, context, info, state.frozen)
+
+        return jax.eval_shape(first, new_key(0))
+
+    def _each(self, one: Callable, args, *more):
+        """`one(key, settings, *more)` of each chain of a block, with one generation's settings."""
+
+        def of_chain(key, settings, *more):
+            return one(key, _at(settings, 0), *more)
+
+        return over_block(of_chain, self.block)(args["key"], args["settings"], *more)
 
     def prepared(self, key, settings, table):
         """What metrics need of one chain beyond its parameters."""
@@ -50,9 +85,9 @@ class Stages:
         del state
 
         def one(key, settings):
-            return self.prepared(key, _at(settings, 0), shared["table"])
+            return self.prepared(key, settings, shared["table"])
 
-        return over_block(one, self.block)(args["key"], args["settings"])
+        return self._each(one, args)
 
     def real_pool(self, key, settings, table, capacity):
         """What generation 0 of one chain is fitted to, and the memory of it."""
@@ -70,20 +105,19 @@ class Stages:
         del state
 
         def one(key, settings):
-            return self.chain.blank(key, _at(settings, 0), shared["table"], capacity)
+            return self.chain.blank(key, settings, shared["table"], capacity)
 
-        return over_block(one, self.block)(args["key"], args["settings"])
+        return self._each(one, args)
 
     def first(self, capacity, state, args, shared):
         """Generation 0 of one block: its state and metrics."""
         del state
 
         def one(key, settings, prepared):
-            settings = _at(settings, 0)
             state, info = self.chain.init(key, settings, shared["table"], capacity)
             return state, self.measure(key, settings, state, info, None, prepared, shared)
 
-        return over_block(one, self.block)(args["key"], args["settings"], args["prepared"])
+        return self._each(one, args, args["prepared"])
 
     def segment(self, capacity, length, from_blank, memory, args, shared):
         """Up to `length` generations of one block; `shared["num"]` of them, a traced number, so
@@ -93,14 +127,14 @@ class Stages:
         whether generation 0 may be one of them. Returns the memory, and the state without it, the
         reference, and parameters and metrics of each generation.
         """
-        block, before = self.block, args["before"]
+        before = args["before"]
         gives = memory is not None
         before = before._replace(memory=memory) if gives else before
 
         def context_of(key, settings, prepared):
-            return self.context(key, _at(settings, 0), None, shared["test"], prepared)
+            return self.context(key, settings, None, shared["test"], prepared)
 
-        context = over_block(context_of, block)(args["key"], args["settings"], args["prepared"])
+        context = self._each(context_of, args, args["prepared"])
 
         def step(i, state, reference):
             # Of the block, so that a branch stays one: its chains are at the same generation.
@@ -117,8 +151,9 @@ class Stages:
                     is_first,
                 )
 
-            args_of = args["key"], args["settings"], state, reference, context
-            state, metrics = over_block(one, block)(*args_of)
+            state, metrics = over_block(one, self.block)(
+                args["key"], args["settings"], state, reference, context
+            )
             return state, reference_of(is_first, state.params, reference), metrics
 
         def body(i, carry):
@@ -143,29 +178,28 @@ class Stages:
         del state
 
         def one(key, settings):
-            settings, table = _at(settings, 0), shared["table"]
+            table = shared["table"]
             state = self.chain.blank(key, settings, table, capacity)
             return self.chain.begin(key, settings, state, table, capacity, is_first=True)
 
-        return over_block(one, self.block)(args["key"], args["settings"])
+        return self._each(one, args)
 
     def part(self, capacity, state, args, shared):
         """Turn `shared["num"]` of drawing what the next generation is fitted to."""
 
         def one(key, settings, state):
-            here = key, _at(settings, 0), state, shared["table"], capacity
-            return self.chain.part(*here, shared["num"])
+            table, turn = shared["table"], shared["num"]
+            return self.chain.part(key, settings, state, table, capacity, turn)
 
-        return over_block(one, self.block)(args["key"], args["settings"], state)
+        return self._each(one, args, state)
 
     def begin(self, capacity, state, args, shared):
         """The next generation's fit of one block, begun; on what the host has drawn, if it has."""
 
         def one(key, settings, state, drawn):
-            here = key, _at(settings, 0), state, shared["table"], capacity
-            return self.chain.begin(*here, drawn)
+            return self.chain.begin(key, settings, state, shared["table"], capacity, drawn)
 
-        return over_block(one, self.block)(args["key"], args["settings"], state, args["drawn"])
+        return self._each(one, args, state, args["drawn"])
 
     def advance(self, capacity, state, args, shared):
         """Step `shared["num"]` of a fit; `state` is the fit's own alone, so that a pool which no
@@ -174,38 +208,34 @@ class Stages:
         def one(key, settings, fit_state, before, pool):
             fit = Fit(before, pool, fit_state)
             fit, info = self.chain.advance(
-                key, _at(settings, 0), fit, shared["num"], shared["table"], capacity
+                key, settings, fit, shared["num"], shared["table"], capacity
             )
             return fit.fit_state, info
 
-        return over_block(one, self.block)(
-            args["key"], args["settings"], state, args["before"], args["pool"]
-        )
+        return self._each(one, args, state, args["before"], args["pool"])
 
     def finish(self, state, args, shared):
         """The fit's end: the state of the generation and its metrics."""
 
         def one(key, settings, fit_state, before, curves, prepared, *reference):
-            settings = _at(settings, 0)
             state, info = self.chain.finish(Fit(before, (), fit_state), curves)
             reference = reference[0] if reference else None
             return state, self.measure(key, settings, state, info, reference, prepared, shared)
 
-        names = ("key", "settings"), ("before", "curves", "prepared", "reference")
-        given = [args[name] for name in names[0]] + [state]
-        given += [args[name] for name in names[1] if name in args]
-        return over_block(one, self.block)(*given)
+        reference = [args["reference"]] if "reference" in args else []
+        return self._each(
+            one, args, state, args["before"], args["curves"], args["prepared"], *reference
+        )
 
     def known(self, capacity, num_past, state, args, shared):
         """The state of generation 0, of known parameters `state`."""
 
         def one(key, settings, params):
-            settings = _at(settings, 0)
             _, memory = self.real_pool(key, settings, shared["table"], capacity)
             past = (params,) * num_past
             return State(jnp.int32(0), params, past, memory, jnp.array(False))
 
-        return over_block(one, self.block)(args["key"], args["settings"], state)
+        return self._each(one, args, state)
 
     def replay(self, capacity, era, state, args, shared):
         """The memory after `shared["num"]` more generations whose parameters are known.
@@ -231,24 +261,22 @@ class Stages:
         """The pool that one block's next generation is fitted to."""
 
         def one(key, settings, state):
-            settings, table = _at(settings, 0), shared["table"]
+            table, generation = shared["table"], state.generation + 1
             pool = self.chain.draw_pool(key, settings, state, table, capacity)[0]
-            generation = state.generation + 1
             return self.chain.open(key, settings, pool, table, generation, jnp.int32(0), capacity)
 
-        return over_block(one, self.block)(args["key"], args["settings"], state)
+        return self._each(one, args, state)
 
     def real_set(self, capacity, state, args, shared):
         """The pool that one block's generation 0 is fitted to."""
         del state
 
         def one(key, settings):
-            settings, table = _at(settings, 0), shared["table"]
+            table, zero = shared["table"], jnp.int32(0)
             pool = self.real_pool(key, settings, table, capacity)[0]
-            zero = jnp.int32(0)
             return self.chain.open(key, settings, pool, table, zero, zero, capacity)
 
-        return over_block(one, self.block)(args["key"], args["settings"])
+        return self._each(one, args)
 
     def grow(self, capacity, state, args, shared):
         """The same state with room for more in its memory."""
@@ -258,6 +286,13 @@ class Stages:
             return state._replace(memory=self.chain.realisation.memory.grow(state.memory, capacity))
 
         return over_block(one, self.block)(state)
+
+
+def as_test(rows: Data) -> Data:
+    """Held-out rows on the device: floats as wide as the run's."""
+    return jax.tree.map(
+        lambda a: jnp.asarray(a, jnp.result_type(float) if a.dtype.kind == "f" else a.dtype), rows
+    )
 
 
 def _at(settings: Settings, i) -> Settings:

@@ -69,7 +69,7 @@ def case_of(name):
         program.chain,
         jax.tree.map(lambda a: jnp.asarray(a[0, 0]), program.settings(0, 1)),
     )
-    capacity, table = program.capacity(0), program.table
+    capacity, table = program.sizes.capacity(0), program.table
 
     @jax.jit
     def first(key):
@@ -101,7 +101,7 @@ def kinds(tree):
 
 
 def test_parameters_keep_their_shapes_and_are_finite(case, fitted):
-    chain, capacity = case.program.chain, case.program.capacity(0)
+    chain, capacity = case.program.chain, case.program.sizes.capacity(0)
     blank = jax.eval_shape(
         lambda key: chain.blank(key, case.settings, case.program.table, capacity), chain_key(1, 0)
     )

@@ -58,7 +58,7 @@ def test_runs_call_for_one_matrix(name, overrides):
     key, settings = jax.random.split(jax.random.key(0), block), program.settings(0, 1)
     settings = jax.tree.map(lambda a: jnp.broadcast_to(jnp.asarray(a[:1]), (block, 1)), settings)
 
-    stages, capacity = program.stages, program.capacity(1)
+    stages, capacity = program.stages, program.sizes.capacity(1)
 
     def both(key, settings):
         args = {"key": key, "settings": settings, "prepared": ()}

@@ -243,10 +243,12 @@ def test_models_draw_side_by_side_what_they_draw_one_by_one():
     settings = jax.tree.map(lambda a: jnp.asarray(a[0, 0]), program.settings(0, 1))
     key, generation = chain_key(0, 0), 5
     models = [
-        chain.init(chain_key(seed, 1), settings, None, program.capacity(0))[0].params
+        chain.init(chain_key(seed, 1), settings, None, program.sizes.capacity(0))[0].params
         for seed in range(3)
     ]
-    found = chain.realisation.draw(key, settings, models, None, generation, program.capacity(1), ())
+    found = chain.realisation.draw(
+        key, settings, models, None, generation, program.sizes.capacity(1), ()
+    )
     counts = chain.regime.counts(settings, generation)
     drawn = [
         moments.draw(stage_key(key, "sample", generation, i + 1), settings, models[i], counts[i])

@@ -68,7 +68,7 @@ def test_another_seed_changes_its_row_alone(kind):
     program, whole = kind
     seeds = program.group.seeds.copy()
     seeds[1] += 1
-    other = dataclasses.replace(program, group=program.group._replace(seeds=seeds))
+    other = program.of(program.group._replace(seeds=seeds))
     changed = drive(other)
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(changed), strict=True):
         np.testing.assert_array_equal(a[:, [0, 2, 3]], b[:, [0, 2, 3]])
@@ -124,7 +124,8 @@ def test_generation_0_in_the_program_of_the_others(settings, together):
     assert program.from_blank == together
     if not together:
         return
-    apart = dataclasses.replace(program, shared={"from_blank": False}, cache={})
+    apart = dataclasses.replace(program, compiled={})
+    vars(apart)["from_blank"] = False
     for a, b in zip(*(jax.tree.leaves(drive(p)) for p in (program, apart)), strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5)
     assert_equal(Progress(program).run_segment(LAST + 1), drive(program))
@@ -225,7 +226,7 @@ def test_capacity_only_grows(regime, num):
     """And holds what the regime keeps, whatever the schedule; a stretch ends where it grows."""
     lean = LEAN | {"regime": regime, "num_samples": num, "learner.draw": "samples"}
     program = program_of(config_of(**lean | {"generations": 39, "data.num_samples": 20}))
-    capacities = [program.capacity(g) for g in range(40)]
+    capacities = [program.sizes.capacity(g) for g in range(40)]
     counts = np.broadcast_to(program.group.counts(np.arange(40))["num_samples"], (4, 40))[0]
     for g, capacity in enumerate(capacities):
         drawn = 20 + counts[1 : g + 1].sum()
@@ -238,7 +239,7 @@ def test_capacity_only_grows(regime, num):
     doublings = np.log2([last.new / first.new, last.kept / first.kept])
     assert len(set(capacities)) <= 2 + doublings.sum()
     for g in range(20):
-        num = program.stretch(g, 20)
+        num = program.sizes.stretch(g, 20)
         alike = [capacity == capacities[g] for capacity in capacities[g : g + 20]]
         assert num == (alike.index(False) if False in alike else 20)
 
@@ -247,6 +248,6 @@ def test_room_for_a_subsample_is_that_of_all_that_is_planned():
     """From the start, and more where a run is extended."""
     lean = LEAN | {"regime": "accumulate_subsample", "learner.draw": "samples", "num_samples": 7}
     program = program_of(config_of(**lean | {"generations": 5, "data.num_samples": 20}))
-    assert program.capacity(0) == program.capacity(5)
-    assert program.capacity(9).kept == program.capacity(5).kept + 4 * 7
-    assert program.stretch(4, 10) == 2
+    assert program.sizes.capacity(0) == program.sizes.capacity(5)
+    assert program.sizes.capacity(9).kept == program.sizes.capacity(5).kept + 4 * 7
+    assert program.sizes.stretch(4, 10) == 2
