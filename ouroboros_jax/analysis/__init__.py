@@ -1,5 +1,6 @@
 """What a run's metrics say.
 
+cells     which chains share every setting but the seed, and their settings
 coords    which settings were swept, how far each chain has come
 summary   summary.json: each point of a sweep beside its laws
 headline  the two or three sentences of it that matter

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ouroboros_jax.analysis.cells import positions
 from ouroboros_jax.analysis.coords import last_places, plain, swept_settings
 from ouroboros_jax.errors import UserError, listed, nearest
 
@@ -141,7 +142,8 @@ def compare(
     chosen = generation if generation >= 0 else last + 1 + generation
     if not 0 <= chosen <= last:
         raise UserError(f"generation={generation} is not there: expected {_span(last)}")
-    cells = _cells([labels, *([plain(v) for v in dataset[path].values] for path in swept)])
+    columns = [labels, *([plain(v) for v in dataset[path].values] for path in swept)]
+    cells = positions(zip(*columns, strict=True))
     pairs = _codes(dataset["seed"].values, dataset["replicate"].values)
     array = dataset[metric].values[:, : last + 1].astype(np.float64)
     axes = [(d, n) for d, n in zip(dataset[metric].dims[2:], array.shape[2:], strict=True) if n > 1]
@@ -277,14 +279,6 @@ def _span(last: int) -> str:
     if last < 0:
         return "a run with at least one generation"
     return f"0 to {last}, or {-last - 1} to -1 from the end"
-
-
-def _cells(columns: Sequence[Sequence[Any]]) -> dict[tuple, np.ndarray]:
-    """Positions along `chain` of every combination of values."""
-    places: dict[tuple, list[int]] = {}
-    for chain, key in enumerate(zip(*columns, strict=True)):
-        places.setdefault(key, []).append(chain)
-    return {key: np.array(chains) for key, chains in places.items()}
 
 
 def _codes(seed: np.ndarray, replicate: np.ndarray) -> np.ndarray:

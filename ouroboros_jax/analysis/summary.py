@@ -6,12 +6,13 @@ seeds and replicates are independent there, and points are never pooled.
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import special
 
-from ouroboros_jax.analysis.coords import last_places, plain
+from ouroboros_jax.analysis.cells import Cell, find_cells, point_of
+from ouroboros_jax.analysis.coords import last_places
 from ouroboros_jax.analysis.headline import headline
 from ouroboros_jax.disk.dataset import STATUSES
 from ouroboros_jax.registry import Point
@@ -24,16 +25,6 @@ if TYPE_CHECKING:
 MAX_POINTS = 2000  # of a larger grid the first ones are summarised; metrics.nc has them all
 LEVEL = 0.95
 DIGITS = 8  # significant ones in the file
-
-
-class Cells(NamedTuple):
-    """The chains of a run by point."""
-
-    of_chain: np.ndarray  # int [C], a point's place, or `len(groups)` where left out
-    chains: list[np.ndarray]  # positions along `chain`
-    groups: list[int]  # of each point
-    settings: list[dict[str, Any]]  # swept ones
-    left_out: int
 
 
 def summarise(dataset: "xr.Dataset", groups: Sequence[Group], config_point: Point) -> dict:
@@ -52,17 +43,18 @@ def summarise(dataset: "xr.Dataset", groups: Sequence[Group], config_point: Poin
       `final_variance` and `variance_reduction_percent`, each by number of samples. Numbers that
       are not finite are None.
     """
-    cells = find_cells(groups)
+    every = find_cells(groups)
+    cells = every[:MAX_POINTS]
     last = last_places(dataset)
-    reached = [int(last[chains].max()) for chains in cells.chains]
+    reached = [int(last[cell.chains].max()) for cell in cells]
     points = [
         {
-            "settings": settings,
-            "num_chains": len(chains),
+            "settings": cell.settings,
+            "num_chains": len(cell.chains),
             "generation": generation if generation >= 0 else None,
             "metrics": {},
         }
-        for settings, chains, generation in zip(cells.settings, cells.chains, reached, strict=True)
+        for cell, generation in zip(cells, reached, strict=True)
     ]
     found = _laws(groups, cells, reached)
     for name, values in _scalars(dataset).items():
@@ -71,47 +63,13 @@ def summarise(dataset: "xr.Dataset", groups: Sequence[Group], config_point: Poin
         _add_times(points, dataset, cells)
     if "status" in dataset:
         _add_status(points, dataset, cells, last)
-    summary = {"num_points": len(points) + cells.left_out, "points": points}
-    if cells.left_out:
-        summary["points_left_out"] = cells.left_out
+    summary = {"num_points": len(every), "points": points}
+    if len(every) > len(cells):
+        summary["points_left_out"] = len(every) - len(cells)
     if "time_to_collapse" in dataset:
         summary["collapse_of"] = dataset["time_to_collapse"].attrs["quantity"]
     summary["headline"] = headline(summary)
     return summary | _mixture(dataset, groups, cells, reached)
-
-
-def find_cells(groups: Sequence[Group], limit: int = MAX_POINTS) -> Cells:
-    """The points of a run in the order of their first chains, at most `limit` of them."""
-    paths = list(groups[0].coords)
-    places: dict[tuple, int] = {}
-    of_chain, owners = [], []
-    for i, group in enumerate(groups):
-        columns = [group.coords[path] for path in paths]
-        rows = zip(*columns, strict=True) if paths else [()] * group.num_chains
-        for row in rows:
-            place = places.setdefault(row, len(places))
-            if place == len(owners):
-                owners.append(i)
-            of_chain.append(place)
-    num = min(len(places), limit)
-    code = np.minimum(np.array(of_chain), num)
-    order = np.argsort(code, kind="stable")
-    stops = np.cumsum(np.bincount(code, minlength=num)[:num])
-    settings = [
-        {path: plain(v) for path, v in zip(paths, row, strict=True)} for row in list(places)[:num]
-    ]
-    chains = np.split(order[: stops[-1]], stops[:-1])
-    return Cells(code, chains, owners[:num], settings, len(places) - num)
-
-
-def point_of(group: Group, chain: int) -> Point:
-    """The flat settings of one of a group's chains; schedules stay schedules."""
-    point = dict(group.point)
-    for path, column in group.columns.items():
-        schedule = column.values[column.index[chain]]
-        point[path] = schedule.value if schedule.is_constant else schedule
-    point["seed"] = int(group.seeds[chain])
-    return point
 
 
 def _scalars(dataset: "xr.Dataset") -> dict[str, np.ndarray]:
@@ -125,23 +83,24 @@ def _scalars(dataset: "xr.Dataset") -> dict[str, np.ndarray]:
     return found
 
 
-def _laws(groups: Sequence[Group], cells: Cells, reached: Sequence[int]) -> list[dict]:
-    """Laws at the last generation of every point; equal settings are worked out once."""
-    starts = np.cumsum([0] + [group.num_chains for group in groups])
+def _laws(groups: Sequence[Group], cells: Sequence[Cell], reached: Sequence[int]) -> list[dict]:
+    """Laws at the last generation of every cell; equal settings are worked out once."""
+    is_mixed = [group.is_mixed for group in groups]
     cache: dict[tuple, dict] = {}
     found = []
-    for chains, i, generation in zip(cells.chains, cells.groups, reached, strict=True):
-        group, chain = groups[i], int(chains[0] - starts[i])
-        key = (i, generation, *(int(column.index[chain]) for column in group.columns.values()))
+    for cell, generation in zip(cells, reached, strict=True):
+        group = groups[cell.group]
+        indices = (int(column.index[cell.first]) for column in group.columns.values())
+        key = (cell.group, generation, *indices)
         if key not in cache:
-            point = point_of(group, chain)
-            knows = generation >= 0 and not group.is_mixed
+            knows = generation >= 0 and not is_mixed[cell.group]
+            point = point_of(group, cell.first)
             cache[key] = laws(point, np.array([generation])) if knows else {}
         found.append(cache[key])
     return found
 
 
-def _add_metric(points, name, values, cells: Cells, last, found) -> None:
+def _add_metric(points, name, values, cells: Sequence[Cell], last, found) -> None:
     """A metric's numbers at the last generation, in every point where it is known."""
     chain = np.arange(len(values))
     now = values[chain, np.maximum(last, 0)].astype(np.float64)
@@ -159,12 +118,12 @@ def _add_metric(points, name, values, cells: Cells, last, found) -> None:
             "high": _finite(highs[i]),
             "median": _finite(medians[i]),
         }
-        infinite = int(np.isinf(now[cells.chains[i]]).sum())
+        infinite = int(np.isinf(now[cells[i].chains]).sum())
         if infinite:
             entry["infinite"] = infinite
         if name in found[i]:
             law = found[i][name]
-            score = z_score(law, now[cells.chains[i], None], 0)
+            score = z_score(law, now[cells[i].chains, None], 0)
             entry["law"] = {
                 "label": law.label,
                 "source": law.source,
@@ -176,11 +135,19 @@ def _add_metric(points, name, values, cells: Cells, last, found) -> None:
         point["metrics"][name] = entry
 
 
-def _intervals(values: np.ndarray, cells: Cells) -> tuple[np.ndarray, ...]:
+def _cell_of(cells: Sequence[Cell], num_chains: int) -> np.ndarray:
+    """The position of every chain's cell, int [C]; `len(cells)` of a chain in none of them."""
+    found = np.full(num_chains, len(cells))
+    sizes = [len(cell.chains) for cell in cells]
+    found[np.concatenate([cell.chains for cell in cells])] = np.repeat(range(len(cells)), sizes)
+    return found
+
+
+def _intervals(values: np.ndarray, cells: Sequence[Cell]) -> tuple[np.ndarray, ...]:
     """Means of the points, ends of their t-intervals, and how many chains are known."""
-    num = len(cells.chains)
-    known = ~np.isnan(values) & (cells.of_chain < num)
-    place, values = cells.of_chain[known], values[known]
+    num, place = len(cells), _cell_of(cells, len(values))
+    known = ~np.isnan(values) & (place < num)
+    place, values = place[known], values[known]
     count = np.bincount(place, minlength=num)
     with np.errstate(all="ignore"):
         mean = np.bincount(place, values, num) / count
@@ -191,11 +158,11 @@ def _intervals(values: np.ndarray, cells: Cells) -> tuple[np.ndarray, ...]:
     return mean, mean - half, mean + half, count
 
 
-def _medians(values: np.ndarray, cells: Cells) -> np.ndarray:
+def _medians(values: np.ndarray, cells: Sequence[Cell]) -> np.ndarray:
     """Medians of the points, NaN left out; the mean of the middle two where there are two."""
-    num = len(cells.chains)
-    known = ~np.isnan(values) & (cells.of_chain < num)
-    place, values = cells.of_chain[known], values[known]
+    num, place = len(cells), _cell_of(cells, len(values))
+    known = ~np.isnan(values) & (place < num)
+    place, values = place[known], values[known]
     ordered = np.append(values[np.lexsort((values, place))], np.nan)
     count = np.bincount(place, minlength=num)
     start = np.cumsum(count) - count
@@ -205,7 +172,7 @@ def _medians(values: np.ndarray, cells: Cells) -> np.ndarray:
         return np.where(low == high, low, low / 2 + high / 2)
 
 
-def _add_times(points, dataset: "xr.Dataset", cells: Cells) -> None:
+def _add_times(points, dataset: "xr.Dataset", cells: Sequence[Cell]) -> None:
     """How many chains of each point fell below the thresholds, and when."""
     times = dataset["time_to_collapse"]
     metric = times.attrs["metric"]
@@ -214,40 +181,39 @@ def _add_times(points, dataset: "xr.Dataset", cells: Cells) -> None:
         values = times.values[:, j].astype(np.float64)
         collapsed = np.isfinite(values)
         medians = _medians(np.where(is_known & ~collapsed, np.inf, values), cells)
-        for point, chains, median in zip(points, cells.chains, medians, strict=True):
-            known = int(is_known[chains].sum())
+        for point, cell, median in zip(points, cells, medians, strict=True):
+            known = int(is_known[cell.chains].sum())
             point.setdefault("time_to_collapse", {})[f"{threshold:g}"] = {
                 "median": _finite(median),
-                "collapsed": _finite(collapsed[chains].sum() / known) if known else None,
+                "collapsed": _finite(collapsed[cell.chains].sum() / known) if known else None,
             }
 
 
-def _add_status(points, dataset: "xr.Dataset", cells: Cells, last: np.ndarray) -> None:
+def _add_status(points, dataset: "xr.Dataset", cells: Sequence[Cell], last: np.ndarray) -> None:
     """How many chains of each point have which status at their last generation."""
-    num = len(cells.chains)
+    num, place = len(cells), _cell_of(cells, len(last))
     now = dataset["status"].values[np.arange(len(last)), np.maximum(last, 0)].astype(np.int64)
-    known = (cells.of_chain < num) & (now >= 0)
-    place = cells.of_chain[known] * len(STATUSES) + now[known]
-    counts = np.bincount(place, minlength=num * len(STATUSES)).reshape(num, len(STATUSES))
+    known = (place < num) & (now >= 0)
+    codes = place[known] * len(STATUSES) + now[known]
+    counts = np.bincount(codes, minlength=num * len(STATUSES)).reshape(num, len(STATUSES))
     for point, row in zip(points, counts.tolist(), strict=True):
         point["status"] = dict(zip(STATUSES, row, strict=True))
 
 
 def _mixture(
-    dataset: "xr.Dataset", groups: Sequence[Group], cells: Cells, reached: Sequence[int]
+    dataset: "xr.Dataset", groups: Sequence[Group], cells: Sequence[Cell], reached: Sequence[int]
 ) -> dict[str, dict]:
     """The fields of a mixture run by number of samples; of the first point of that number."""
-    if any(groups[i].point["learner.name"] != "gmm" for i in cells.groups):
+    if any(groups[cell.group].point["learner.name"] != "gmm" for cell in cells):
         return {}
     fields: dict[str, dict] = {}
 
     def put(field, number, value):
         fields.setdefault(field, {}).setdefault(number, value)
 
-    for i, chains in enumerate(cells.chains):
-        point = groups[cells.groups[i]].point
-        number = str(cells.settings[i].get("num_samples", point["num_samples"]))
-        stop = reached[i] + 1
+    for cell, generation in zip(cells, reached, strict=True):
+        point, chains, stop = groups[cell.group].point, cell.chains, generation + 1
+        number = str(cell.settings.get("num_samples", point["num_samples"]))
         if number in fields.get("original_variance", {}) or not stop:
             continue
         means, stds = _ordered(dataset, chains, stop, int(point["learner.components"]))

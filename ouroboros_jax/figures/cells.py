@@ -5,10 +5,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ouroboros_jax.analysis.coords import last_places, plain, swept_settings
+from ouroboros_jax.analysis.cells import find_cells, point_of
+from ouroboros_jax.analysis.coords import last_places
 from ouroboros_jax.errors import UserError, listed, nearest
 from ouroboros_jax.figures.style import SEPARATOR
 from ouroboros_jax.metrics.names import DERIVED, name_of
+from ouroboros_jax.schedule import Schedule, canonical
 from ouroboros_jax.theory.laws import Law, laws
 
 WORDS = {"num_samples": "n", "num_features": "features", "name": ""}
@@ -71,10 +73,6 @@ class Study:
         return last if last >= 0 else None
 
     @cached_property
-    def sweep(self) -> dict[str, Any]:
-        return dict(self.run.config.get("sweep", {}) or {})
-
-    @cached_property
     def factors(self) -> tuple[Factor, ...]:
         """The swept settings with more than one value; one for all of them under `zip`."""
         return self._grid[0]
@@ -85,73 +83,24 @@ class Study:
 
     @cached_property
     def _grid(self) -> tuple[tuple[Factor, ...], tuple[Cell, ...]]:
-        coords = {
-            path: [_plain(v) for v in self.metrics[path].values]
-            for path in self._swept_paths()
-            if path in self.metrics.coords
-        }
-        count = self.metrics.sizes["chain"]
+        groups = self.run.groups
+        found = find_cells(groups)
         factors, columns = [], []
-        for path, column in coords.items():
-            values = self._ordered(path, column)
+        for path in groups[0].coords:
+            column = [cell.settings[path] for cell in found]
+            values = _in_order(column)
             if len(values) > 1:
-                labels = tuple(text(v) for v in values)
-                factors.append(Factor(path, values, labels))
-                columns.append(np.array([values.index(v) for v in column]))
-        rows = np.stack(columns, 1) if columns else np.zeros((count, 0), np.int64)
-        if len(factors) > 1 and self.run.config.get("sweep_mode", "product") == "zip":
-            places, index = np.unique(rows, axis=0, return_inverse=True)
-            names = [
-                ", ".join(assign(f.path, f.labels[i]) for f, i in zip(factors, place, strict=True))
-                for place in places
-            ]
-            factors = [Factor(" and ".join(f.word for f in factors), tuple(names), tuple(names))]
-            rows = index.reshape(-1, 1)
-        places, index = np.unique(rows, axis=0, return_inverse=True)
-        index = index.reshape(-1)
-        groups = [_plain(v) for v in self.metrics["group"].values] if self._has_groups else [""]
-        names = list(dict.fromkeys(groups))
-        cells, written = [], {}
-        together = np.argsort(index, kind="stable")
-        parted = np.split(together, np.cumsum(np.bincount(index, minlength=len(places)))[:-1])
-        for place, chains in zip(places, parted, strict=True):
-            first = int(chains[0])
-            group = names.index(groups[first]) if self._has_groups else 0
-            group = min(group, len(self.run.points) - 1)
-            point = dict(self.run.points[group])
-            for path, column in coords.items():
-                key = path, column[first]
-                if key not in written:  # a grid has many cells of few values
-                    written[key] = self._setting(*key)
-                point[path] = written[key]
-            cells.append(Cell(tuple(int(x) for x in place), chains, point, group))
-        return tuple(factors), tuple(cells)
-
-    @property
-    def _has_groups(self) -> bool:
-        return "group" in self.metrics.coords and self.metrics["group"].dims == ("chain",)
-
-    def _swept_paths(self) -> list[str]:
-        swept = [path for path in self.sweep if path != "seed"]
-        return swept + [path for path in swept_settings(self.metrics) if path not in swept]
-
-    def _ordered(self, path: str, column: list[Any]) -> tuple[Any, ...]:
-        """Distinct values: numbers by size, words as they were written."""
-        values = list(dict.fromkeys(column))
-        if all(isinstance(v, int | float) for v in values):
-            return tuple(sorted(values))
-        return tuple(values)
-
-    def _setting(self, path: str, value: Any) -> Any:
-        """The setting a coordinate stands for, which is text where it is no number."""
-        listed_values = self.sweep.get(path, ())
-        for setting in listed_values if isinstance(listed_values, list | tuple) else ():
-            if isinstance(setting, list | tuple):
-                if str(list(setting)) == value:
-                    return tuple(setting)
-            elif setting == value or str(setting) == value:
-                return setting
-        return value
+                place = {value: i for i, value in enumerate(values)}
+                factors.append(Factor(path, values, tuple(text(v) for v in values)))
+                columns.append([place[value] for value in column])
+        places = list(zip(*columns, strict=True)) if columns else [()] * len(found)
+        if len(factors) > 1 and self.run.config.sweep_mode == "zip":
+            factors, places = _as_one(factors, places)
+        cells = [
+            Cell(place, cell.chains, point_of(groups[cell.group], cell.first), cell.group)
+            for place, cell in zip(places, found, strict=True)
+        ]
+        return tuple(factors), tuple(sorted(cells, key=lambda cell: cell.place))
 
     def has(self, metric: str) -> bool:
         """Whether the run recorded the metric and it is known somewhere."""
@@ -252,8 +201,8 @@ class Study:
         swept = set(but) if cell is None else set()
         if cell is None:
             swept |= {f.path for f in self.factors}
-            if self.run.config.get("sweep_mode", "product") == "zip":
-                swept |= set(self.sweep)
+            if self.run.config.sweep_mode == "zip":
+                swept |= set(self.run.groups[0].coords)
         point = cells[0].point
         parts = [describe_learner(point, swept)]
         if "regime.name" not in swept:
@@ -306,11 +255,24 @@ def _scaled(law: Law, factor: float) -> Law:
     return law._replace(expected=law.expected * factor, sd=sd)
 
 
-def _plain(value: Any) -> Any:
-    """A coordinate's value as a Python number or text, whole numbers as ints."""
-    value = plain(value)
-    value = value.decode() if isinstance(value, bytes) else value
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+def _in_order(column: list[Any]) -> tuple[Any, ...]:
+    """Distinct values: numbers by size, words as they were written."""
+    values = list(dict.fromkeys(column))
+    is_number = all(isinstance(value, int | float) for value in values)
+    return tuple(sorted(values) if is_number else values)
+
+
+def _as_one(
+    factors: list[Factor], places: list[tuple[int, ...]]
+) -> tuple[list[Factor], list[tuple[int, ...]]]:
+    """Factors that vary together, as one of which each combination is a value."""
+    number = {place: i for i, place in enumerate(sorted(set(places)))}
+    labels = tuple(
+        ", ".join(assign(f.path, f.labels[i]) for f, i in zip(factors, place, strict=True))
+        for place in number
+    )
+    joined = Factor(" and ".join(f.word for f in factors), labels, labels)
+    return [joined], [(number[place],) for place in places]
 
 
 def word(path: str) -> str:
@@ -323,6 +285,8 @@ def word(path: str) -> str:
 
 def text(value: Any) -> str:
     """A setting's value on a page."""
+    if isinstance(value, Schedule):
+        value = canonical(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from ouroboros_jax import figures
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.figures.overlay import DASHES
+from ouroboros_jax.schedule import canonical
 from ouroboros_jax.theory.laws import laws
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -98,11 +99,10 @@ def test_a_zipped_sweep_is_one_factor(fake_run):
     assert factor.labels == ("real fraction = 0.1, n = 20", "real fraction = 0.5, n = 100")
 
 
-def test_swept_schedules_get_back_from_text_to_settings(fake_run):
-    sweep = {"num_samples": (100, "linear(100, 10)", (50, 100))}
-    study = figures.Study(fake_run("gaussian", SMALL | {"sweep": sweep}))
-    points = [cell.point["num_samples"] for cell in study.cells]
-    assert points == [100, "linear(100, 10)", (50, 100)]
+def test_cells_of_swept_schedules_have_the_schedules(fake_run):
+    swept = (100, "linear(100, 10)", (50, 100))
+    study = figures.Study(fake_run("gaussian", SMALL | {"sweep": {"num_samples": swept}}))
+    assert tuple(canonical(cell.point["num_samples"]) for cell in study.cells) == swept
     assert all("variance" in study.laws(i) for i in range(3))
 
 
@@ -167,7 +167,8 @@ def test_the_survival_bound_is_drawn_where_it_holds(fake_run):
     biased = fake_run("gaussian", SMALL | {"sampler.bias": 1.1})
     assert not dashed(figures.survival(biased).axes[0])
     watched = copy.copy(run)
-    watched.points = [run.points[0] | {"collapse.metric": "separation"}]
+    point = run.groups[0].point | {"collapse.metric": "separation"}
+    watched.groups = [run.groups[0]._replace(point=point)]
     assert not dashed(figures.survival(watched).axes[0])
     assert not dashed(figures.survival(fake_run("gmm", SMALL)).axes[0])
 
