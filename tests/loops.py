@@ -6,7 +6,7 @@ import numpy as np
 
 import ouroboros_jax as oj
 from ouroboros_jax.config import new_config
-from ouroboros_jax.figures.cells import study
+from ouroboros_jax.figures.study import as_study
 from ouroboros_jax.theory import z_score
 
 LIMIT = 4.5  # standard errors: a false alarm in 150,000 assertions
@@ -39,7 +39,7 @@ def simulate(learner: str, regime: str, data: str, **settings) -> list[Cell]:
     """The cells of a run kept in memory; `__` stands for a dot in a setting's path."""
     settings = {key.replace("__", "."): value for key, value in settings.items()}
     config = new_config(learner=learner, regime=regime, data=data, **settings)
-    seen = study(oj.run(config, progress=False))
+    seen = as_study(oj.run(config, progress=False))
     names = [name for name in seen.metrics.data_vars if seen.metrics[name].ndim == 2]
     arrays = {str(name): seen.array(str(name)) for name in names}
     return [

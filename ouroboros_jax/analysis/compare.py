@@ -78,7 +78,7 @@ class Comparison:
 
     def _curves(self) -> "xr.Dataset":
         """The rows by value and generation; values are labels where other settings vary too."""
-        from ouroboros_jax.figures.cells import assign, text
+        from ouroboros_jax.figures.words import assign, text
 
         here = self.dataset
         counts = here["num_pairs"].sel(generation=self.generation).values

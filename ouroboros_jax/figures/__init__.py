@@ -16,7 +16,8 @@
   autoencoders  images: label counts, matrices, curves, codes
   pictures      grids of samples, codes followed through generations, the GIF
   language      perplexities, diversity, the same prompt continued
-  cells         what is drawn: the sweep's cells, their settings and laws
+  study         what is drawn: the sweep's cells, their settings and laws
+  words         settings in words
   style, bands, overlay, mixtures
                 how it looks
 
@@ -32,7 +33,6 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from ouroboros_jax.figures.autoencoders import image_figures
-from ouroboros_jax.figures.cells import Study, study
 from ouroboros_jax.figures.collapse import survival, typical_path
 from ouroboros_jax.figures.comparison import compare_figure
 from ouroboros_jax.figures.densities import density_figures
@@ -46,9 +46,11 @@ from ouroboros_jax.figures.language import language_figures
 from ouroboros_jax.figures.pictures import Animation
 from ouroboros_jax.figures.regression import regression_figures
 from ouroboros_jax.figures.samples import has_sizes, sample_sizes, sigma_against_n
+from ouroboros_jax.figures.study import Study, as_study
 from ouroboros_jax.figures.style import save
 from ouroboros_jax.figures.tails import first_and_last
 from ouroboros_jax.figures.trajectories import plot
+from ouroboros_jax.results import Run
 
 __all__ = [
     "Study",
@@ -69,13 +71,13 @@ __all__ = [
 ]
 
 
-def figures_of(run: Any) -> dict[str, Callable[[], Figure]]:
+def figures_of(run: Run | Study) -> dict[str, Callable[[], Figure]]:
     """The figures that suit a run, by file name, in order of interest; none is drawn yet."""
-    run = study(run)
-    if run.last < 0:
+    study = as_study(run)
+    if study.last < 0:
         return {}
-    learners = {cell.point.get("learner.name") for cell in run.cells}
-    is_mixture, is_gaussian = learners == {"gmm"}, is_gaussian_1d(run)
+    learners = {cell.point.get("learner.name") for cell in study.cells}
+    is_mixture, is_gaussian = learners == {"gmm"}, is_gaussian_1d(study)
     is_known = learners <= {"gaussian", "gmm"}
     chosen: dict[str, Callable[[], Figure]] = {}
 
@@ -84,41 +86,41 @@ def figures_of(run: Any) -> dict[str, Callable[[], Figure]]:
             chosen[name] = lambda: function(*args)
 
     def add_plot(metric: str, condition: bool = True) -> None:
-        add(metric, condition and run.has(metric), plot, run, metric)
+        add(metric, condition and study.has(metric), plot, study, metric)
 
-    has_both = run.has("mean") and run.has("variance")
-    add("evolution", is_known and is_mixture, evolution_panels, run)
-    add("components", run.has("component_mean") and run.has("component_std"), components, run)
-    add("typical_path", is_gaussian and run.has("variance"), typical_path, run)
+    has_both = study.has("mean") and study.has("variance")
+    add("evolution", is_known and is_mixture, evolution_panels, study)
+    add("components", study.has("component_mean") and study.has("component_std"), components, study)
+    add("typical_path", is_gaussian and study.has("variance"), typical_path, study)
     add_plot("variance_ratio")
-    add("sample_sizes", has_sizes(run) and run.has("variance"), sample_sizes, run)
-    add("errors", is_gaussian and has_both, errors, run)
-    add("fitted", is_gaussian and has_both, fitted_gaussian, run)
+    add("sample_sizes", has_sizes(study) and study.has("variance"), sample_sizes, study)
+    add("errors", is_gaussian and has_both, errors, study)
+    add("fitted", is_gaussian and has_both, fitted_gaussian, study)
     add_plot("l2_squared", not is_gaussian)
-    pair = run.has("log_det_covariance") and run.has("mean_squared_error")
-    is_simple = len(run.factors) <= 1
-    add("moments", not is_mixture and pair and is_simple, moments, run)
+    pair = study.has("log_det_covariance") and study.has("mean_squared_error")
+    is_simple = len(study.factors) <= 1
+    add("moments", not is_mixture and pair and is_simple, moments, study)
     add_plot("log_det_covariance", not is_mixture and not (pair and is_simple))
     add_plot("mean_squared_error", not is_mixture and not (pair and is_simple))
     add_plot("tail_mass")
-    add_plot("test_log_likelihood", not run.has("tail_mass"))
-    add("survival", "time_to_collapse" in run.metrics, survival, run)
-    add("evolution", is_known, evolution_panels, run)
-    add("first_and_last", is_known, first_and_last, run)
-    sizes = is_gaussian and has_sizes(run)
-    estimator = run.cells[0].point.get("learner.estimator", "mle")
+    add_plot("test_log_likelihood", not study.has("tail_mass"))
+    add("survival", "time_to_collapse" in study.metrics, survival, study)
+    add("evolution", is_known, evolution_panels, study)
+    add("first_and_last", is_known, first_and_last, study)
+    sizes = is_gaussian and has_sizes(study)
+    estimator = study.cells[0].point.get("learner.estimator", "mle")
     add("sigma_against_n", sizes, lambda: sigma_against_n(estimator=estimator))
     for figures in (golden_figures, density_figures, regression_figures):
-        chosen = figures(run) | chosen
-    chosen = image_figures(run) | chosen
-    chosen |= heat_death_figures(run)
-    chosen |= fork_figures(run)
-    chosen |= language_figures(run)
-    chosen |= discrete_figures(run)
+        chosen = figures(study) | chosen
+    chosen = image_figures(study) | chosen
+    chosen |= heat_death_figures(study)
+    chosen |= fork_figures(study)
+    chosen |= language_figures(study)
+    chosen |= discrete_figures(study)
     return chosen
 
 
-def draw(run: Any) -> list[Path]:
+def draw(run: Run | Study) -> list[Path]:
     """Writes the figures that suit a run into `run.workdir`/figures.
 
     A figure that cannot be drawn is named in the log and left out: the run's results are not lost
@@ -130,13 +132,13 @@ def draw(run: Any) -> list[Path]:
     Returns:
       The files, in order of interest; PNG, and PDF after it if `figures.pdf`.
     """
-    seen = study(run)
-    if seen.run.workdir is None:
+    study = as_study(run)
+    if study.run.workdir is None:
         raise ValueError("draw needs a run with a workdir; without one, use plot")
-    folder = Path(seen.run.workdir) / "figures"
-    pdf = bool(seen.run.config.figures.pdf)
+    folder = Path(study.run.workdir) / "figures"
+    pdf = bool(study.run.config.figures.pdf)
     written = []
-    for name, make in figures_of(seen).items():
+    for name, make in figures_of(study).items():
         try:
             made = make()
             animated = isinstance(made, Animation)

@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 
 from ouroboros_jax.data.classes import class_names
 from ouroboros_jax.figures import overlay
-from ouroboros_jax.figures.cells import Study, study
 from ouroboros_jax.figures.pictures import (
     Animation,
     animation,
@@ -16,6 +15,7 @@ from ouroboros_jax.figures.pictures import (
     reconstructions,
     sample_grids,
 )
+from ouroboros_jax.figures.study import Study, as_study
 from ouroboros_jax.figures.style import (
     MAIN,
     canvas,
@@ -29,6 +29,7 @@ from ouroboros_jax.figures.style import (
 from ouroboros_jax.figures.trajectories import plot
 from ouroboros_jax.metrics.names import name_of
 from ouroboros_jax.metrics.names.images import LABELLERS
+from ouroboros_jax.results import Run
 
 EDGES = (-5.0, 5.0)  # of `latent_histogram`
 MATRICES = {
@@ -41,53 +42,53 @@ PLOTTED = (
 )
 
 
-def image_figures(run: Study) -> dict[str, Callable[[], Figure | Animation]]:
+def image_figures(study: Study) -> dict[str, Callable[[], Figure | Animation]]:
     """The figures by file name, in order of interest; none for learners of other things."""
-    if {cell.point.get("learner.name") for cell in run.cells} != {"vae"}:
+    if {cell.point.get("learner.name") for cell in study.cells} != {"vae"}:
         return {}
     chosen: dict[str, Callable[[], Figure | Animation]] = {
-        "samples": lambda: sample_grids(run),
-        "followed": lambda: followed_codes(run),
-        "animation": lambda: animation(run),
+        "samples": lambda: sample_grids(study),
+        "followed": lambda: followed_codes(study),
+        "animation": lambda: animation(study),
     }
-    if run.has("latent_std"):
-        chosen["latent_std"] = lambda: plot(run, "latent_std")
-    if any(run.has(f"label_counts{suffix}") for suffix in LABELLERS):
-        chosen["labels"] = lambda: label_frequencies(run)
-    chosen["reconstructions"] = lambda: reconstructions(run)
-    if any(run.has(name) for name in MATRICES):
-        chosen["matrices"] = lambda: matrices(run)
-    if run.has("reconstruction"):
-        chosen["training"] = lambda: training_curves(run)
-        chosen["final"] = lambda: final_values(run)
-    if run.has("latent_histogram"):
-        chosen["latent_histogram"] = lambda: latent_histograms(run)
+    if study.has("latent_std"):
+        chosen["latent_std"] = lambda: plot(study, "latent_std")
+    if any(study.has(f"label_counts{suffix}") for suffix in LABELLERS):
+        chosen["labels"] = lambda: label_frequencies(study)
+    chosen["reconstructions"] = lambda: reconstructions(study)
+    if any(study.has(name) for name in MATRICES):
+        chosen["matrices"] = lambda: matrices(study)
+    if study.has("reconstruction"):
+        chosen["training"] = lambda: training_curves(study)
+        chosen["final"] = lambda: final_values(study)
+    if study.has("latent_histogram"):
+        chosen["latent_histogram"] = lambda: latent_histograms(study)
     for name in PLOTTED:
-        if run.has(name):
-            chosen.setdefault(name, lambda name=name: plot(run, name))
+        if study.has(name):
+            chosen.setdefault(name, lambda name=name: plot(study, name))
     return chosen
 
 
-def _mean(run: Study, name: str) -> np.ndarray:
+def _mean(study: Study, name: str) -> np.ndarray:
     """A metric of the first cell, a mean over the chains that have it, [generation, ...]."""
-    values = run.array(name)[run.cells[0].chains, : run.last + 1]
+    values = study.array(name)[study.cells[0].chains, : study.last + 1]
     known = ~np.isnan(values)
     total, num = np.where(known, values, 0).sum(0), known.sum(0)
     return np.where(num > 0, total / np.maximum(num, 1), np.nan)
 
 
 @styled
-def label_frequencies(run: Any) -> Figure:
+def label_frequencies(run: Run | Study) -> Figure:
     """Shares of the classes by generation, a panel for each labeller."""
-    run = study(run)
-    suffixes = [suffix for suffix in ("_judge", "_first", "") if run.has(f"label_counts{suffix}")]
-    words = class_names(run.run.manifest["data"]["name"])
+    study = as_study(run)
+    suffixes = [suffix for suffix in ("_judge", "_first", "") if study.has(f"label_counts{suffix}")]
+    words = class_names(study.run.manifest["data"]["name"])
     figure, axes = canvas(
         2.0 + 3.3 * len(suffixes), 3.6, columns=len(suffixes), sharey=True, sharex=True
     )
-    generations = run.generations[: run.last + 1]
+    generations = study.generations[: study.last + 1]
     for ax, suffix in zip(axes[0], suffixes, strict=True):
-        counts = _mean(run, f"label_counts{suffix}")
+        counts = _mean(study, f"label_counts{suffix}")
         shares = counts / counts.sum(1, keepdims=True)
         lower = np.zeros(len(shares))
         for k, colour in enumerate(_class_colours(shares.shape[1])):
@@ -106,7 +107,7 @@ def label_frequencies(run: Any) -> Figure:
         for colour, name in zip(_class_colours(len(words)), words, strict=True)
     ]
     overlay.key_below(figure, keys)
-    title(figure, "Labels of generated images", run.detail(cell=0))
+    title(figure, "Labels of generated images", study.detail(cell=0))
     return figure
 
 
@@ -118,16 +119,16 @@ def _class_colours(num: int) -> list[Any]:
 
 
 @styled
-def matrices(run: Any) -> Figure:
+def matrices(run: Run | Study) -> Figure:
     """Every generation's classifier on every generation's data: the published triangle, the square.
 
     Model Ouroboros tries a classifier on its own and later data sets; below, earlier ones too.
     """
-    run = study(run)
-    names = [name for name in MATRICES if run.has(name)]
+    study = as_study(run)
+    names = [name for name in MATRICES if study.has(name)]
     figure, axes = canvas(7.4, 0.9 + 3.2 * len(names), rows=len(names), columns=2)
     for row, name in zip(axes, names, strict=True):
-        square = _mean(run, name)[:, : run.last + 1]
+        square = _mean(study, name)[:, : study.last + 1]
         published = np.where(np.triu(np.ones_like(square, bool)), square, np.nan)
         top = 1.0 if "accuracy" in name else None
         for ax, values, what in ((row[0], published, "as published"), (row[1], square, "all")):
@@ -140,25 +141,25 @@ def matrices(run: Any) -> Figure:
             ax.grid(False)
             ax.set_title(what)
         figure.colorbar(picture, ax=row.tolist(), label=MATRICES[name], shrink=0.9)
-    title(figure, "Classifiers on their own and other generations' data", run.detail(cell=0))
+    title(figure, "Classifiers on their own and other generations' data", study.detail(cell=0))
     return figure
 
 
 @styled
-def training_curves(run: Any) -> Figure:
+def training_curves(run: Run | Study) -> Figure:
     """Losses of the epochs, a line for each of some generations."""
-    run = study(run)
+    study = as_study(run)
     names = [
         name
         for name in ("reconstruction", "kl", "classifier_loss", "classifier_accuracy")
-        if run.has(name)
+        if study.has(name)
     ]
-    most = int(run.run.config.figures.curves)
-    places = np.unique(np.linspace(0, run.last, min(most, run.last + 1)).round().astype(int))
+    most = int(study.run.config.figures.curves)
+    places = np.unique(np.linspace(0, study.last, min(most, study.last + 1)).round().astype(int))
     rows = -(-len(names) // 2)
     figure, axes = canvas(7.4, 0.9 + 2.6 * rows, rows=rows, columns=min(2, len(names)))
     for ax, name in zip(axes.ravel(), names, strict=False):
-        values = _mean(run, name)
+        values = _mean(study, name)
         epochs = np.arange(1, values.shape[1] + 1)
         for place, colour in zip(places, ramp(len(places)), strict=True):
             marker = "o" if np.isfinite(values[place]).sum() == 1 else None
@@ -171,27 +172,27 @@ def training_curves(run: Any) -> Figure:
         for place, colour in zip(places, ramp(len(places)), strict=True)
     ]
     overlay.key_below(figure, keys)
-    title(figure, "Training, generation by generation", run.detail(cell=0))
+    title(figure, "Training, generation by generation", study.detail(cell=0))
     return figure
 
 
 @styled
-def final_values(run: Any) -> Figure:
+def final_values(run: Run | Study) -> Figure:
     """What each generation's training ended at."""
-    run = study(run)
+    study = as_study(run)
     pairs = [("the autoencoder's loss", ("reconstruction", "kl"))]
-    if run.has("classifier_loss"):
+    if study.has("classifier_loss"):
         pairs.append(("the classifier", ("classifier_loss", "classifier_accuracy")))
     figure, axes = canvas(7.4, 0.9 + 2.6 * len(pairs), rows=len(pairs), columns=2, sharex=True)
-    generations = run.generations[: run.last + 1]
+    generations = study.generations[: study.last + 1]
     for row, (_, names) in zip(axes, pairs, strict=True):
         for ax, name in zip(row, names, strict=True):
-            values = run.array(name)[run.cells[0].chains, : run.last + 1]
+            values = study.array(name)[study.cells[0].chains, : study.last + 1]
             for line in _last_known(values):
                 ax.plot(generations, line, color=MAIN, linewidth=1.3, marker="o", markersize=2.5)
             ax.set_ylabel(f"{name_of(name).axis_label}, last epoch")
             generation_axis(ax, generations)
-    title(figure, "The last epoch of each generation", run.detail(cell=0))
+    title(figure, "The last epoch of each generation", study.detail(cell=0))
     return figure
 
 
@@ -203,12 +204,12 @@ def _last_known(values: np.ndarray) -> np.ndarray:
 
 
 @styled
-def latent_histograms(run: Any) -> Figure:
+def latent_histograms(run: Run | Study) -> Figure:
     """Densities of generation 0's codes of generated images, one line a generation."""
-    run = study(run)
-    densities = _mean(run, "latent_histogram")
-    most = int(run.run.config.figures.curves)
-    places = np.unique(np.linspace(0, run.last, min(most, run.last + 1)).round().astype(int))
+    study = as_study(run)
+    densities = _mean(study, "latent_histogram")
+    most = int(study.run.config.figures.curves)
+    places = np.unique(np.linspace(0, study.last, min(most, study.last + 1)).round().astype(int))
     figure, axes = canvas(6.4, 4.1)
     ax = axes[0, 0]
     edges = np.linspace(*EDGES, densities.shape[1] + 1)
@@ -229,5 +230,5 @@ def latent_histograms(run: Any) -> Figure:
     ]
     keys.append((overlay.line(colours(7)[6], linestyle=overlay.DASHES), "the prior"))
     overlay.key_below(figure, keys)
-    title(figure, "Generated images as generation 0 encodes them", run.detail(cell=0))
+    title(figure, "Generated images as generation 0 encodes them", study.detail(cell=0))
     return figure

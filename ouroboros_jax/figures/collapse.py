@@ -1,15 +1,13 @@
 """How fast a chain loses its variance: the typical path beside the mean, and survival."""
 
-from typing import Any
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ouroboros_jax.figures import overlay
 from ouroboros_jax.figures.bands import draw_band, last, means, visible
-from ouroboros_jax.figures.cells import Study, assign, study, text
 from ouroboros_jax.figures.fits import is_replace_1d, replace_settings
+from ouroboros_jax.figures.study import Study, as_study
 from ouroboros_jax.figures.style import (
     CATEGORIES,
     INK,
@@ -26,6 +24,8 @@ from ouroboros_jax.figures.style import (
     title,
 )
 from ouroboros_jax.figures.trajectories import panel_values
+from ouroboros_jax.figures.words import assign, text
+from ouroboros_jax.results import Run
 from ouroboros_jax.schedule import parse
 from ouroboros_jax.theory import gaussian
 from ouroboros_jax.theory.tails import collapse_survival_bound
@@ -33,52 +33,52 @@ from ouroboros_jax.theory.tails import collapse_survival_bound
 TYPICAL = CATEGORIES[1]
 
 
-def _columns(run: Study) -> list[int]:
+def _columns(study: Study) -> list[int]:
     """Cells with a panel each: along the first factor, at most six."""
-    if not run.factors:
+    if not study.factors:
         return [0]
-    cells = run.slice(run.factors[0].path)
-    return [cells[i] for i in panel_values(run.factors[0])]
+    cells = study.slice(study.factors[0].path)
+    return [cells[i] for i in panel_values(study.factors[0])]
 
 
-def _grid(run: Study, cells: list[int], height: float) -> tuple[Figure, np.ndarray]:
+def _grid(study: Study, cells: list[int], height: float) -> tuple[Figure, np.ndarray]:
     width = 6.4 if len(cells) == 1 else 1.2 + max(2.4, 6.2 / len(cells)) * len(cells)
     figure, axes = canvas(width, height, columns=len(cells), sharex=True, sharey=True)
     for ax, index in zip(axes[0], cells, strict=True):
-        generation_axis(ax, run.generations)
+        generation_axis(ax, study.generations)
         if len(cells) > 1:
-            factor = run.factors[0]
-            ax.set_title(assign(factor.path, factor.labels[run.cells[index].place[0]]))
+            factor = study.factors[0]
+            ax.set_title(assign(factor.path, factor.labels[study.cells[index].place[0]]))
     return figure, axes[0]
 
 
 @styled
-def typical_path(run: Any) -> Figure:
+def typical_path(run: Run | Study) -> Figure:
     """Mean and median of the variance: what is conserved on average is lost on almost every path.
 
     The law of the mean is drawn where there is one; that of the median, exp(E[ln v]) to leading
     order, in the one-dimensional `replace` loop.
     """
-    run = study(run)
-    cells = _columns(run)
-    x = run.generations
-    figure, axes = _grid(run, cells, 4.2)
-    words, many = {}, max(len(run.cells[c].chains) for c in cells)
+    study = as_study(run)
+    cells = _columns(study)
+    x = study.generations
+    figure, axes = _grid(study, cells, 4.2)
+    words, many = {}, max(len(study.cells[c].chains) for c in cells)
     lines = []
     for ax, index in zip(axes, cells, strict=True):
-        cell = run.cells[index]
-        values = run.array("variance")[cell.chains] / run.original(index)
+        cell = study.cells[index]
+        values = study.array("variance")[cell.chains] / study.original(index)
         middle = draw_band(ax, x, values, TYPICAL, is_log=True)
         mean = visible(means(values), True)
         is_point = len(x) == 1
         ax.plot(x, mean, color=MAIN, marker="o" if is_point else None, lw=1.4, zorder=4)
         ends = [(last(middle), "median", TYPICAL), (last(mean), "mean", MAIN)]
         laws = {}
-        if (law := run.laws(index).get("variance_ratio")) is not None:
+        if (law := study.laws(index).get("variance_ratio")) is not None:
             laws["mean, exact"] = law.expected
-        if is_replace_1d(run, index):
+        if is_replace_1d(study, index):
             median = gaussian.median_variance(x, **replace_settings(cell.point))
-            laws["median exp(E[ln v]), to leading order"] = median / run.original(index)
+            laws["median exp(E[ln v]), to leading order"] = median / study.original(index)
         for label, expected in {} if is_point else laws.items():
             style = {"color": INK, "linestyle": overlay.DASHES, "lw": 1.3, "zorder": 5}
             ax.plot(x, visible(expected, True), **style)
@@ -96,26 +96,26 @@ def typical_path(run: Any) -> Figure:
         label = ("laws: " if len(words) > 1 else "law: ") + ";\n".join(words)
         entries.append((overlay.line(INK, linestyle=overlay.DASHES, linewidth=1.3), label))
     overlay.key_below(figure, entries, columns=len(entries))
-    held = run.held(tuple(f.path for f in run.factors[1:]), cells[0])
-    title(figure, "Variance on average and on a typical path", run.detail(held=held))
+    held = study.held(tuple(f.path for f in study.factors[1:]), cells[0])
+    title(figure, "Variance on average and on a typical path", study.detail(held=held))
     return figure
 
 
-def survival_bound(run: Any, cell: int, threshold: float) -> np.ndarray | None:
+def survival_bound(run: Run | Study, cell: int, threshold: float) -> np.ndarray | None:
     """Suresh et al.'s bound on P(time to collapse > generation); None where it does not hold.
 
     Premises: the one-dimensional `replace` loop, no bias above 1, collapse of the variance.
     """
-    run = study(run)
-    point = run.cells[cell].point
+    study = as_study(run)
+    point = study.cells[cell].point
     watched = point.get("collapse.metric", "variance")
-    if not is_replace_1d(run, cell) or watched != "variance" or not 0 < threshold < 1:
+    if not is_replace_1d(study, cell) or watched != "variance" or not 0 < threshold < 1:
         return None
     bias = point.get("sampler.bias")
-    if bias is not None and parse(bias).at(run.generations).max() > 1:
+    if bias is not None and parse(bias).at(study.generations).max() > 1:
         return None
     return collapse_survival_bound(
-        run.generations,
+        study.generations,
         point["num_samples"],
         threshold,
         num_real=point.get("data.num_samples"),
@@ -124,28 +124,28 @@ def survival_bound(run: Any, cell: int, threshold: float) -> np.ndarray | None:
 
 
 @styled
-def survival(run: Any, *, ax: Axes | None = None) -> Figure:
+def survival(run: Run | Study, *, ax: Axes | None = None) -> Figure:
     """The share of chains that have not collapsed yet, for each threshold, beside its bound.
 
     The band is Wilson's 95% interval for a share of independent chains, drawn where some but not
     all have collapsed.
     """
-    run = study(run)
-    times = np.asarray(run.metrics["time_to_collapse"].values, np.float64)
-    thresholds = np.asarray(run.metrics["threshold"].values, np.float64)
-    cells = [0] if ax is not None else _columns(run)
+    study = as_study(run)
+    times = np.asarray(study.metrics["time_to_collapse"].values, np.float64)
+    thresholds = np.asarray(study.metrics["threshold"].values, np.float64)
+    cells = [0] if ax is not None else _columns(study)
     if ax is None:
-        figure, axes = _grid(run, cells, 4.1)
+        figure, axes = _grid(study, cells, 4.1)
     else:
         figure, axes = ax.figure, [ax]
-        generation_axis(ax, run.generations)
-    x = run.generations
+        generation_axis(ax, study.generations)
+    x = study.generations
     palette = ramp(len(thresholds))
     has_bound, own = False, overlay.is_own(figure)
     for panel, index in zip(axes, cells, strict=True):
         ends = []
         for t, (threshold, colour) in enumerate(zip(thresholds, palette, strict=True)):
-            first = times[run.cells[index].chains, t]
+            first = times[study.cells[index].chains, t]
             share = survival_share(first, x)
             low, high = wilson(share, len(first))
             step = {"color": colour, "zorder": 3}
@@ -157,13 +157,13 @@ def survival(run: Any, *, ax: Axes | None = None) -> Figure:
                     some = (share > 0) & (share < 1)
                     band = {"where": some, "step": "post", "alpha": 0.15, "linewidth": 0}
                     panel.fill_between(x, low, high, color=colour, **band)
-            bound = survival_bound(run, index, float(threshold))
+            bound = survival_bound(study, index, float(threshold))
             if bound is not None and len(x) > 1:
                 panel.plot(x, bound, color=colour, linestyle=overlay.DASHES, lw=1.3, zorder=2)
                 has_bound = True
             ends.append((float(share[-1]), f"below {100 * threshold:g}%", colour))
         panel.set_ylim(-0.02, 1.04)
-        if np.isnan(times[run.cells[index].chains]).all():
+        if np.isnan(times[study.cells[index].chains]).all():
             note(panel, "no chain has collapsed", x=0.5, y=0.5, ha="center", fontsize=8)
         if panel is axes[-1] and own:
             end_labels(panel, ends)
@@ -177,11 +177,11 @@ def survival(run: Any, *, ax: Axes | None = None) -> Figure:
         overlay.key_inside(axes[0], handles + entries)
         return figure
     overlay.key_below(figure, entries)
-    point = run.cells[0].point
+    point = study.cells[0].point
     watched = text(point.get("collapse.metric", "variance"))
-    held = run.held(tuple(f.path for f in run.factors[1:]), cells[0])
+    held = study.held(tuple(f.path for f in study.factors[1:]), cells[0])
     held = SEPARATOR.join(part for part in (held, f"{watched} against the original") if part)
-    title(figure, "How long chains survive", run.detail(held=held))
+    title(figure, "How long chains survive", study.detail(held=held))
     return figure
 
 

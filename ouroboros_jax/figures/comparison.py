@@ -10,7 +10,6 @@ from ouroboros_jax.analysis.coords import plain
 from ouroboros_jax.analysis.paired import SETTING
 from ouroboros_jax.figures import overlay
 from ouroboros_jax.figures.bands import last, visible
-from ouroboros_jax.figures.cells import assign, text, word
 from ouroboros_jax.figures.style import (
     QUIET,
     SEPARATOR,
@@ -21,6 +20,7 @@ from ouroboros_jax.figures.style import (
     styled,
     title,
 )
+from ouroboros_jax.figures.words import assign, text, word
 from ouroboros_jax.metrics.names import name_of
 
 

@@ -1,16 +1,16 @@
 """Kernel densities generation by generation, and how long the symmetric mixture survives."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from ouroboros_jax.figures import overlay
-from ouroboros_jax.figures.cells import Study, study
 from ouroboros_jax.figures.collapse import survival_share, wilson
 from ouroboros_jax.figures.evolution import chosen_generations
+from ouroboros_jax.figures.study import Study, as_study
 from ouroboros_jax.figures.style import (
     INK,
     MAIN,
@@ -23,6 +23,7 @@ from ouroboros_jax.figures.style import (
     title,
 )
 from ouroboros_jax.figures.trajectories import plot
+from ouroboros_jax.results import Run
 from ouroboros_jax.theory.mixture import suresh_bound
 
 MAX_ROWS, POINTS, GRID = 4, 400, 120
@@ -37,27 +38,27 @@ class View(NamedTuple):
     bandwidth: float
 
 
-def density_figures(run: Study) -> dict[str, Callable[[], Figure]]:
+def density_figures(study: Study) -> dict[str, Callable[[], Figure]]:
     """The figures of kernel densities and symmetric mixtures, by file name."""
-    learners = {cell.point.get("learner.name") for cell in run.cells}
+    learners = {cell.point.get("learner.name") for cell in study.cells}
     found: dict[str, Callable[[], Figure]] = {}
     if learners == {"kde"}:
-        found["densities"] = lambda: density_panels(run)
-        if run.has("variance"):
-            found["variance"] = lambda: plot(run, "variance")
+        found["densities"] = lambda: density_panels(study)
+        if study.has("variance"):
+            found["variance"] = lambda: plot(study, "variance")
     is_plain = all(
         cell.point.get("regime.name") == "replace"
         and isinstance(cell.point.get("num_samples"), int)
-        for cell in run.cells
+        for cell in study.cells
     )
-    if learners == {"symmetric_gmm"} and is_plain and run.has("std"):
-        found["std"] = lambda: plot(run, "std")
-        found["std_survival"] = lambda: std_survival(run)
+    if learners == {"symmetric_gmm"} and is_plain and study.has("std"):
+        found["std"] = lambda: plot(study, "std")
+        found["std_survival"] = lambda: std_survival(study)
     return found
 
 
-def _view(run: Study, chain: int, generation: int, features: list[int]) -> View:
-    params = run.run.params(generation=generation, chain=chain)
+def _view(study: Study, chain: int, generation: int, features: list[int]) -> View:
+    params = study.run.params(generation=generation, chain=chain)
     read = params.get if isinstance(params, dict) else lambda name: getattr(params, name)
     weights = np.asarray(read("weights"), np.float64)
     points = np.asarray(read("points"), np.float64)[weights > 0][:, features]
@@ -88,22 +89,22 @@ def density_at(view: View, kernel: str, grid: np.ndarray, num_features: int) -> 
 
 
 @styled
-def density_panels(run: Any) -> Figure:
+def density_panels(run: Run | Study) -> Figure:
     """The estimate of one chain at chosen generations, with the real points of its first fit.
 
     Rows are the values of the first setting swept. Of more than two features the two that vary
     most are drawn; shades are of each panel's own largest density.
     """
-    run = study(run)
-    generations = chosen_generations(run, 5)
-    cells = run.slice(run.factors[0].path) if run.factors else [0]
+    study = as_study(run)
+    generations = chosen_generations(study, 5)
+    cells = study.slice(study.factors[0].path) if study.factors else [0]
     if len(cells) > MAX_ROWS:
         cells = [cells[round(x)] for x in np.linspace(0, len(cells) - 1, MAX_ROWS)]
-    chains = [int(run.cells[c].chains[0]) for c in cells]
-    real = [np.asarray(run.run.data(generation=0, chain=c), np.float64) for c in chains]
+    chains = [int(study.cells[c].chains[0]) for c in cells]
+    real = [np.asarray(study.run.data(generation=0, chain=c), np.float64) for c in chains]
     features = _drawn_features(real[0])
     num_features = real[0].shape[1]
-    rows = [[_view(run, c, g, features) for g in generations] for c in chains]
+    rows = [[_view(study, c, g, features) for g in generations] for c in chains]
     is_plane = len(features) == 2
     size = (1.9 * len(generations) + 0.7, (1.85 if is_plane else 1.5) * len(rows) + 1.1)
     figure, axes = canvas(
@@ -115,7 +116,7 @@ def density_panels(run: Any) -> Figure:
     lines = [np.linspace(a, b, GRID) for a, b in zip(low - pad, high + pad, strict=True)]
     grid = np.stack([g.ravel() for g in np.meshgrid(*lines)], 1)
     for r, (row, cell) in enumerate(zip(rows, cells, strict=True)):
-        kernel = run.cells[cell].point["learner.kernel"]
+        kernel = study.cells[cell].point["learner.kernel"]
         shown = real[r][:POINTS][:, features]
         for c, (ax, view) in enumerate(zip(axes[r], row, strict=True)):
             values = density_at(view, kernel, grid, num_features)
@@ -135,7 +136,7 @@ def density_panels(run: Any) -> Figure:
                 ax.set_title(f"generation {generations[c]:,}")
             if r == len(rows) - 1:
                 ax.set_xlabel(f"feature {features[0] + 1}")
-        words = [run.label(cell).split(", ")[0]] if len(rows) > 1 else []
+        words = [study.label(cell).split(", ")[0]] if len(rows) > 1 else []
         words += [f"feature {features[1] + 1}"] if is_plane else []
         axes[r, 0].set_ylabel("\n".join(words))
     marker = {"marker": "o" if is_plane else "|", "linestyle": "none", "markersize": 2.5}
@@ -144,31 +145,31 @@ def density_panels(run: Any) -> Figure:
         (overlay.line(INK, **marker), "real points of the first fit"),
     ]
     overlay.key_below(figure, entries)
-    held = run.held(tuple(f.path for f in run.factors[1:]), cells[0])
-    first = run.cells[cells[0]].point
+    held = study.held(tuple(f.path for f in study.factors[1:]), cells[0])
+    first = study.cells[cells[0]].point
     words = [f"{first['learner.kernel']} kernel", held]
-    if "learner.bandwidth" not in {f.path for f in run.factors}:
+    if "learner.bandwidth" not in {f.path for f in study.factors}:
         words.insert(1, f"bandwidth {rows[0][0].bandwidth:.3g}")
     held = ", ".join(word for word in words if word)
     which = "each row's first chain" if len(rows) > 1 else f"chain {chains[0]}"
-    title(figure, f"The density of {which}, generation by generation", run.detail(held=held))
+    title(figure, f"The density of {which}, generation by generation", study.detail(held=held))
     return figure
 
 
 @styled
-def std_survival(run: Any) -> Figure:
+def std_survival(run: Run | Study) -> Figure:
     """The share of chains whose standard deviation is above a share of the first, and its bound.
 
     The thresholds are those of `collapse.thresholds`; the bound is Suresh et al.'s Thm 4, for the
     components' own standard deviation, and holds for the deviation of the truth: data whose
     components have one.
     """
-    run = study(run)
-    cell = run.cells[0]
+    study = as_study(run)
+    cell = study.cells[0]
     thresholds = sorted(cell.point.get("collapse.thresholds") or (0.5, 0.1, 0.01), reverse=True)
     truth = cell.point.get("data.stds", cell.point.get("data.std"))
     truth = truth if isinstance(truth, int | float) else None
-    values, x = run.array("std")[cell.chains], run.generations
+    values, x = study.array("std")[cell.chains], study.generations
     unit = truth if truth is not None else values[:, :1]
     figure, axes = canvas(6.4, 4.1)
     ax = axes[0, 0]
@@ -199,6 +200,6 @@ def std_survival(run: Any) -> Figure:
         entries.append((overlay.line(QUIET, linestyle=overlay.DASHES, linewidth=1.3), words))
     overlay.key_below(figure, entries)
     estimator = cell.point["learner.estimator"]
-    detail = run.detail(held=f"{estimator} estimator", cell=0)
+    detail = study.detail(held=f"{estimator} estimator", cell=0)
     title(figure, "How long the components keep their spread", detail)
     return figure

@@ -16,8 +16,8 @@ from ouroboros_jax.data.vocabulary import PROBABILITIES
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.figures import overlay
 from ouroboros_jax.figures.bands import draw_band, last
-from ouroboros_jax.figures.cells import Study, assign, study
 from ouroboros_jax.figures.collapse import wilson
+from ouroboros_jax.figures.study import Study, as_study
 from ouroboros_jax.figures.style import (
     INK,
     MAIN,
@@ -33,6 +33,8 @@ from ouroboros_jax.figures.style import (
     title,
 )
 from ouroboros_jax.figures.trajectories import plot
+from ouroboros_jax.figures.words import assign
+from ouroboros_jax.results import Run
 from ouroboros_jax.theory import discrete, poisson
 
 MAX_PANELS = 4
@@ -48,32 +50,32 @@ class Bounds(NamedTuple):
     source: str
 
 
-def discrete_figures(run: Study) -> dict[str, Callable[[], Figure]]:
+def discrete_figures(study: Study) -> dict[str, Callable[[], Figure]]:
     """The figures by file name, in order of interest; none for other learners."""
-    learners = {cell.point.get("learner.name") for cell in run.cells}
-    data = {cell.point.get("data.name") for cell in run.cells}
+    learners = {cell.point.get("learner.name") for cell in study.cells}
+    data = {cell.point.get("data.name") for cell in study.cells}
     chosen: dict[str, Callable[[], Figure]] = {}
-    if learners == {"poisson"} and run.has("is_alive"):
-        chosen["survival"] = lambda: survival(run, "is_alive")
+    if learners == {"poisson"} and study.has("is_alive"):
+        chosen["survival"] = lambda: survival(study, "is_alive")
     if learners != {"categorical"}:
         return chosen
-    if data == {"bernoulli"} and run.has("rare_surviving"):
-        chosen["survival"] = lambda: survival(run, "rare_surviving")
-    elif run.has("surviving"):
-        chosen["surviving"] = lambda: surviving(run)
-        if data == {"zipf"} and run.has("surviving_share") and len(run.factors) <= 1:
-            chosen["surviving_share"] = lambda: plot(run, "surviving_share")
+    if data == {"bernoulli"} and study.has("rare_surviving"):
+        chosen["survival"] = lambda: survival(study, "rare_surviving")
+    elif study.has("surviving"):
+        chosen["surviving"] = lambda: surviving(study)
+        if data == {"zipf"} and study.has("surviving_share") and len(study.factors) <= 1:
+            chosen["surviving_share"] = lambda: plot(study, "surviving_share")
     if data <= {"zipf", "unigram", "uniform_symbols", "symbols"}:
-        chosen["rank_frequency"] = lambda: rank_frequency(run)
+        chosen["rank_frequency"] = lambda: rank_frequency(study)
     for metric in ("heterozygosity", "entropy", "rare_mass"):
-        if run.has(metric):
-            chosen[metric] = lambda metric=metric: plot(run, metric)
+        if study.has(metric):
+            chosen[metric] = lambda metric=metric: plot(study, metric)
     return chosen
 
 
-def _panels(run: Study) -> list[int]:
+def _panels(study: Study) -> list[int]:
     """The cells that get a panel of their own: along the first factor, others at their first."""
-    cells = run.slice(run.factors[0].path) if run.factors else [0]
+    cells = study.slice(study.factors[0].path) if study.factors else [0]
     places = np.linspace(0, len(cells) - 1, min(len(cells), MAX_PANELS)).round().astype(int)
     return [cells[i] for i in places]
 
@@ -91,17 +93,17 @@ def _is_plain(point: dict[str, Any]) -> bool:
 
 
 @styled
-def surviving(run: Any) -> Figure:
+def surviving(run: Run | Study) -> Figure:
     """Surviving symbols by generation, their exact expectation, and the bounds of Corollary 1."""
-    run = study(run)
-    cells = _panels(run)
+    study = as_study(run)
+    cells = _panels(study)
     figure, axes = canvas(
         max(6.4, 1.0 + 2.9 * len(cells)), 4.1, columns=len(cells), sharey=True, sharex=True
     )
-    x, laws, has_bounds = run.generations, [], False
+    x, laws, has_bounds = study.generations, [], False
     for ax, index in zip(axes[0], cells, strict=True):
-        cell = run.cells[index]
-        values = run.array("surviving")[cell.chains]
+        cell = study.cells[index]
+        values = study.array("surviving")[cell.chains]
         draw_band(ax, x, values, MAIN, alpha=0.22)
         bounds = None
         if cell.point["data.name"] in PROBABILITIES and _is_plain(cell.point):
@@ -113,30 +115,30 @@ def surviving(run: Any) -> Figure:
             has_bounds = True
             for values_of_bound in bounds:
                 ax.plot(x, values_of_bound, **BOUND)
-        law = run.laws(index).get("surviving")
+        law = study.laws(index).get("surviving")
         if law is not None:
             laws.append(law)
             overlay.draw_law(ax, x, law, values, MAIN, INK, is_log=False)
         generation_axis(ax, x)
-        if run.factors:
-            ax.set_title(_label(run, index))
+        if study.factors:
+            ax.set_title(_label(study, index))
     from_zero(axes[0, 0])
     axes[0, 0].yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,.0f}"))
     axes[0, 0].set_ylabel("surviving symbols")
-    chains = max(len(run.cells[i].chains) for i in cells)
+    chains = max(len(study.cells[i].chains) for i in cells)
     entries = overlay.keys_of(laws, colour=MAIN, chains=chains)
     if has_bounds:
         words = f"bounds: {SOURCE}, Corollary 1\n(the upper one where it says something)"
         entries.append((Line2D([], [], **BOUND), words))
     overlay.key_below(figure, entries)
-    held = run.held(tuple(f.path for f in run.factors[1:]), cells[0])
-    title(figure, "Symbols that are lost stay lost", run.detail(held=held))
+    held = study.held(tuple(f.path for f in study.factors[1:]), cells[0])
+    title(figure, "Symbols that are lost stay lost", study.detail(held=held))
     return figure
 
 
-def _label(run: Study, index: int) -> str:
-    factor = run.factors[0]
-    return assign(factor.path, factor.labels[run.cells[index].place[0]])
+def _label(study: Study, index: int) -> str:
+    factor = study.factors[0]
+    return assign(factor.path, factor.labels[study.cells[index].place[0]])
 
 
 def _bounds(metric: str, point: dict[str, Any], generations: np.ndarray) -> Bounds | None:
@@ -154,22 +156,22 @@ def _bounds(metric: str, point: dict[str, Any], generations: np.ndarray) -> Boun
 
 
 @styled
-def survival(run: Any, metric: str) -> Figure:
+def survival(run: Run | Study, metric: str) -> Figure:
     """The share of chains in which a rate, or a rare symbol, is alive: law and bounds on top."""
-    run = study(run)
-    cells = run.slice(run.factors[0].path)[:6] if run.factors else [0]
+    study = as_study(run)
+    cells = study.slice(study.factors[0].path)[:6] if study.factors else [0]
     figure, axes = canvas(6.8, 4.4)
-    ax, k = axes[0, 0], run.generations + 1
-    ordered = bool(run.factors) and run.factors[0].is_ordered
+    ax, k = axes[0, 0], study.generations + 1
+    ordered = bool(study.factors) and study.factors[0].is_ordered
     palette = colours(len(cells), ordered=ordered)
     ends, laws, sources, lowest = [], [], [], 1.0
     for index, colour in zip(cells, palette, strict=True):
-        cell = run.cells[index]
-        values = np.minimum(run.array(metric)[cell.chains], 1)
+        cell = study.cells[index]
+        values = np.minimum(study.array(metric)[cell.chains], 1)
         count = len(values)
         share = values.mean(0)
         low, high = wilson(share, count)
-        bounds = _bounds(metric, cell.point, run.generations)
+        bounds = _bounds(metric, cell.point, study.generations)
         if bounds is not None:
             sources.append(bounds.source)
             band = {"color": TRUTH, "alpha": 0.16 if len(cells) < 3 else 0.1, "linewidth": 0}
@@ -178,12 +180,12 @@ def survival(run: Any, metric: str) -> Figure:
         ax.fill_between(k, low, high, color=colour, alpha=0.25, linewidth=0, zorder=2)
         shown = np.where(share > 0, share, np.nan)
         ax.plot(k, shown, color=colour, zorder=3, marker="o" if len(k) == 1 else None)
-        law = run.laws(index).get(metric)
+        law = study.laws(index).get(metric)
         if law is not None:
             laws.append(law)
             style = {"color": INK, "linestyle": overlay.DASHES, "linewidth": 1.3, "zorder": 5}
             ax.plot(k, law.expected, **style)
-        ends.append((last(shown), _label(run, index) if run.factors else "", colour))
+        ends.append((last(shown), _label(study, index) if study.factors else "", colour))
         lowest = min(lowest, np.nanmin(shown, initial=1.0))
     log_axis(ax)
     log_axis(ax, "x")
@@ -200,26 +202,26 @@ def survival(run: Any, metric: str) -> Figure:
     if sources:
         entries.append((Patch(color=TRUTH, alpha=0.25), f"between the bounds: {sources[0]}"))
     overlay.key_below(figure, entries)
-    held = run.held(tuple(f.path for f in run.factors[1:]), cells[0])
+    held = study.held(tuple(f.path for f in study.factors[1:]), cells[0])
     heads = {"is_alive": "How long a rate lives", "rare_surviving": "How long a rare symbol lives"}
-    title(figure, heads[metric], run.detail(held=held))
+    title(figure, heads[metric], study.detail(held=held))
     return figure
 
 
 @styled
-def rank_frequency(run: Any, *, chain: int | None = None) -> Figure:
+def rank_frequency(run: Run | Study, *, chain: int | None = None) -> Figure:
     """Probabilities against rank at some generations of one chain: a vocabulary that shortens.
 
     Each generation has its own ranks, as a rank-frequency curve does.
     """
-    run = study(run)
-    cell = run.cells[0]
+    study = as_study(run)
+    cell = study.cells[0]
     chain = int(cell.chains[0]) if chain is None else chain
-    end = run.last
+    end = study.last
     wanted = np.unique(np.round(np.geomspace(1, end + 1, 6)).astype(int) - 1) if end else [0]
     figure, axes = canvas(6.4, 4.3)
     ax, ends = axes[0, 0], []
-    stored = [(int(g), _probabilities(run, int(g), chain)) for g in wanted]
+    stored = [(int(g), _probabilities(study, int(g), chain)) for g in wanted]
     stored = [(g, p) for g, p in stored if p is not None]
     if cell.point["data.name"] in PROBABILITIES:
         truth = np.sort(PROBABILITIES[cell.point["data.name"]](cell.point))[::-1]
@@ -237,15 +239,15 @@ def rank_frequency(run: Any, *, chain: int | None = None) -> Figure:
     ax.set_ylabel("probability")
     entries = [(overlay.line(TRUTH, linewidth=2.6), "truth"), *ends]
     overlay.key_below(figure, entries, columns=3)
-    held = f"one chain{': ' + run.label(0) if run.factors else ''}"
-    title(figure, "The tail goes first", run.detail(held=held, cell=0))
+    held = f"one chain{': ' + study.label(0) if study.factors else ''}"
+    title(figure, "The tail goes first", study.detail(held=held, cell=0))
     return figure
 
 
-def _probabilities(run: Study, generation: int, chain: int) -> np.ndarray | None:
+def _probabilities(study: Study, generation: int, chain: int) -> np.ndarray | None:
     """Probabilities of a stored generation; None where `store.every` left it out."""
     try:
-        params = run.run.params(generation=generation, chain=chain)
+        params = study.run.params(generation=generation, chain=chain)
     except UserError:
         return None
     values = params["probabilities"] if isinstance(params, dict) else params.probabilities

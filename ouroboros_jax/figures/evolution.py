@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse, Patch
 
 from ouroboros_jax.figures import overlay
-from ouroboros_jax.figures.cells import Study, study
 from ouroboros_jax.figures.mixtures import (
     Gaussians,
     densities,
@@ -18,6 +17,7 @@ from ouroboros_jax.figures.mixtures import (
     total,
     truth_of,
 )
+from ouroboros_jax.figures.study import Study, as_study
 from ouroboros_jax.figures.style import (
     CATEGORIES,
     FAINT,
@@ -29,6 +29,7 @@ from ouroboros_jax.figures.style import (
     styled,
     title,
 )
+from ouroboros_jax.results import Run
 
 POINTS = 1000  # drawn from a model for one panel
 MAX_ROWS = 5
@@ -45,18 +46,18 @@ class View(NamedTuple):
     std: float  # root of the mean variance, of all features
 
 
-def chosen_generations(run: Any, most: int = 6) -> list[int]:
+def chosen_generations(run: Run | Study, most: int = 6) -> list[int]:
     """Generations of the panels: those of the config, else the first, the last, and some between.
 
     Only generations whose parameters are stored; a config's are moved to the nearest one. The
     choice grows geometrically; chains as long as Shumailov et al.'s mixtures take their panels.
     """
-    run = study(run)
-    end = run.last
-    every = max(1, int(run.run.config.store.every))
+    study = as_study(run)
+    end = study.last
+    every = max(1, int(study.run.config.store.every))
     stored = sorted({*range(0, end + 1, every), end})
-    asked = [g for g in run.run.config.figures.generations if g <= end]
-    if not asked and end >= PUBLISHED[-1] and run.cells[0].point.get("learner.name") == "gmm":
+    asked = [g for g in study.run.config.figures.generations if g <= end]
+    if not asked and end >= PUBLISHED[-1] and study.cells[0].point.get("learner.name") == "gmm":
         asked = list(PUBLISHED)
     if not asked and len(stored) <= most:
         asked = stored
@@ -74,12 +75,12 @@ def _round(x: float) -> int:
     return int(min((m * size for m in (1, 2, 5, 10)), key=lambda m: abs(np.log(m / x))))
 
 
-def _views(run: Study, chain: int, generations: list[int]) -> tuple[list[View], str, Any]:
+def _views(study: Study, chain: int, generations: list[int]) -> tuple[list[View], str, Any]:
     """The generations of a chain, the kind of axes they lie in, and the projection there."""
-    models = [mixture_of(run.run.params(generation=g, chain=chain)) for g in generations]
+    models = [mixture_of(study.run.params(generation=g, chain=chain)) for g in generations]
     drawn = [
         np.asarray(
-            run.run.sample(generation=g, chain=chain, num_samples=POINTS, seed=g), np.float64
+            study.run.sample(generation=g, chain=chain, num_samples=POINTS, seed=g), np.float64
         )
         for g in generations
     ]
@@ -100,7 +101,7 @@ def _views(run: Study, chain: int, generations: list[int]) -> tuple[list[View], 
 
 
 @styled
-def evolution_panels(run: Any, *, chain: int | None = None) -> Figure:
+def evolution_panels(run: Run | Study, *, chain: int | None = None) -> Figure:
     """The model at chosen generations: a histogram with densities, or points with ellipses.
 
     A sweep has a row for each value of its first setting, up to five.
@@ -109,16 +110,16 @@ def evolution_panels(run: Any, *, chain: int | None = None) -> Figure:
       run: a run of Gaussians or mixtures.
       chain: which chain; by default the first of each row's.
     """
-    run = study(run)
-    generations = chosen_generations(run)
-    factors = run.factors
-    cells = run.slice(factors[0].path) if factors and chain is None else [0]
+    study = as_study(run)
+    generations = chosen_generations(study)
+    factors = study.factors
+    cells = study.slice(factors[0].path) if factors and chain is None else [0]
     if len(cells) > MAX_ROWS:
         cells = [cells[round(x)] for x in np.linspace(0, len(cells) - 1, MAX_ROWS)]
-    chains = [int(run.cells[c].chains[0]) for c in cells] if chain is None else [chain]
+    chains = [int(study.cells[c].chains[0]) for c in cells] if chain is None else [chain]
     if chain is not None:
-        cells = [next(i for i, c in enumerate(run.cells) if chain in c.chains)]
-    rows = [_views(run, c, generations) for c in chains]
+        cells = [next(i for i, c in enumerate(study.cells) if chain in c.chains)]
+    rows = [_views(study, c, generations) for c in chains]
     is_plane = rows[0][0][0].samples.shape[1] == 2
     wrapped = len(rows) == 1 and len(generations) > 4
     columns = -(-len(generations) // 2) if wrapped else len(generations)
@@ -129,9 +130,10 @@ def evolution_panels(run: Any, *, chain: int | None = None) -> Figure:
     height = (2.1 if is_plane else 1.55) * lines + 1.35
     figure, axes = canvas(width, height, rows=lines, columns=columns, sharex=True, sharey=is_plane)
     truths = [
-        _projected_truth(run, cell, basis) for cell, (_, _, basis) in zip(cells, rows, strict=True)
+        _projected_truth(study, cell, basis)
+        for cell, (_, _, basis) in zip(cells, rows, strict=True)
     ]
-    real = None if truths[0] is not None else _real(run, rows[0][2], chains[0])
+    real = None if truths[0] is not None else _real(study, rows[0][2], chains[0])
     limits = _limits([v for views, _, _ in rows for v in views], truths, real)
     for r, ((views, kind, _), cell) in enumerate(zip(rows, cells, strict=True)):
         panels = axes.ravel() if wrapped else axes[r]
@@ -144,7 +146,7 @@ def evolution_panels(run: Any, *, chain: int | None = None) -> Figure:
             panels[i].set_axis_off()
             panels[i - columns].tick_params(labelbottom=True)
         if len(rows) > 1:
-            label = run.label(cell).split(", ")[0] if len(factors) > 1 else run.label(cell)
+            label = study.label(cell).split(", ")[0] if len(factors) > 1 else study.label(cell)
             panels[0].set_ylabel(label, fontsize=8.5)
         if is_plane:
             name = "principal axis" if kind == "principal axes" else "feature"
@@ -154,16 +156,16 @@ def evolution_panels(run: Any, *, chain: int | None = None) -> Figure:
                 if len(rows) == 1 and i % columns == 0:
                     ax.set_ylabel(f"{name} 2")
     overlay.key_below(figure, _evolution_key(rows[0][0], is_plane, truths[0] is not None, real))
-    held = run.held(tuple(f.path for f in factors[1:]), cells[0])
+    held = study.held(tuple(f.path for f in factors[1:]), cells[0])
     which = f"chain {chains[0]}" if len(chains) == 1 else "each row's first chain"
     cell = cells[0] if len(cells) == 1 and not factors else None
-    detail = run.detail(held=held, cell=cell)
-    title(figure, _heading(run, generations, which), detail)
+    detail = study.detail(held=held, cell=cell)
+    title(figure, _heading(study, generations, which), detail)
     return figure
 
 
-def _projected_truth(run: Study, cell: int, basis: np.ndarray) -> Gaussians | None:
-    truth = truth_of(run.cells[cell].point)
+def _projected_truth(study: Study, cell: int, basis: np.ndarray) -> Gaussians | None:
+    truth = truth_of(study.cells[cell].point)
     if truth is None or truth.means.shape[1] != basis.shape[0]:
         return None
     return project(truth, basis)
@@ -176,16 +178,16 @@ def _limits(views: list[View], truths: list, real) -> list[tuple[float, float]]:
     return [span_of([v.samples[:, d] for v in views], known, real, d) for d in range(dims)]
 
 
-def _heading(run: Study, generations: list[int], which: str) -> str:
-    name = run.cells[0].point.get("learner.name")
+def _heading(study: Study, generations: list[int], which: str) -> str:
+    name = study.cells[0].point.get("learner.name")
     what = "mixture" if name == "gmm" else "Gaussian" if name == "gaussian" else "model"
     span = f"generation {generations[0]} to {generations[-1]:,}"
     return f"The {what} of {which}, {span if len(generations) > 1 else 'generation 0'}"
 
 
-def _real(run: Study, basis: np.ndarray, chain: int) -> np.ndarray | None:
+def _real(study: Study, basis: np.ndarray, chain: int) -> np.ndarray | None:
     """Real points in the drawn dimensions: those of generation 0's fit."""
-    real = run.run.data(generation=0, chain=chain)
+    real = study.run.data(generation=0, chain=chain)
     if not hasattr(real, "shape"):
         return None
     real = np.asarray(real, np.float64)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from ouroboros_jax.figures import overlay
 from ouroboros_jax.figures.bands import LEVELS, draw_band, last, quantiles
-from ouroboros_jax.figures.cells import Factor, Series, Study, assign, study
+from ouroboros_jax.figures.study import Factor, Series, Study, as_study
 from ouroboros_jax.figures.style import (
     INK,
     MAIN,
@@ -30,22 +30,24 @@ from ouroboros_jax.figures.trajectories import (
     panel_values,
     wants_log,
 )
+from ouroboros_jax.figures.words import assign
 from ouroboros_jax.metrics.names import name_of
+from ouroboros_jax.results import Run
 from ouroboros_jax.theory import gaussian
 
 
 @styled
-def components(run: Any) -> Figure:
+def components(run: Run | Study) -> Figure:
     """Means and standard deviations of a mixture's components, one colour each.
 
     In one dimension the columns are the first swept setting's values; otherwise the rows are
     features.
     """
-    run = study(run)
-    factors = run.factors
-    cells = run.slice(factors[0].path) if factors else [0]
+    study = as_study(run)
+    factors = study.factors
+    cells = study.slice(factors[0].path) if factors else [0]
     cells = [cells[i] for i in panel_values(factors[0])] if factors else cells
-    arrays = [_with_features(run.array(f"component_{which}")) for which in ("mean", "std")]
+    arrays = [_with_features(study.array(f"component_{which}")) for which in ("mean", "std")]
     count = min(arrays[0].shape[2], 7)
     features = 1 if len(cells) > 1 else min(arrays[0].shape[3], 4)
     palette = colours(count)
@@ -64,7 +66,7 @@ def components(run: Any) -> Figure:
         for d in range(features):
             for which in range(2):
                 ax = axes[which, c] if is_wide else axes[d, which]
-                block = arrays[which][run.cells[cell].chains]
+                block = arrays[which][study.cells[cell].chains]
                 lines = [block[:, :, k, d] for k in range(count)]
                 lines = [v for v in lines if np.isfinite(v).any()]
                 is_log = which == 1 and wants_log(
@@ -72,17 +74,17 @@ def components(run: Any) -> Figure:
                 )
                 ends = []
                 for k, values in enumerate(lines):
-                    middle = draw_band(ax, run.generations, values, palette[k], is_log=is_log)
+                    middle = draw_band(ax, study.generations, values, palette[k], is_log=is_log)
                     ends.append((last(middle), f"{k + 1}", palette[k]))
                 if is_log:
                     log_axis(ax)
                 bottom = which == 1 if is_wide else d == features - 1
-                generation_axis(ax, run.generations, label=bottom)
+                generation_axis(ax, study.generations, label=bottom)
                 if is_wide:
                     ax.set_ylabel(labels[which] if c == 0 else "")
                     if which == 0:
                         ax.set_title(
-                            assign(factors[0].path, factors[0].labels[run.cells[cell].place[0]])
+                            assign(factors[0].path, factors[0].labels[study.cells[cell].place[0]])
                         )
                 elif features > 1:
                     ax.set_ylabel(f"feature {d + 1}" if which == 0 else "")
@@ -92,13 +94,13 @@ def components(run: Any) -> Figure:
                     ax.set_ylabel(labels[which])
                 if (c == len(cells) - 1 if is_wide else True) and count > 1:
                     end_labels(ax, ends)
-    chains = max(len(run.cells[c].chains) for c in cells)
+    chains = max(len(study.cells[c].chains) for c in cells)
     entries = overlay.keys_of([], chains=chains)
     if count > 1:
         entries += [(overlay.line(palette[k]), f"component {k + 1}") for k in range(count)]
     overlay.key_below(figure, entries, columns=min(len(entries), 6))
-    held = run.held(tuple(f.path for f in factors[1:]), cells[0])
-    title(figure, "Fitted means and standard deviations", run.detail(held=held))
+    held = study.held(tuple(f.path for f in factors[1:]), cells[0])
+    title(figure, "Fitted means and standard deviations", study.detail(held=held))
     return figure
 
 
@@ -107,12 +109,12 @@ def _with_features(array: np.ndarray) -> np.ndarray:
 
 
 @styled
-def fitted_gaussian(run: Any) -> Figure:
+def fitted_gaussian(run: Run | Study) -> Figure:
     """Mean and standard deviation of a one-dimensional Gaussian chain, with their laws."""
-    run = study(run)
-    cells = run.slice(run.factors[0].path) if run.factors else [0]
-    cells = cells[:1] if len(cells) == 1 else [cells[i] for i in panel_values(run.factors[0])]
-    x = run.generations
+    study = as_study(run)
+    cells = study.slice(study.factors[0].path) if study.factors else [0]
+    cells = cells[:1] if len(cells) == 1 else [cells[i] for i in panel_values(study.factors[0])]
+    x = study.generations
     figure, axes = canvas(
         8.0 if len(cells) == 1 else 1.3 + max(2.4, 6.2 / len(cells)) * len(cells),
         3.7 if len(cells) == 1 else 4.9,
@@ -122,17 +124,19 @@ def fitted_gaussian(run: Any) -> Figure:
         sharey=False if len(cells) == 1 else "row",
     )
     axes = axes.reshape(1, 2).T if len(cells) == 1 else axes
-    entries = overlay.keys_of([], colour=MAIN, chains=max(len(run.cells[c].chains) for c in cells))
+    entries = overlay.keys_of(
+        [], colour=MAIN, chains=max(len(study.cells[c].chains) for c in cells)
+    )
     has_cone = has_std = False
     for j, index in enumerate(cells):
-        cell = run.cells[index]
+        cell = study.cells[index]
         point = cell.point
-        means = run.array("mean")[cell.chains, :, 0]
-        stds = np.sqrt(run.array("variance")[cell.chains])
+        means = study.array("mean")[cell.chains, :, 0]
+        stds = np.sqrt(study.array("variance")[cell.chains])
         top, bottom = axes[0, j], axes[1, j]
         draw_band(top, x, means, MAIN)
         draw_band(bottom, x, stds, MAIN)
-        laws = run.laws(index)
+        laws = study.laws(index)
         if "mean_squared_error" in laws and len(x) > 1:
             centre = float(point.get("data.mean", 0.0))
             cone = np.sqrt(laws["mean_squared_error"].expected)
@@ -155,7 +159,7 @@ def fitted_gaussian(run: Any) -> Figure:
         for ax in (top, bottom):
             generation_axis(ax, x, label=ax is bottom or len(cells) == 1)
         if len(cells) > 1:
-            factor = run.factors[0]
+            factor = study.factors[0]
             top.set_title(assign(factor.path, factor.labels[cell.place[0]]))
     dashed = overlay.line(QUIET, linestyle=overlay.DASHES, linewidth=1.3)
     places = ("left", "right") if len(cells) == 1 else ("top", "bottom")
@@ -164,8 +168,8 @@ def fitted_gaussian(run: Any) -> Figure:
     if words:
         entries.append((dashed, f"law: {'; '.join(words)}"))
     overlay.key_below(figure, entries, columns=3)
-    held = run.held(tuple(f.path for f in run.factors[1:]), cells[0])
-    title(figure, "Fitted mean and standard deviation", run.detail(held=held))
+    held = study.held(tuple(f.path for f in study.factors[1:]), cells[0])
+    title(figure, "Fitted mean and standard deviation", study.detail(held=held))
     return figure
 
 
@@ -181,50 +185,50 @@ def replace_settings(point: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def is_replace_1d(run: Study, cell: int) -> bool:
+def is_replace_1d(study: Study, cell: int) -> bool:
     """Whether the exact laws of the one-dimensional `replace` loop hold in a cell."""
-    return "w2_squared" in run.laws(cell)
+    return "w2_squared" in study.laws(cell)
 
 
-def is_gaussian_1d(run: Study) -> bool:
+def is_gaussian_1d(study: Study) -> bool:
     """Whether all cells are chains of one-dimensional Gaussians."""
     return all(
         c.point.get("learner.name") == "gaussian"
         and c.point.get("data.num_features", 1) == 1
         and c.point.get("data.name") == "normal"
-        for c in run.cells
+        for c in study.cells
     )
 
 
 @styled
-def errors(run: Any) -> Figure:
+def errors(run: Run | Study) -> Figure:
     """|mu - truth| and |1 - sigma| against fits, both axes logarithmic, for every n.
 
     As in Shumailov et al.'s notebook, in units of the truth's standard deviation. The laws are of
     root mean squares: E[(mu - mu0)^2], and E[(s - std)^2] = E[W2^2] - E[(mu - mu0)^2].
     """
-    run = study(run)
-    factor = next((f for f in run.factors if f.path == "num_samples"), None)
-    factor = factor or (run.factors[0] if run.factors else None)
-    cells = run.slice(factor.path) if factor else [0]
-    place = {f.path: i for i, f in enumerate(run.factors)}
+    study = as_study(run)
+    factor = next((f for f in study.factors if f.path == "num_samples"), None)
+    factor = factor or (study.factors[0] if study.factors else None)
+    cells = study.slice(factor.path) if factor else [0]
+    place = {f.path: i for i, f in enumerate(study.factors)}
     palette = colours(len(cells), ordered=factor is None or factor.is_ordered)
-    fits = run.generations + 1
+    fits = study.generations + 1
     levels = LEVELS if len(cells) == 1 else (0.25, 0.75)
     figure, axes = canvas(8.6, 4.3, columns=2, sharex=True, sharey=True)
     ends, has_law = [], False
     for colour, index in zip(palette, cells, strict=True):
-        cell = run.cells[index]
+        cell = study.cells[index]
         std = float(cell.point.get("data.std", 1.0))
         centre = float(cell.point.get("data.mean", 0.0))
-        mean = np.abs(run.array("mean")[cell.chains, :, 0] - centre) / std
-        sigma = np.abs(1 - np.sqrt(run.array("variance")[cell.chains]) / std)
+        mean = np.abs(study.array("mean")[cell.chains, :, 0] - centre) / std
+        sigma = np.abs(1 - np.sqrt(study.array("variance")[cell.chains]) / std)
         for ax, values in zip(axes[0], (mean, sigma), strict=True):
             middle = draw_band(ax, fits, values, colour, levels=levels, is_log=True, alpha=0.14)
         if factor is not None:
             text = assign(factor.path, factor.labels[cell.place[place[factor.path]]])
             ends.append((last(middle), text, colour))
-        laws = run.laws(index)
+        laws = study.laws(index)
         if "mean_squared_error" in laws and len(fits) > 1:
             squares = [laws["mean_squared_error"].expected]
             if "w2_squared" in laws:
@@ -246,7 +250,7 @@ def errors(run: Any) -> Figure:
         log_axis(ax)
     axes[0, 0].set_ylabel("distance from the truth")
     end_labels(axes[0, 1], ends)
-    chains = max(len(run.cells[i].chains) for i in cells)
+    chains = max(len(study.cells[i].chains) for i in cells)
     main = MAIN if len(cells) == 1 else QUIET
     entries = overlay.keys_of([], chains=chains, colour=main, levels=levels)
     if has_law:
@@ -255,26 +259,26 @@ def errors(run: Any) -> Figure:
         )
         entries.append((dashed, "law of the root mean square (exact)"))
     overlay.key_below(figure, entries)
-    others = tuple(f.path for f in run.factors if f is not factor)
-    title(figure, "How far the fit has strayed", run.detail(held=run.held(others, cells[0])))
+    others = tuple(f.path for f in study.factors if f is not factor)
+    title(figure, "How far the fit has strayed", study.detail(held=study.held(others, cells[0])))
     return figure
 
 
 @styled
-def moments(run: Any) -> Figure:
+def moments(run: Run | Study) -> Figure:
     """Log determinant of the covariance and squared error of the mean side by side, with laws."""
-    run = study(run)
+    study = as_study(run)
     figure, axes = canvas(8.6, 4.3, columns=2)
     laws = []
     for ax, metric in zip(axes[0], ("log_det_covariance", "mean_squared_error"), strict=True):
-        factors, series = run.series(metric)
+        factors, series = study.series(metric)
         roles = assign_roles(factors, None, None, one_panel=True)
         series = [s for s in series if all(s.place[f.path] == 0 for f in roles.held)]
         name = name_of(metric)
         is_log = wants_log(name, [s.values for s in series]) if series else False
         palette = palette_of(roles.colour, series) if series else {}
-        draw_panel(ax, run, series, roles.colour, palette, name, is_log, LEVELS)
-        generation_axis(ax, run.generations)
+        draw_panel(ax, study, series, roles.colour, palette, name, is_log, LEVELS)
+        generation_axis(ax, study.generations)
         ax.set_title(name.axis_label)
         laws += [s.law for s in series if s.law is not None]
         if not series:
@@ -296,11 +300,11 @@ def moments(run: Any) -> Figure:
                     for (_, _, c), s in zip(ends, series, strict=True)
                 ]
                 overlay.key_beside(figure, handles)
-    chains = max(len(c.chains) for c in run.cells)
-    main = MAIN if len(run.cells) == 1 else QUIET
+    chains = max(len(c.chains) for c in study.cells)
+    main = MAIN if len(study.cells) == 1 else QUIET
     overlay.key_below(figure, overlay.keys_of(laws, colour=main, chains=chains))
-    held = run.held(tuple(f.path for f in run.factors[1:]), 0)
-    title(figure, "Covariance and mean", run.detail(held=held))
+    held = study.held(tuple(f.path for f in study.factors[1:]), 0)
+    title(figure, "Covariance and mean", study.detail(held=held))
     return figure
 
 

@@ -3,26 +3,26 @@
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 
 from ouroboros_jax.analysis.paired import difference
 from ouroboros_jax.errors import UserError
+from ouroboros_jax.figures.study import Study
 from ouroboros_jax.figures.style import QUIET
 from ouroboros_jax.forks.lineage import fingerprint, origin_in
-from ouroboros_jax.results import open_run
+from ouroboros_jax.results import Run, open_run
 
 SHOWN = ("variance", "test_log_likelihood", "test_loss", "test_elbo", "log_det_covariance")
 MAX_CURVES = 8
 
 
-def fork_figures(run: Any) -> dict[str, Callable[[], Figure]]:
+def fork_figures(study: Study) -> dict[str, Callable[[], Figure]]:
     """The figures of a `Study` of a fork, by file name; none of another run."""
-    if run.forked is None or len(run.cells) > MAX_CURVES:
+    if study.forked is None or len(study.cells) > MAX_CURVES:
         return {}
-    origin = origin_in(run.run.manifest)
-    metrics = [name for name in SHOWN if run.has(name)]
+    origin = origin_in(study.run.manifest)
+    metrics = [name for name in SHOWN if study.has(name)]
     if origin.workdir is None or not metrics or not (Path(origin.workdir) / "run.json").is_file():
         return {}
     try:
@@ -31,10 +31,10 @@ def fork_figures(run: Any) -> dict[str, Callable[[], Figure]]:
         return {}
     if fingerprint(source.config, source.manifest) != origin.source or source.generation < 1:
         return {}
-    return {"difference_to_source": functools.partial(_difference, source, run.run, metrics[0])}
+    return {"difference_to_source": functools.partial(_difference, source, study.run, metrics[0])}
 
 
-def _difference(source: Any, fork: Any, metric: str) -> Figure:
+def _difference(source: Run, fork: Run, metric: str) -> Figure:
     figure = difference(source, fork, metric, names=("source", "fork")).plot()
     last = fork.groups[0].forked
     for ax in figure.axes:

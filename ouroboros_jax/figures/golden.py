@@ -7,17 +7,18 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ouroboros_jax.figures import overlay
-from ouroboros_jax.figures.cells import Study, study
+from ouroboros_jax.figures.study import Study, as_study
 from ouroboros_jax.figures.style import INK, QUIET, TRUTH, canvas, colours, styled, title
+from ouroboros_jax.results import Run
 from ouroboros_jax.schedule import count_share
 from ouroboros_jax.theory import weighted
 
 CONTRACTED = 0.01  # how much of what generation 0 has too little or too much may be left
 
 
-def golden_figures(run: Study) -> dict[str, Callable[[], Figure]]:
+def golden_figures(study: Study) -> dict[str, Callable[[], Figure]]:
     """The figure of a Gaussian's weights, where they are swept."""
-    points = [cell.point for cell in run.cells]
+    points = [cell.point for cell in study.cells]
     is_plain = all(
         point.get("learner.name") == "gaussian"
         and point.get("regime.name") == "weighted"
@@ -27,10 +28,10 @@ def golden_figures(run: Study) -> dict[str, Callable[[], Figure]]:
         and isinstance(point.get("regime.real_weight"), int | float | str)
         for point in points
     )
-    is_swept = any(factor.path == "regime.real_weight" for factor in run.factors)
-    if not (is_plain and is_swept and run.has("mean_squared_error")):
+    is_swept = any(factor.path == "regime.real_weight" for factor in study.factors)
+    if not (is_plain and is_swept and study.has("mean_squared_error")):
         return {}
-    return {"weights": lambda: error_by_weight(run)}
+    return {"weights": lambda: error_by_weight(study)}
 
 
 def _counts(point: dict[str, Any]) -> tuple[int, int]:
@@ -44,20 +45,20 @@ def _weight(point: dict[str, Any]) -> float:
 
 
 @styled
-def error_by_weight(run: Any) -> Figure:
+def error_by_weight(run: Run | Study) -> Figure:
     """The error's limit V(w) by weight: chains averaged over their last generations, and the law.
 
     Errors are in units of what the real points of one generation would leave alone, std^2 / n.
     """
-    run = study(run)
-    shares = sorted({cell.point["regime.real_fraction"] for cell in run.cells})
+    study = as_study(run)
+    shares = sorted({cell.point["regime.real_fraction"] for cell in study.cells})
     palette = dict(zip(shares, colours(len(shares)), strict=True))
     figure, axes = canvas(6.4, 4.3)
     ax = axes[0, 0]
     grid = np.linspace(0.02, 1, 400)
     keys = []
     for share in shares:
-        cells = [c for c in run.cells if c.point["regime.real_fraction"] == share]
+        cells = [c for c in study.cells if c.point["regime.real_fraction"] == share]
         point, colour = cells[0].point, palette[share]
         real, synthetic = _counts(point)
         unit = float(point.get("data.std", 1.0)) ** 2 / real
@@ -66,10 +67,10 @@ def error_by_weight(run: Any) -> Figure:
         ax.plot(grid, curve, color=colour, linestyle=overlay.DASHES, linewidth=1.5)
         for cell in cells:
             w = _weight(cell.point)
-            settled = (1 - w) ** (2 * run.generations) < CONTRACTED
+            settled = (1 - w) ** (2 * study.generations) < CONTRACTED
             if not settled.any():
                 continue
-            values = run.array("mean_squared_error")[cell.chains][:, settled].mean(1)
+            values = study.array("mean_squared_error")[cell.chains][:, settled].mean(1)
             values = values / unit / features
             error = 2 * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0
             ax.errorbar(w, values.mean(), error, fmt="o", color=colour, markersize=4, zorder=4)
@@ -101,5 +102,5 @@ def error_by_weight(run: Any) -> Figure:
         ),
     ]
     overlay.key_below(figure, entries, columns=2)
-    title(figure, "The best weight for real data", run.detail(but=("regime.real_weight",)))
+    title(figure, "The best weight for real data", study.detail(but=("regime.real_weight",)))
     return figure

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from ouroboros_jax.figures import overlay
 from ouroboros_jax.figures.bands import draw_band
-from ouroboros_jax.figures.cells import Study, assign, study
+from ouroboros_jax.figures.study import Study, as_study
 from ouroboros_jax.figures.style import (
     INK,
     MAIN,
@@ -26,7 +26,9 @@ from ouroboros_jax.figures.style import (
     title,
 )
 from ouroboros_jax.figures.trajectories import plot
+from ouroboros_jax.figures.words import assign
 from ouroboros_jax.metrics.names import name_of
+from ouroboros_jax.results import Run
 
 DIVERSITY = (  # panels: titles, metrics, and the words for each
     (
@@ -44,27 +46,27 @@ MAX_COLUMNS, MAX_LINES, NUM_BINS = 4, 6, 40
 SHOWN_PROMPTS, WRAP = 2, 92
 
 
-def language_figures(run: Study) -> dict[str, Callable[[], Figure]]:
+def language_figures(study: Study) -> dict[str, Callable[[], Figure]]:
     """The figures by file name, in order of interest; none for other learners."""
-    learners = {cell.point.get("learner.name") for cell in run.cells}
+    learners = {cell.point.get("learner.name") for cell in study.cells}
     chosen: dict[str, Callable[[], Figure]] = {}
     if not learners <= {"lm", "ngram"}:
         return chosen
 
     def add_plot(metric: str) -> None:
-        if run.has(metric):
-            chosen[metric] = lambda: plot(run, metric)
+        if study.has(metric):
+            chosen[metric] = lambda: plot(study, metric)
 
     if learners == {"ngram"}:
         add_plot("surviving_share")
     add_plot("test_perplexity")
-    if run.has("sequence_perplexity"):
-        chosen["perplexity_histograms"] = lambda: perplexity_histograms(run)
-    if any(run.has(metric) for _, metrics, _ in DIVERSITY for metric in metrics):
-        chosen["diversity"] = lambda: diversity(run)
+    if study.has("sequence_perplexity"):
+        chosen["perplexity_histograms"] = lambda: perplexity_histograms(study)
+    if any(study.has(metric) for _, metrics, _ in DIVERSITY for metric in metrics):
+        chosen["diversity"] = lambda: diversity(study)
     add_plot("vocabulary_survival")
-    if run.has("continuation"):
-        chosen["continuations"] = lambda: continuations(run)
+    if study.has("continuation"):
+        chosen["continuations"] = lambda: continuations(study)
     add_plot("token_entropy")
     return chosen
 
@@ -76,16 +78,16 @@ def shown_generations(last: int) -> list[int]:
 
 
 @styled
-def perplexity_histograms(run) -> Figure:
+def perplexity_histograms(run: Run | Study) -> Figure:
     """How likely generation 0 finds the texts of each generation: densities of log perplexity.
 
     A panel for each of the first few cells of a sweep, all chains together; quartiles of each
     generation below the curves.
     """
-    run = study(run)
-    values = run.array("sequence_perplexity")
-    generations = shown_generations(run.last)
-    cells = run.cells[:MAX_COLUMNS]
+    study = as_study(run)
+    values = study.array("sequence_perplexity")
+    generations = shown_generations(study.last)
+    cells = study.cells[:MAX_COLUMNS]
     known = np.log(values[np.isfinite(values) & (values > 0)])
     edges = np.linspace(*np.quantile(known, (0.001, 0.999)), NUM_BINS + 1)
     figure, axes = canvas(
@@ -109,9 +111,9 @@ def perplexity_histograms(run) -> Figure:
         log_axis(ax, "x")
         ax.set_ylim(0, None)
         ax.set_xlabel("perplexity of a generated text under generation 0")
-        if run.factors:
+        if study.factors:
             words = [
-                assign(f.path, f.labels[i]) for f, i in zip(run.factors, cell.place, strict=True)
+                assign(f.path, f.labels[i]) for f, i in zip(study.factors, cell.place, strict=True)
             ]
             ax.set_title(", ".join(words))
     axes[0, 0].set_ylabel("density of log perplexity")
@@ -124,28 +126,28 @@ def perplexity_histograms(run) -> Figure:
     title(
         figure,
         "What generation 0 thinks of later generations' texts",
-        run.detail(held=f"{texts:,} texts a generation, medians as ticks below"),
+        study.detail(held=f"{texts:,} texts a generation, medians as ticks below"),
     )
     return figure
 
 
 @styled
-def diversity(run) -> Figure:
+def diversity(run: Run | Study) -> Figure:
     """Six measures of how varied generated text is, against generation."""
-    run = study(run)
+    study = as_study(run)
     figure, axes = canvas(8.6, 4.9, rows=2, columns=3, sharex=True)
-    factor = run.factors[0] if run.factors else None
+    factor = study.factors[0] if study.factors else None
     for ax, (name, metrics, words) in zip(axes.reshape(-1), DIVERSITY, strict=True):
-        shown = [pair for pair in zip(metrics, words, strict=True) if run.has(pair[0])]
+        shown = [pair for pair in zip(metrics, words, strict=True) if study.has(pair[0])]
         ax.set_visible(bool(shown))
         palette = ramp(len(shown)) if len(shown) > 1 else [MAIN]
         for (metric, word), colour in zip(shown, palette, strict=False):
-            values = run.array(metric)[run.cells[0].chains]
-            middle = draw_band(ax, run.generations, values, colour, alpha=0.15)
+            values = study.array(metric)[study.cells[0].chains]
+            middle = draw_band(ax, study.generations, values, colour, alpha=0.15)
             if word:
                 ax.annotate(
                     word,
-                    (run.generations[-1], middle[-1]),
+                    (study.generations[-1], middle[-1]),
                     xytext=(4, 0),
                     textcoords="offset points",
                     color=colour,
@@ -155,20 +157,20 @@ def diversity(run) -> Figure:
         ax.set_title(name)
         if name_of(metrics[0]).scale == "linear" and name != "entropy of tokens (nat)":
             ax.set_ylim(0, None)
-        generation_axis(ax, run.generations, label=ax in axes[-1])
+        generation_axis(ax, study.generations, label=ax in axes[-1])
     held = f"shown: {assign(factor.path, factor.labels[0])}" if factor else ""
-    title(figure, "Generated text becomes less varied", run.detail(held=held))
+    title(figure, "Generated text becomes less varied", study.detail(held=held))
     return figure
 
 
 @styled
-def continuations(run) -> Figure:
+def continuations(run: Run | Study) -> Figure:
     """The same held-out prompts, and what each generation of the first chain makes of them."""
-    run = study(run)
-    tokens = np.asarray(run.metrics["continuation"].values)[run.cells[0].chains[0]]
-    decode = run.run.decoder(int(run.cells[0].chains[0]))
+    study = as_study(run)
+    tokens = np.asarray(study.metrics["continuation"].values)[study.cells[0].chains[0]]
+    decode = study.run.decoder(int(study.cells[0].chains[0]))
     half = tokens.shape[-1] // 2
-    generations = shown_generations(run.last)
+    generations = shown_generations(study.last)
     lines: list[tuple[str, str, str]] = []  # label, text, colour
     for prompt in range(min(SHOWN_PROMPTS, tokens.shape[1])):
         rows = [("prompt", tokens[0, prompt, :half], QUIET)]
@@ -190,7 +192,7 @@ def continuations(run) -> Figure:
             0.075, place, part, fontsize=6.6, color=colour, va="center", family="monospace",
             parse_math=False,
         )  # fmt: skip
-    title(figure, "The same prompts continued by each generation", run.detail())
+    title(figure, "The same prompts continued by each generation", study.detail())
     return figure
 
 

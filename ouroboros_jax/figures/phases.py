@@ -1,7 +1,5 @@
 """The phase diagram of heat death: temperature against external share, from both sides."""
 
-from typing import Any
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
@@ -9,9 +7,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from ouroboros_jax.figures import overlay
-from ouroboros_jax.figures.cells import Factor, Study, assign, study
 from ouroboros_jax.figures.simplex import SHARE, TEMPERATURE
+from ouroboros_jax.figures.study import Factor, Study, as_study
 from ouroboros_jax.figures.style import FAINT, INK, canvas, styled, title
+from ouroboros_jax.figures.words import assign
+from ouroboros_jax.results import Run
 from ouroboros_jax.theory import heat_death
 from ouroboros_jax.theory.heat_death_laws import law_of
 
@@ -21,25 +21,25 @@ PHASES = ("#c9d9ea", "#f3c9a8", "#f6f4ee")  # collapses, depends on the start, s
 FEWEST = 5  # values along an axis that make a diagram
 
 
-def has_phases(run: Study) -> bool:
+def has_phases(study: Study) -> bool:
     """Whether a run sweeps temperature and share finely enough for a diagram."""
-    sizes = {factor.path: len(factor.values) for factor in run.factors}
+    sizes = {factor.path: len(factor.values) for factor in study.factors}
     fine = min(sizes.get(path, 0) for path in AXES) >= FEWEST
-    return fine and "max_probability" in run.metrics
+    return fine and "max_probability" in study.metrics
 
 
-def ends(run: Study) -> dict[tuple[str, ...], np.ndarray]:
+def ends(study: Study) -> dict[tuple[str, ...], np.ndarray]:
     """Mean largest probability at the last generation, `[temperatures, shares]`.
 
     One array for every combination of the other swept settings, by their words.
     """
-    last = run.metrics["max_probability"].values[:, run.last]
-    places = {factor.path: i for i, factor in enumerate(run.factors)}
-    others = [i for i, factor in enumerate(run.factors) if factor.path not in AXES]
-    shape = tuple(len(run.factors[places[path]].values) for path in AXES)
+    last = study.metrics["max_probability"].values[:, study.last]
+    places = {factor.path: i for i, factor in enumerate(study.factors)}
+    others = [i for i, factor in enumerate(study.factors) if factor.path not in AXES]
+    shape = tuple(len(study.factors[places[path]].values) for path in AXES)
     found: dict[tuple[str, ...], np.ndarray] = {}
-    for cell in run.cells:
-        factors = [(run.factors[i], cell.place[i]) for i in others]
+    for cell in study.cells:
+        factors = [(study.factors[i], cell.place[i]) for i in others]
         key = tuple(_words(factor, place) for factor, place in factors)
         table = found.setdefault(key, np.full(shape, np.nan))
         table[tuple(cell.place[places[path]] for path in AXES)] = last[cell.chains].mean()
@@ -53,14 +53,14 @@ def _words(factor: Factor, place: int) -> str:
 
 
 @styled
-def phase_diagram(run: Any) -> Figure:
+def phase_diagram(run: Run | Study) -> Figure:
     """Where the chains end, a panel a start; and what becomes of which start, in one more."""
-    run = study(run)
-    tables = ends(run)
-    factors = {factor.path: np.array(factor.values, np.float64) for factor in run.factors
+    study = as_study(run)
+    tables = ends(study)
+    factors = {factor.path: np.array(factor.values, np.float64) for factor in study.factors
                if factor.path in AXES}  # fmt: skip
     temperature, share = (factors[path] for path in AXES)
-    point = run.cells[0].point
+    point = study.cells[0].point
     num = int(point["data.num_outcomes"])
     is_uniform = bool(np.ptp(law_of(point, "data.external")) < 1e-12)
     both = len(tables) == 2
@@ -94,7 +94,9 @@ def phase_diagram(run: Any) -> Figure:
                 (overlay.line(INK, linewidth=1.3), f"$a_g$({num}, T): above it nothing else is"),
             ],
         )
-    detail = run.detail(but=(*AXES, "num_samples"), held=f"{num} outcomes, generation {run.last:,}")
+    detail = study.detail(
+        but=(*AXES, "num_samples"), held=f"{num} outcomes, generation {study.last:,}"
+    )
     title(figure, "How much external data keeps a model alive", detail)
     return figure
 

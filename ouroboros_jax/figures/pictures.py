@@ -14,9 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ouroboros_jax import registry
-from ouroboros_jax.figures.cells import Study, study
 from ouroboros_jax.figures.evolution import chosen_generations
+from ouroboros_jax.figures.study import Study, as_study
 from ouroboros_jax.figures.style import QUIET, canvas, styled, title
+from ouroboros_jax.results import Run
 
 MOST_PANELS = 8  # generations side by side
 FOLLOWED = 10  # codes
@@ -66,20 +67,20 @@ def as_float(images: np.ndarray) -> np.ndarray:
     return np.float32(images) / 255 if images.dtype == np.uint8 else np.float32(images)
 
 
-def drawn(run: Study, generation: int, chain: int, num: int) -> np.ndarray:
+def drawn(study: Study, generation: int, chain: int, num: int) -> np.ndarray:
     """Images [num, H, W, C] of one generation, of the codes of `SEED`."""
-    points = run.run.sample(generation=generation, chain=chain, num_samples=num, seed=SEED)
+    points = study.run.sample(generation=generation, chain=chain, num_samples=num, seed=SEED)
     return as_float(points["image"])
 
 
-def real_images(run: Study, chain: int, num: int) -> np.ndarray:
+def real_images(study: Study, chain: int, num: int) -> np.ndarray:
     """The first held-out real images [num, H, W, C]."""
-    group = run.cells[_cell_of(run, chain)].group
-    return as_float(run.run.program(group).real.test["image"][:num])
+    group = study.cells[_cell_of(study, chain)].group
+    return as_float(study.run.program(group).real.test["image"][:num])
 
 
-def _cell_of(run: Study, chain: int) -> int:
-    return next(i for i, cell in enumerate(run.cells) if chain in cell.chains)
+def _cell_of(study: Study, chain: int) -> int:
+    return next(i for i, cell in enumerate(study.cells) if chain in cell.chains)
 
 
 def show(ax: Axes, image: np.ndarray, colormap: str) -> None:
@@ -93,29 +94,29 @@ def show(ax: Axes, image: np.ndarray, colormap: str) -> None:
         spine.set_visible(False)
 
 
-def _chosen(run: Study) -> list[int]:
-    return chosen_generations(run, most=MOST_PANELS)
+def _chosen(study: Study) -> list[int]:
+    return chosen_generations(study, most=MOST_PANELS)
 
 
-def _every(run: Study) -> list[int]:
+def _every(study: Study) -> list[int]:
     """Generations whose parameters are kept."""
-    every = max(1, int(run.run.config.store.every))
-    return sorted({*range(0, run.last + 1, every), run.last})
+    every = max(1, int(study.run.config.store.every))
+    return sorted({*range(0, study.last + 1, every), study.last})
 
 
-def _detail(run: Study, chain: int) -> str:
-    return run.detail(held=f"chain {chain}", cell=_cell_of(run, chain))
+def _detail(study: Study, chain: int) -> str:
+    return study.detail(held=f"chain {chain}", cell=_cell_of(study, chain))
 
 
 @styled
-def sample_grids(run: Any, *, chain: int = 0) -> Figure:
+def sample_grids(run: Run | Study, *, chain: int = 0) -> Figure:
     """A grid of generated images for each of some generations, real ones first."""
-    run = study(run)
-    generations, colormap = _chosen(run), run.run.config.figures.colormap
-    num = int(run.run.config.figures.images)
+    study = as_study(run)
+    generations, colormap = _chosen(study), study.run.config.figures.colormap
+    num = int(study.run.config.figures.images)
     side = max(1, round(num**0.5))
-    sheets = [("held-out real images", real_images(run, chain, num))]
-    sheets += [(f"generation {g:,}", drawn(run, g, chain, num)) for g in generations]
+    sheets = [("held-out real images", real_images(study, chain, num))]
+    sheets += [(f"generation {g:,}", drawn(study, g, chain, num)) for g in generations]
     columns = min(4, len(sheets)) if len(sheets) != 6 else 3
     rows = -(-len(sheets) // columns)
     figure, axes = canvas(2.35 * columns, 2.55 * rows + 0.75, rows=rows, columns=columns)
@@ -124,40 +125,40 @@ def sample_grids(run: Any, *, chain: int = 0) -> Figure:
     for ax, (name, images) in zip(axes.ravel(), sheets, strict=False):
         show(ax, grid(images, side), colormap)
         ax.set_title(name)
-    title(figure, "What each generation draws", _detail(run, chain))
+    title(figure, "What each generation draws", _detail(study, chain))
     return figure
 
 
 @styled
-def followed_codes(run: Any, *, chain: int = 0) -> Figure:
+def followed_codes(run: Run | Study, *, chain: int = 0) -> Figure:
     """The same codes decoded by one generation after another, a row for each code."""
-    run = study(run)
-    generations, colormap = _every(run), run.run.config.figures.colormap
+    study = as_study(run)
+    generations, colormap = _every(study), study.run.config.figures.colormap
     if len(generations) > 16:
         places = np.linspace(0, len(generations) - 1, 16).round().astype(int)
         generations = [generations[i] for i in dict.fromkeys(places.tolist())]
-    columns = [drawn(run, g, chain, FOLLOWED) for g in generations]
+    columns = [drawn(study, g, chain, FOLLOWED) for g in generations]
     figure, axes = canvas(0.9 + 0.52 * len(columns), 0.52 * FOLLOWED + 1.0, columns=len(columns))
     for ax, generation, images in zip(axes[0], generations, columns, strict=True):
         show(ax, grid(images, 1), colormap)
         ax.set_title(f"{generation:,}", loc="center", fontsize=8, color=QUIET)
     figure.supxlabel("generation; a row is one code", fontsize=8.5)
-    title(figure, "The same codes through the generations", _detail(run, chain))
+    title(figure, "The same codes through the generations", _detail(study, chain))
     return figure
 
 
 @styled
-def reconstructions(run: Any, *, chain: int = 0) -> Figure:
+def reconstructions(run: Run | Study, *, chain: int = 0) -> Figure:
     """Real held-out images, and what each generation makes of their codes (means)."""
-    run = study(run)
-    generations, colormap = _every(run), run.run.config.figures.colormap
+    study = as_study(run)
+    generations, colormap = _every(study), study.run.config.figures.colormap
     if len(generations) > 12:
-        generations = _chosen(run)
-    real = real_images(run, chain, RECONSTRUCTED)
-    point = run.cells[_cell_of(run, chain)].point
+        generations = _chosen(study)
+    real = real_images(study, chain, RECONSTRUCTED)
+    point = study.cells[_cell_of(study, chain)].point
     rows = [("real", real)]
     for generation in generations:
-        params = run.run.params(generation=generation, chain=chain)
+        params = study.run.params(generation=generation, chain=chain)
         rows.append((f"{generation:,}", _reconstructed(point, params, real)))
     figure, axes = canvas(0.8 + 0.52 * RECONSTRUCTED, 0.56 * len(rows) + 1.0, rows=len(rows))
     for ax, (name, images) in zip(axes[:, 0], rows, strict=True):
@@ -165,7 +166,9 @@ def reconstructions(run: Any, *, chain: int = 0) -> Figure:
         ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8, color=QUIET)
     figure.supylabel("generation", fontsize=8.5)
     title(
-        figure, "Held-out real images, and what each generation makes of them", _detail(run, chain)
+        figure,
+        "Held-out real images, and what each generation makes of them",
+        _detail(study, chain),
     )
     return figure
 
@@ -181,15 +184,15 @@ def _reconstructed(point: dict[str, Any], params: Any, images: np.ndarray) -> np
     return np.asarray(jax.nn.sigmoid(network.decode(params["vae"], codes, images.shape[1:])))
 
 
-def animation(run: Any, *, chain: int = 0) -> Animation:
+def animation(run: Run | Study, *, chain: int = 0) -> Animation:
     """Real images, then a frame of generated ones for every generation."""
-    run = study(run)
-    told = run.run.config.figures
+    study = as_study(run)
+    told = study.run.config.figures
     num = int(told.images)
     side = max(1, round(num**0.5))
-    sheets = [("real", real_images(run, chain, num))]
-    sheets += [(f"generation {g:,}", drawn(run, g, chain, num)) for g in _every(run)]
-    name = run.run.manifest["data"]["name"]
+    sheets = [("real", real_images(study, chain, num))]
+    sheets += [(f"generation {g:,}", drawn(study, g, chain, num)) for g in _every(study)]
+    name = study.run.manifest["data"]["name"]
     frames = [
         _frame(grid(images, side), f"{text}  ({name})" if text == "real" else text, told.colormap)
         for text, images in sheets

@@ -1,13 +1,12 @@
 """Error ratios of different estimators beside the sums that all of them share."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from ouroboros_jax.figures import overlay
-from ouroboros_jax.figures.cells import Study, study
+from ouroboros_jax.figures.study import Study, as_study
 from ouroboros_jax.figures.style import (
     INK,
     QUIET,
@@ -20,6 +19,7 @@ from ouroboros_jax.figures.style import (
     title,
 )
 from ouroboros_jax.figures.trajectories import plot
+from ouroboros_jax.results import Run
 from ouroboros_jax.theory.ratios import LIMITS, RATIOS
 
 LEARNERS = {  # of which an error is known, and what a page calls them
@@ -39,27 +39,27 @@ BOUNDS = {"accumulate": r"$\pi^2/6$", "accumulate_subsample": r"$\pi^2/2-2$"}
 PLOTS = ("excess_error", "test_mse", "test_log_loss", "accuracy")
 
 
-def regression_figures(run: Study) -> dict[str, Callable[[], Figure]]:
+def regression_figures(study: Study) -> dict[str, Callable[[], Figure]]:
     """The figures of regressions and other estimators, by file name."""
     found: dict[str, Callable[[], Figure]] = {}
-    learners = {cell.point.get("learner.name") for cell in run.cells}
-    if learners <= set(LEARNERS) and len(learners) > 1 and run.generations.size > 1:
-        found["universality"] = lambda: universality(run)
+    learners = {cell.point.get("learner.name") for cell in study.cells}
+    if learners <= set(LEARNERS) and len(learners) > 1 and study.generations.size > 1:
+        found["universality"] = lambda: universality(study)
         return found
     if learners & {"linear_regression", "logistic_regression"}:
         for metric in PLOTS:
-            if run.has(metric):
-                found[metric] = lambda metric=metric: plot(run, metric)
+            if study.has(metric):
+                found[metric] = lambda metric=metric: plot(study, metric)
     return found
 
 
-def error_ratio(run: Study, cell: int) -> tuple[np.ndarray, np.ndarray]:
+def error_ratio(study: Study, cell: int) -> tuple[np.ndarray, np.ndarray]:
     """A cell's mean error over that of generation 0, [G], and the ratio's standard error.
 
     The error is that of a ratio of means over the same chains, to first order.
     """
-    chains = run.cells[cell].chains
-    known = (run.array(name)[chains] for name in ERRORS if name in run.metrics)
+    chains = study.cells[cell].chains
+    known = (study.array(name)[chains] for name in ERRORS if name in study.metrics)
     errors = next(values for values in known if np.isfinite(values).any())
     first = errors[:, :1].mean()
     ratio = errors.mean(0) / first
@@ -68,23 +68,23 @@ def error_ratio(run: Study, cell: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @styled
-def universality(run: Any) -> Figure:
+def universality(run: Run | Study) -> Figure:
     """Error over generation 0's, a panel a regime, a colour an estimator, the sums dashed.
 
     Bands are two standard errors of the mean over chains, of which the sums speak.
     """
-    run = study(run)
-    regimes = [r for r in RATIOS if any(c.point["regime.name"] == r for c in run.cells)]
-    names = list(dict.fromkeys(c.point["learner.name"] for c in run.cells))
+    study = as_study(run)
+    regimes = [r for r in RATIOS if any(c.point["regime.name"] == r for c in study.cells)]
+    names = list(dict.fromkeys(c.point["learner.name"] for c in study.cells))
     palette = dict(zip(names, colours(len(names)), strict=True))
-    x = run.generations
+    x = study.generations
     figure, axes = canvas(1.4 + 3.6 * len(regimes), 4.2, columns=len(regimes), sharey=False)
     for ax, regime in zip(axes[0], regimes, strict=True):
         ends = []
-        for i, cell in enumerate(run.cells):
+        for i, cell in enumerate(study.cells):
             if cell.point["regime.name"] != regime:
                 continue
-            name, (ratio, error) = cell.point["learner.name"], error_ratio(run, i)
+            name, (ratio, error) = cell.point["learner.name"], error_ratio(study, i)
             style = {"color": palette[name], "linewidth": 0}
             ax.fill_between(x, ratio - 2 * error, ratio + 2 * error, alpha=0.15, **style)
             ax.plot(x, ratio, color=palette[name])
@@ -109,7 +109,7 @@ def universality(run: Any) -> Figure:
         ),
     ]
     overlay.key_below(figure, entries)
-    counts = sorted({len(c.chains) for c in run.cells})
-    n = run.cells[0].point["num_samples"]
+    counts = sorted({len(c.chains) for c in study.cells})
+    n = study.cells[0].point["num_samples"]
     title(figure, "Errors grow alike, whatever is estimated", f"n = {n}  ·  {counts[0]:,} chains")
     return figure

@@ -1,14 +1,13 @@
 """What the number of samples does: runs side by side, and the error of a single fit."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from ouroboros_jax.figures import overlay
 from ouroboros_jax.figures.bands import LEVELS, draw_band, last, quantiles, visible
-from ouroboros_jax.figures.cells import Study, assign, study
+from ouroboros_jax.figures.study import Study, as_study
 from ouroboros_jax.figures.style import (
     INK,
     MAIN,
@@ -24,98 +23,100 @@ from ouroboros_jax.figures.style import (
     title,
 )
 from ouroboros_jax.figures.trajectories import wants_log
+from ouroboros_jax.figures.words import assign
 from ouroboros_jax.metrics.names import name_of
+from ouroboros_jax.results import Run
 from ouroboros_jax.theory import gaussian
 
 SIZES = tuple(int(n) for n in np.unique(np.round(np.logspace(1, 7, 25))))
 
 
-def has_sizes(run: Any) -> bool:
+def has_sizes(run: Run | Study) -> bool:
     """Whether `num_samples` is swept over numbers."""
-    return any(f.path == "num_samples" and f.is_ordered for f in study(run).factors)
+    return any(f.path == "num_samples" and f.is_ordered for f in as_study(run).factors)
 
 
 @styled
-def sample_sizes(run: Any, metrics: Sequence[str] | None = None) -> Figure:
+def sample_sizes(run: Run | Study, metrics: Sequence[str] | None = None) -> Figure:
     """Curves for every n, and where they end against n, of one or two metrics.
 
     Args:
       run: a run with `num_samples` swept.
       metrics: rows; by default the variance ratio, and for mixtures the squared L2.
     """
-    run = study(run)
+    study = as_study(run)
     if metrics is None:
-        is_mixture = run.cells[0].point.get("learner.name") != "gaussian"
+        is_mixture = study.cells[0].point.get("learner.name") != "gaussian"
         metrics = ["variance_ratio", "l2_squared"] if is_mixture else ["variance_ratio"]
-        metrics = [m for m in metrics if run.has(m)]
-    place = next(i for i, f in enumerate(run.factors) if f.path == "num_samples")
-    factor = run.factors[place]
-    others = [i for i in range(len(run.factors)) if i != place]
+        metrics = [m for m in metrics if study.has(m)]
+    place = next(i for i, f in enumerate(study.factors) if f.path == "num_samples")
+    factor = study.factors[place]
+    others = [i for i in range(len(study.factors)) if i != place]
     figure, axes = canvas(8.8, 0.9 + 3.1 * len(metrics), rows=len(metrics), columns=2)
     laws = []
     for row, metric in zip(axes, metrics, strict=True):
-        _curves(row[0], run, metric, factor, run.slice("num_samples"), laws)
-        groups = [run.slice("num_samples")]
+        _curves(row[0], study, metric, factor, study.slice("num_samples"), laws)
+        groups = [study.slice("num_samples")]
         if others:
-            other = run.factors[others[0]]
-            both = run.slice("num_samples", other.path)
+            other = study.factors[others[0]]
+            both = study.slice("num_samples", other.path)
             groups = [
-                [i for i in both if run.cells[i].place[others[0]] == v]
+                [i for i in both if study.cells[i].place[others[0]] == v]
                 for v in range(len(other.values))
             ]
-        _ends(row[1], run, metric, place, others[0] if others else None, groups)
+        _ends(row[1], study, metric, place, others[0] if others else None, groups)
         name = name_of(metric)
         row[0].set_title(f"{name.axis_label}, by generation")
-        row[1].set_title(f"{name.axis_label}, generation {int(run.generations[-1]):,}")
-    chains = max(len(c.chains) for c in run.cells)
+        row[1].set_title(f"{name.axis_label}, generation {int(study.generations[-1]):,}")
+    chains = max(len(c.chains) for c in study.cells)
     overlay.key_below(figure, overlay.keys_of(laws, chains=chains))
-    held = run.held(tuple(run.factors[i].path for i in others), run.slice("num_samples")[0])
+    held = study.held(tuple(study.factors[i].path for i in others), study.slice("num_samples")[0])
     held = f"left, {held}" if held else ""
-    title(figure, "What the number of samples does", run.detail(held=held))
+    title(figure, "What the number of samples does", study.detail(held=held))
     return figure
 
 
-def _values(run: Study, metric: str, cell: int) -> np.ndarray:
-    chains = run.cells[cell].chains
+def _values(study: Study, metric: str, cell: int) -> np.ndarray:
+    chains = study.cells[cell].chains
     if metric == "variance_ratio":
-        return run.array("variance")[chains] / run.original(cell)
-    return run.array(metric)[chains]
+        return study.array("variance")[chains] / study.original(cell)
+    return study.array(metric)[chains]
 
 
-def _curves(ax, run, metric, factor, cells, laws) -> None:
-    values = [_values(run, metric, i) for i in cells]
+def _curves(ax, study, metric, factor, cells, laws) -> None:
+    values = [_values(study, metric, i) for i in cells]
     is_log = wants_log(name_of(metric), values)
     palette = ramp(len(cells))
-    place = run.factors.index(factor)
+    place = study.factors.index(factor)
     ends = []
     for block, index, colour in zip(values, cells, palette, strict=True):
-        middle = draw_band(ax, run.generations, block, colour, is_log=is_log, alpha=0.12)
-        law = run.laws(index).get(metric)
+        middle = draw_band(ax, study.generations, block, colour, is_log=is_log, alpha=0.12)
+        law = study.laws(index).get(metric)
         if law is not None:
-            overlay.draw_law(ax, run.generations, law, block, colour, colour, is_log=is_log)
+            overlay.draw_law(ax, study.generations, law, block, colour, colour, is_log=is_log)
             laws.append(law)
-        label = assign(factor.path, factor.labels[run.cells[index].place[place]])
+        label = assign(factor.path, factor.labels[study.cells[index].place[place]])
         ends.append((last(middle), label, colour))
     if is_log:
         log_axis(ax)
-    generation_axis(ax, run.generations)
+    generation_axis(ax, study.generations)
     end_labels(ax, ends if len(ends) <= 10 else ends[:: -(-len(ends) // 10)])
 
 
-def _ends(ax, run, metric, place, other, groups) -> None:
-    everything = [_values(run, metric, i)[:, -1:] for cells in groups for i in cells]
+def _ends(ax, study, metric, place, other, groups) -> None:
+    everything = [_values(study, metric, i)[:, -1:] for cells in groups for i in cells]
     is_log = wants_log(name_of(metric), everything)
     palette = [MAIN]
     if other is not None:
-        palette = colours(len(groups), ordered=run.factors[other].is_ordered)
+        palette = colours(len(groups), ordered=study.factors[other].is_ordered)
     ends = []
     for g, (cells, colour) in enumerate(zip(groups, palette, strict=True)):
         if not cells:
             continue
-        sizes = np.array([run.factors[place].values[run.cells[i].place[place]] for i in cells])
+        sizes = np.array([study.factors[place].values[study.cells[i].place[place]] for i in cells])
         finals = np.array(
             [
-                quantiles(_values(run, metric, i)[:, -1:], (LEVELS[0], 0.5, LEVELS[1]))[:, 0]
+                quantiles(_values(study, metric, i)[:, -1:], (LEVELS[0], 0.5, LEVELS[1]))[:, 0]
                 for i in cells
             ]
         )
@@ -123,14 +124,14 @@ def _ends(ax, run, metric, place, other, groups) -> None:
         shift = 1.035 ** (g - (len(groups) - 1) / 2)
         ax.vlines(sizes * shift, low, high, color=colour, alpha=0.45, linewidth=2.2, zorder=2)
         ax.plot(sizes * shift, middle, "o-", color=colour, markersize=4.5, linewidth=1.1, zorder=3)
-        expected = [run.laws(i).get(metric) for i in cells]
+        expected = [study.laws(i).get(metric) for i in cells]
         if all(law is not None for law in expected):
             law = visible(np.array([law.expected[-1] for law in expected]), is_log)
             dark = INK if len(groups) == 1 else colour
             style = {"color": dark, "linestyle": overlay.DASHES}
             ax.plot(sizes * shift, law, lw=1.3, zorder=4, **style)
         if other is not None:
-            factor = run.factors[other]
+            factor = study.factors[other]
             ends.append((last(middle), assign(factor.path, factor.labels[g]), colour))
     log_axis(ax, "x")
     if is_log:

@@ -7,8 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ouroboros_jax.figures import overlay
-from ouroboros_jax.figures.cells import Study, study, text
+from ouroboros_jax.figures.study import Study, as_study
 from ouroboros_jax.figures.style import CATEGORIES, FAINT, INK, QUIET, canvas, styled, title
+from ouroboros_jax.figures.words import text
+from ouroboros_jax.results import Run
 from ouroboros_jax.settings.regimes import WITH_FRESH
 from ouroboros_jax.theory import heat_death
 from ouroboros_jax.theory.heat_death_laws import law_of
@@ -32,23 +34,23 @@ def share_of(point: dict[str, Any]) -> float:
 
 
 @styled
-def simplex(run: Any) -> Figure:
+def simplex(run: Run | Study) -> Figure:
     """A panel for every temperature, and a row for every external share."""
-    run = study(run)
-    points = [cell.point for cell in run.cells]
+    study = as_study(run)
+    points = [cell.point for cell in study.cells]
     temperatures = sorted({point[TEMPERATURE] for point in points})
     shares = sorted({share_of(point) for point in points})
     size = 0.9 + 2.75 * len(temperatures), 1.0 + 2.6 * len(shares)
     figure, axes = canvas(*size, rows=len(shares), columns=len(temperatures))
     done = set()
-    for cell in run.cells:
+    for cell in study.cells:
         row, column = (
             shares.index(share_of(cell.point)),
             temperatures.index(cell.point[TEMPERATURE]),
         )
         if (row, column) not in done:  # of what else is swept, the first value is shown
             done.add((row, column))
-            paths = run.array("probabilities")[cell.chains[:MOST_PATHS], : run.last + 1]
+            paths = study.array("probabilities")[cell.chains[:MOST_PATHS], : study.last + 1]
             draw_panel(axes[row, column], cell.point, paths)
     for ax, value in zip(axes[0], temperatures, strict=True):
         ax.set_title(f"T = {text(value)}", loc="center", fontsize=10)
@@ -56,11 +58,11 @@ def simplex(run: Any) -> Figure:
         for ax, value in zip(axes[:, 0], shares, strict=True):
             words = f"external share {text(value)}" if value else "no external data"
             ax.set_ylabel(words, fontsize=9)
-    overlay.key_below(figure, _keys(run, any(shares)))
+    overlay.key_below(figure, _keys(study, any(shares)))
     title(
         figure,
         "Below temperature 1 to a corner, above it to the centre",
-        run.detail(but=(TEMPERATURE, SHARE)),
+        study.detail(but=(TEMPERATURE, SHARE)),
     )
     return figure
 
@@ -103,7 +105,7 @@ def _draw_flow(ax: Axes, temperature: float, share: float, external: np.ndarray)
     )
 
 
-def _keys(run: Study, has_external: bool) -> list[overlay.Entry]:
+def _keys(study: Study, has_external: bool) -> list[overlay.Entry]:
     arrow = overlay.line(FAINT, marker=r"$\rightarrow$", markersize=9, linestyle="none")
     start = overlay.line(QUIET, marker="o", markersize=3.5, markerfacecolor="white", linewidth=0.8)
     entries = [
@@ -111,7 +113,7 @@ def _keys(run: Study, has_external: bool) -> list[overlay.Entry]:
         (start, "start"),
         (
             overlay.line(QUIET, marker="o", markersize=4.5, linestyle="none"),
-            f"generation {run.last:,}, coloured by the likeliest outcome",
+            f"generation {study.last:,}, coloured by the likeliest outcome",
         ),
     ]
     if has_external:

@@ -1,7 +1,5 @@
 """First against last generation, and percentiles of |x|: the tails go first."""
 
-from typing import Any
-
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -9,8 +7,8 @@ from scipy.special import ndtr
 
 from ouroboros_jax.figures import overlay
 from ouroboros_jax.figures.bands import draw_band, last
-from ouroboros_jax.figures.cells import Study, study
 from ouroboros_jax.figures.evolution import span_of
+from ouroboros_jax.figures.study import Study, as_study
 from ouroboros_jax.figures.style import (
     MAIN,
     QUIET,
@@ -23,18 +21,19 @@ from ouroboros_jax.figures.style import (
     styled,
     title,
 )
+from ouroboros_jax.results import Run
 
 POINTS = 4000  # drawn of each generation
 PERCENTILES = (95, 97, 99)
 
 
 @styled
-def first_and_last(run: Any) -> Figure:
+def first_and_last(run: Run | Study) -> Figure:
     """Samples of the first and last generation, and percentiles of |x| of each component."""
-    run = study(run)
-    cell = run.cells[0]
-    chain, end = int(cell.chains[0]), run.last
-    means, stds = component_moments(run)
+    study = as_study(run)
+    cell = study.cells[0]
+    chain, end = int(cell.chains[0]), study.last
+    means, stds = component_moments(study)
     has_percentiles = means is not None
     count = 0
     if has_percentiles:  # a ragged group has fewer components than the array
@@ -44,7 +43,7 @@ def first_and_last(run: Any) -> Figure:
     )
     first, final = (
         np.asarray(
-            run.run.sample(generation=g, chain=chain, num_samples=POINTS, seed=g), np.float64
+            study.run.sample(generation=g, chain=chain, num_samples=POINTS, seed=g), np.float64
         ).reshape(POINTS, -1)
         for g in (0, end)
     )
@@ -66,7 +65,7 @@ def first_and_last(run: Any) -> Figure:
         (Patch(color=MAIN, alpha=0.45), f"generation {end:,}"),
     ][: 2 if end else 1]
     if has_percentiles:
-        places = np.unique(np.linspace(0, len(run.generations) - 1, 160).round().astype(int))
+        places = np.unique(np.linspace(0, len(study.generations) - 1, 160).round().astype(int))
         some = cell.chains[:200]
         palette = ramp(len(PERCENTILES))
         for k in range(count):
@@ -76,9 +75,9 @@ def first_and_last(run: Any) -> Figure:
             values = folded_percentiles(*inner, [p / 100 for p in PERCENTILES])
             for p, block, colour in zip(PERCENTILES, values, palette, strict=True):
                 alpha = 0.17 if p == PERCENTILES[-1] else 0.0
-                middle = draw_band(ax, run.generations[places], block, colour, alpha=alpha)
+                middle = draw_band(ax, study.generations[places], block, colour, alpha=alpha)
                 ends.append((last(middle), f"{p}%", colour))
-            generation_axis(ax, run.generations)
+            generation_axis(ax, study.generations)
             from_zero(ax)
             x = r"$|x_1|$" if is_many else r"$|x|$"
             whose = f"component {k + 1}: " if count > 1 else ""
@@ -87,18 +86,18 @@ def first_and_last(run: Any) -> Figure:
         keys = overlay.keys_of([], colour=QUIET, chains=len(some))
         entries += [keys[0], *((h, f"{t}, for {PERCENTILES[-1]}%") for h, t in keys[1:])]
     overlay.key_below(figure, entries)
-    held = run.held(tuple(f.path for f in run.factors), 0)
-    title(figure, "First against last, and what becomes of the tails", run.detail(held=held))
+    held = study.held(tuple(f.path for f in study.factors), 0)
+    title(figure, "First against last, and what becomes of the tails", study.detail(held=held))
     return figure
 
 
-def component_moments(run: Study) -> tuple[np.ndarray | None, np.ndarray | None]:
+def component_moments(study: Study) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Means and standard deviations of the components' first feature, (chain, generation, K)."""
-    if run.has("component_mean") and run.has("component_std"):
-        both = [run.array(f"component_{which}") for which in ("mean", "std")]
+    if study.has("component_mean") and study.has("component_std"):
+        both = [study.array(f"component_{which}") for which in ("mean", "std")]
         return tuple(a[..., 0] if a.ndim == 4 else a for a in both)
-    if run.has("mean") and run.has("variance") and run.metrics["mean"].shape[2:] == (1,):
-        return run.array("mean"), np.sqrt(run.array("variance"))[..., None]
+    if study.has("mean") and study.has("variance") and study.metrics["mean"].shape[2:] == (1,):
+        return study.array("mean"), np.sqrt(study.array("variance"))[..., None]
     return None, None
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from ouroboros_jax.errors import UserError, listed, nearest
 from ouroboros_jax.figures import overlay
 from ouroboros_jax.figures.bands import LEVELS, draw_band, last, quantiles
-from ouroboros_jax.figures.cells import Factor, Series, assign, describe, study
+from ouroboros_jax.figures.study import Factor, Series, Study, as_study
 from ouroboros_jax.figures.style import (
     INK,
     MAIN,
@@ -24,7 +24,9 @@ from ouroboros_jax.figures.style import (
     styled,
     title,
 )
+from ouroboros_jax.figures.words import assign, describe
 from ouroboros_jax.metrics.names import Name, name_of
+from ouroboros_jax.results import Run
 
 MAX_PANELS, MAX_LABELS = 6, 8  # columns or rows; lines with a label at their end
 AUTO_RATIO = 20.0  # an axis is logarithmic where medians span more
@@ -41,7 +43,7 @@ class Roles(NamedTuple):
 
 @styled
 def plot(
-    run: Any,
+    run: Run | Study,
     metric: str,
     *,
     facet: str | None = None,
@@ -69,8 +71,8 @@ def plot(
     Raises:
       UserError: a metric or setting that the run does not have, a metric unknown throughout.
     """
-    run = study(run)
-    factors, series = run.series(metric)
+    study = as_study(run)
+    factors, series = study.series(metric)
     if not series:
         raise UserError(f"metric={metric!r} is unknown (NaN) throughout this run")
     if len(band) != 2 or not 0 <= band[0] < band[1] <= 1:
@@ -103,8 +105,8 @@ def plot(
             here = [
                 s for s in series if _is_at(s, roles.row, row) and _is_at(s, roles.column, column)
             ]
-            draw_panel(panel, run, here, roles.colour, palette, name, is_log, band)
-            generation_axis(panel, run.generations, label=i == len(rows) - 1)
+            draw_panel(panel, study, here, roles.colour, palette, name, is_log, band)
+            generation_axis(panel, study.generations, label=i == len(rows) - 1)
             if roles.column is not None and i == 0:
                 panel.set_title(assign(roles.column.path, roles.column.labels[column]))
             if roles.row is not None and j == len(columns) - 1:
@@ -117,7 +119,7 @@ def plot(
     _keys(figure, axes, roles, palette, series, shown_laws, band)
     if ax is None:
         held = ", ".join(assign(f.path, f.labels[0]) for f in roles.held if len(f.values) > 1)
-        detail = run.detail(held=f"shown: {held}" if held else "")
+        detail = study.detail(held=f"shown: {held}" if held else "")
         title(figure, describe(metric), detail)
     return figure
 
@@ -176,18 +178,20 @@ def palette_of(factor: Factor | None, series: list[Series]) -> dict[int, Any]:
     return dict(zip(used, colours(len(used), ordered=ordered), strict=True))
 
 
-def draw_panel(ax, run, series, factor, palette, name, is_log, levels) -> None:
+def draw_panel(ax, study, series, factor, palette, name, is_log, levels) -> None:
     alpha = 0.17 if len(series) <= 2 else 0.12 if len(series) <= 4 else 0.07
     for s in series:
         colour = palette[s.place[factor.path] if factor else 0]
-        draw_band(ax, run.generations, s.values, colour, levels=levels, is_log=is_log, alpha=alpha)
+        draw_band(
+            ax, study.generations, s.values, colour, levels=levels, is_log=is_log, alpha=alpha
+        )
         if s.law is not None:
             dark = INK if len(palette) == 1 else colour
-            overlay.draw_law(ax, run.generations, s.law, s.values, colour, dark, is_log=is_log)
+            overlay.draw_law(ax, study.generations, s.law, s.values, colour, dark, is_log=is_log)
     if is_log:
         log_axis(ax)
-    if run.forked is not None:
-        ax.axvline(run.forked, color=QUIET, linewidth=0.9, linestyle=(0, (1, 2)), zorder=0.6)
+    if study.forked is not None:
+        ax.axvline(study.forked, color=QUIET, linewidth=0.9, linestyle=(0, (1, 2)), zorder=0.6)
     if name.reference is not None:
         ax.axhline(name.reference, color=TRUTH, linewidth=0.9, zorder=0.5)
 

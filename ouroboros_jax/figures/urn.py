@@ -8,8 +8,8 @@ from scipy.stats import beta
 
 from ouroboros_jax.figures import overlay
 from ouroboros_jax.figures.bands import draw_band
-from ouroboros_jax.figures.cells import Study, study, text
 from ouroboros_jax.figures.simplex import TEMPERATURE, share_of
+from ouroboros_jax.figures.study import Study, as_study
 from ouroboros_jax.figures.style import (
     CATEGORIES,
     INK,
@@ -21,27 +21,29 @@ from ouroboros_jax.figures.style import (
     styled,
     title,
 )
+from ouroboros_jax.figures.words import text
+from ouroboros_jax.results import Run
 from ouroboros_jax.settings.regimes import KEEPING_ALL
 from ouroboros_jax.theory import heat_death
 from ouroboros_jax.theory.heat_death_laws import law_of
 
 
-def is_urn(run: Study) -> bool:
+def is_urn(study: Study) -> bool:
     """Whether all chains are data sets of counts that only grow, by equal numbers."""
     return all(
         cell.point["regime.name"] in KEEPING_ALL
         and cell.point["learner.dynamics"] == "counts"
         and isinstance(cell.point["num_samples"], int)
-        for cell in run.cells
+        for cell in study.cells
     )
 
 
-def is_polya(run: Study) -> bool:
+def is_polya(study: Study) -> bool:
     """Whether one point at a time is added, at temperature 1 and from a start of whole counts."""
-    point = run.cells[0].point
+    point = study.cells[0].point
     return (
-        len(run.cells) == 1
-        and is_urn(run)
+        len(study.cells) == 1
+        and is_urn(study)
         and (point["num_samples"], point[TEMPERATURE], share_of(point)) == (1, 1, 0)
         and point["data.concentration"] == 0
         and isinstance(point["data.start"], tuple)
@@ -56,11 +58,11 @@ def initial_size(point: dict[str, Any]) -> int:
 
 
 @styled
-def urn(run: Any) -> Figure:
+def urn(run: Run | Study) -> Figure:
     """Largest probability and deviation from uniform by the size of the data set."""
-    run = study(run)
+    study = as_study(run)
     figure, axes = canvas(9.2, 4.0, columns=2)
-    cells = [run.cells[i] for i in run.slice(TEMPERATURE)]
+    cells = [study.cells[i] for i in study.slice(TEMPERATURE)]
     temperatures = [cell.point[TEMPERATURE] for cell in cells]
     palette = dict(zip(sorted(temperatures), (MAIN, "#8d949b", CATEGORIES[1]), strict=False))
     if len(temperatures) != 3:
@@ -68,15 +70,15 @@ def urn(run: Any) -> Figure:
     ends: dict[str, list] = {"max_probability": [], "deviation": []}
     for cell in cells:
         point, colour = cell.point, palette[cell.point[TEMPERATURE]]
-        size = initial_size(point) + point["num_samples"] * run.generations
+        size = initial_size(point) + point["num_samples"] * study.generations
         for ax, metric in zip(axes[0], ends, strict=True):
-            values = run.array(metric)[cell.chains]
+            values = study.array(metric)[cell.chains]
             middle = draw_band(ax, size, values, colour, is_log=metric == "deviation")
             ends[metric].append((middle[-1], f"T = {text(point[TEMPERATURE])}", colour))
         slope = heat_death.growth_exponent(point[TEMPERATURE], share_of(point))
         if slope < 0:
             first = np.searchsorted(size, 10 * size[0])
-            anchor = np.median(run.array("deviation")[cell.chains, -1])
+            anchor = np.median(study.array("deviation")[cell.chains, -1])
             line = anchor * (size[first:] / size[-1]) ** slope
             style = {"color": INK, "linestyle": overlay.DASHES, "lw": 1.3, "zorder": 5}
             axes[0, 1].plot(size[first:], line, **style)
@@ -94,17 +96,17 @@ def urn(run: Any) -> Figure:
         entries.append((dashes, "law near uniform: size to the power (1 - a)/T - 1"))
     overlay.key_below(figure, entries, columns=len(entries))
     title(figure, "A growing data set collapses, or evens out, as a power of its size",
-          run.detail(but=(TEMPERATURE,)))  # fmt: skip
+          study.detail(but=(TEMPERATURE,)))  # fmt: skip
     return figure
 
 
 @styled
-def polya(run: Any) -> Figure:
+def polya(run: Run | Study) -> Figure:
     """Where a Polya urn ends: every outcome's share against its beta law."""
-    run = study(run)
-    cell = run.cells[0]
+    study = as_study(run)
+    cell = study.cells[0]
     start = np.array(law_of(cell.point, "data.start")) * initial_size(cell.point)
-    final = run.array("probabilities")[cell.chains, run.last]
+    final = study.array("probabilities")[cell.chains, study.last]
     figure, axes = canvas(1.0 + 2.4 * len(start), 3.2, columns=len(start), sharey=True)
     for k, ax in enumerate(axes[0]):
         law = beta(start[k], start.sum() - start[k])
@@ -120,5 +122,5 @@ def polya(run: Any) -> Figure:
     dashes = overlay.line(INK, linestyle=overlay.DASHES, linewidth=1.5)
     overlay.key_below(figure, [(dashes, "limit: Dirichlet(initial counts), each share a beta law")])
     title(figure, "Polya's urn: chance sets, and then keeps, the shares",
-          run.detail(held=f"generation {run.last:,}"))  # fmt: skip
+          study.detail(held=f"generation {study.last:,}"))  # fmt: skip
     return figure

@@ -11,7 +11,7 @@ from ouroboros_jax import figures
 from ouroboros_jax.config import flatten
 from ouroboros_jax.disk.dataset import assemble
 from ouroboros_jax.figures import densities, golden, regression
-from ouroboros_jax.figures.cells import study
+from ouroboros_jax.figures.study import as_study
 from ouroboros_jax.figures.style import png
 from ouroboros_jax.sweep import expand
 from ouroboros_jax.theory import weighted
@@ -147,7 +147,7 @@ def test_ratios_and_their_errors():
 
     run = made("regression:universality", simulate, chains=2000)
     assert set(draw(run)) == {"universality", "mean_squared_error"}
-    seen = study(run)
+    seen = as_study(run)
     assert len(seen.cells) == 8
     for i, cell in enumerate(seen.cells):
         ratio, error = regression.error_ratio(seen, i)
@@ -165,7 +165,7 @@ def test_a_regression_is_drawn_with_its_law():
 
     run = made("regression:gerstgrasser", simulate, chains=3)
     assert list(draw(run))[:2] == ["excess_error", "test_mse"]
-    assert all(study(run).laws(i)["excess_error"] for i in range(6))
+    assert all(as_study(run).laws(i)["excess_error"] for i in range(6))
 
 
 # Whole runs
@@ -198,7 +198,7 @@ def test_errors_by_weight_lie_on_the_law(name):
 
     run = made(name, simulate, chains=2, data__std=1.0)
     run.metrics["mean_squared_error"].values[:, 0] = 100.0  # before it has settled
-    assert "weights" in golden.golden_figures(study(run))
+    assert "weights" in golden.golden_figures(as_study(run))
     ax = golden.error_by_weight(run).axes[0]
     png(ax.figure)
     curves = [line for line in ax.lines if len(line.get_xdata()) == 400]
