@@ -1,6 +1,7 @@
 """Curves and matrices of a run of autoencoders: training, labels, codes, classifiers."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,12 @@ from matplotlib.figure import Figure
 from ouroboros_jax.data.classes import class_names
 from ouroboros_jax.figures import overlay
 from ouroboros_jax.figures.pictures import (
-    Animation,
     animation,
     followed_codes,
     reconstructions,
     sample_grids,
 )
-from ouroboros_jax.figures.study import Study, as_study
+from ouroboros_jax.figures.study import Choice, Study, as_study
 from ouroboros_jax.figures.style import (
     MAIN,
     canvas,
@@ -26,7 +26,7 @@ from ouroboros_jax.figures.style import (
     styled,
     title,
 )
-from ouroboros_jax.figures.trajectories import plot
+from ouroboros_jax.figures.trajectories import plots
 from ouroboros_jax.metrics.names import name_of
 from ouroboros_jax.metrics.names.images import LABELLERS
 from ouroboros_jax.results import Run
@@ -37,36 +37,28 @@ MATRICES = {
     "classifier_loss_matrix": "loss (nat)",
 }
 PLOTTED = (
-    *("latent_std", "latent_mean", "label_entropy_first", "label_entropy_judge", "test_elbo"),
+    *("latent_mean", "label_entropy_first", "label_entropy_judge", "test_elbo"),
     *("test_accuracy", "frechet_distance", "precision", "recall", "pairwise_distance"),
 )
 
 
-def image_figures(study: Study) -> dict[str, Callable[[], Figure | Animation]]:
-    """The figures by file name, in order of interest; none for learners of other things."""
-    if {cell.point.get("learner.name") for cell in study.cells} != {"vae"}:
-        return {}
-    chosen: dict[str, Callable[[], Figure | Animation]] = {
-        "samples": lambda: sample_grids(study),
-        "followed": lambda: followed_codes(study),
-        "animation": lambda: animation(study),
-    }
-    if study.has("latent_std"):
-        chosen["latent_std"] = lambda: plot(study, "latent_std")
+def image_figures(study: Study) -> Iterator[Choice]:
+    """The figures of autoencoders, in order of interest."""
+    yield "samples", partial(sample_grids, study)
+    yield "followed", partial(followed_codes, study)
+    yield "animation", partial(animation, study)
+    yield from plots(study, "latent_std")
     if any(study.has(f"label_counts{suffix}") for suffix in LABELLERS):
-        chosen["labels"] = lambda: label_frequencies(study)
-    chosen["reconstructions"] = lambda: reconstructions(study)
+        yield "labels", partial(label_frequencies, study)
+    yield "reconstructions", partial(reconstructions, study)
     if any(study.has(name) for name in MATRICES):
-        chosen["matrices"] = lambda: matrices(study)
+        yield "matrices", partial(matrices, study)
     if study.has("reconstruction"):
-        chosen["training"] = lambda: training_curves(study)
-        chosen["final"] = lambda: final_values(study)
+        yield "training", partial(training_curves, study)
+        yield "final", partial(final_values, study)
     if study.has("latent_histogram"):
-        chosen["latent_histogram"] = lambda: latent_histograms(study)
-    for name in PLOTTED:
-        if study.has(name):
-            chosen.setdefault(name, lambda name=name: plot(study, name))
-    return chosen
+        yield "latent_histogram", partial(latent_histograms, study)
+    yield from plots(study, *PLOTTED)
 
 
 def _mean(study: Study, name: str) -> np.ndarray:

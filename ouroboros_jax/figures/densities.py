@@ -1,6 +1,7 @@
 """Kernel densities generation by generation, and how long the symmetric mixture survives."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from ouroboros_jax.figures import overlay
 from ouroboros_jax.figures.collapse import survival_share, wilson
 from ouroboros_jax.figures.evolution import chosen_generations
-from ouroboros_jax.figures.study import Study, as_study
+from ouroboros_jax.figures.study import Choice, Study, as_study
 from ouroboros_jax.figures.style import (
     INK,
     MAIN,
@@ -22,7 +23,7 @@ from ouroboros_jax.figures.style import (
     styled,
     title,
 )
-from ouroboros_jax.figures.trajectories import plot
+from ouroboros_jax.figures.trajectories import plots
 from ouroboros_jax.results import Run
 from ouroboros_jax.theory.mixture import suresh_bound
 
@@ -38,23 +39,21 @@ class View(NamedTuple):
     bandwidth: float
 
 
-def density_figures(study: Study) -> dict[str, Callable[[], Figure]]:
-    """The figures of kernel densities and symmetric mixtures, by file name."""
-    learners = {cell.point.get("learner.name") for cell in study.cells}
-    found: dict[str, Callable[[], Figure]] = {}
-    if learners == {"kde"}:
-        found["densities"] = lambda: density_panels(study)
-        if study.has("variance"):
-            found["variance"] = lambda: plot(study, "variance")
+def kernel_figures(study: Study) -> Iterator[Choice]:
+    """The figures of kernel densities."""
+    yield "densities", partial(density_panels, study)
+    yield from plots(study, "variance")
+
+
+def symmetric_figures(study: Study) -> Iterator[Choice]:
+    """The figures of symmetric mixtures, whose deviations have a bound under `replace`."""
     is_plain = all(
-        cell.point.get("regime.name") == "replace"
-        and isinstance(cell.point.get("num_samples"), int)
+        cell.point["regime.name"] == "replace" and isinstance(cell.point["num_samples"], int)
         for cell in study.cells
     )
-    if learners == {"symmetric_gmm"} and is_plain and study.has("std"):
-        found["std"] = lambda: plot(study, "std")
-        found["std_survival"] = lambda: std_survival(study)
-    return found
+    if is_plain and study.has("std"):
+        yield from plots(study, "std")
+        yield "std_survival", partial(std_survival, study)
 
 
 def _view(study: Study, chain: int, generation: int, features: list[int]) -> View:

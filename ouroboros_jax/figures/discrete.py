@@ -3,7 +3,8 @@
 The figures of Suresh, Thangaraj and Khandavally 2024 (arXiv 2412.17646), from a run.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from ouroboros_jax.errors import UserError
 from ouroboros_jax.figures import overlay
 from ouroboros_jax.figures.bands import draw_band, last
 from ouroboros_jax.figures.collapse import wilson
-from ouroboros_jax.figures.study import Study, as_study
+from ouroboros_jax.figures.study import Choice, Study, as_study
 from ouroboros_jax.figures.style import (
     INK,
     MAIN,
@@ -32,7 +33,7 @@ from ouroboros_jax.figures.style import (
     styled,
     title,
 )
-from ouroboros_jax.figures.trajectories import plot
+from ouroboros_jax.figures.trajectories import plots
 from ouroboros_jax.figures.words import assign
 from ouroboros_jax.results import Run
 from ouroboros_jax.theory import discrete, poisson
@@ -50,27 +51,24 @@ class Bounds(NamedTuple):
     source: str
 
 
-def discrete_figures(study: Study) -> dict[str, Callable[[], Figure]]:
-    """The figures by file name, in order of interest; none for other learners."""
-    learners = {cell.point.get("learner.name") for cell in study.cells}
-    data = {cell.point.get("data.name") for cell in study.cells}
-    chosen: dict[str, Callable[[], Figure]] = {}
-    if learners == {"poisson"} and study.has("is_alive"):
-        chosen["survival"] = lambda: survival(study, "is_alive")
-    if learners != {"categorical"}:
-        return chosen
+def symbol_figures(study: Study) -> Iterator[Choice]:
+    """The figures of the categorical learner, in order of interest."""
+    data = {cell.point["data.name"] for cell in study.cells}
     if data == {"bernoulli"} and study.has("rare_surviving"):
-        chosen["survival"] = lambda: survival(study, "rare_surviving")
+        yield "survival", partial(survival, study, "rare_surviving")
     elif study.has("surviving"):
-        chosen["surviving"] = lambda: surviving(study)
-        if data == {"zipf"} and study.has("surviving_share") and len(study.factors) <= 1:
-            chosen["surviving_share"] = lambda: plot(study, "surviving_share")
+        yield "surviving", partial(surviving, study)
+        if data == {"zipf"} and len(study.factors) <= 1:
+            yield from plots(study, "surviving_share")
     if data <= {"zipf", "unigram", "uniform_symbols", "symbols"}:
-        chosen["rank_frequency"] = lambda: rank_frequency(study)
-    for metric in ("heterozygosity", "entropy", "rare_mass"):
-        if study.has(metric):
-            chosen[metric] = lambda metric=metric: plot(study, metric)
-    return chosen
+        yield "rank_frequency", partial(rank_frequency, study)
+    yield from plots(study, "heterozygosity", "entropy", "rare_mass")
+
+
+def count_figures(study: Study) -> Iterator[Choice]:
+    """The figure of the Poisson learner."""
+    if study.has("is_alive"):
+        yield "survival", partial(survival, study, "is_alive")
 
 
 def _panels(study: Study) -> list[int]:

@@ -1,14 +1,14 @@
 """What a fork's changes did: paired differences to its source, where that is at hand."""
 
-import functools
-from collections.abc import Callable
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from ouroboros_jax.analysis.paired import difference
 from ouroboros_jax.errors import UserError
-from ouroboros_jax.figures.study import Study
+from ouroboros_jax.figures.study import Choice, Study
 from ouroboros_jax.figures.style import QUIET
 from ouroboros_jax.forks.lineage import fingerprint, origin_in
 from ouroboros_jax.results import Run, open_run
@@ -17,21 +17,21 @@ SHOWN = ("variance", "test_log_likelihood", "test_loss", "test_elbo", "log_det_c
 MAX_CURVES = 8
 
 
-def fork_figures(study: Study) -> dict[str, Callable[[], Figure]]:
-    """The figures of a `Study` of a fork, by file name; none of another run."""
+def fork_figures(study: Study) -> Iterator[Choice]:
+    """The figure of a fork; none of another run."""
     if study.forked is None or len(study.cells) > MAX_CURVES:
-        return {}
+        return
     origin = origin_in(study.run.manifest)
     metrics = [name for name in SHOWN if study.has(name)]
     if origin.workdir is None or not metrics or not (Path(origin.workdir) / "run.json").is_file():
-        return {}
+        return
     try:
         source = open_run(origin.workdir)
     except UserError:
-        return {}
+        return
     if fingerprint(source.config, source.manifest) != origin.source or source.generation < 1:
-        return {}
-    return {"difference_to_source": functools.partial(_difference, source, study.run, metrics[0])}
+        return
+    yield "difference_to_source", partial(_difference, source, study.run, metrics[0])
 
 
 def _difference(source: Run, fork: Run, metric: str) -> Figure:

@@ -1,13 +1,14 @@
 """The error that remains as a function of the weight of real data."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from ouroboros_jax.figures import overlay
-from ouroboros_jax.figures.study import Study, as_study
+from ouroboros_jax.figures.study import Choice, Study, as_study
 from ouroboros_jax.figures.style import INK, QUIET, TRUTH, canvas, colours, styled, title
 from ouroboros_jax.results import Run
 from ouroboros_jax.schedule import count_share
@@ -16,22 +17,19 @@ from ouroboros_jax.theory import weighted
 CONTRACTED = 0.01  # how much of what generation 0 has too little or too much may be left
 
 
-def golden_figures(study: Study) -> dict[str, Callable[[], Figure]]:
+def golden_figures(study: Study) -> Iterator[Choice]:
     """The figure of a Gaussian's weights, where they are swept."""
-    points = [cell.point for cell in study.cells]
     is_plain = all(
-        point.get("learner.name") == "gaussian"
-        and point.get("regime.name") == "weighted"
-        and point.get("data.name") == "normal"
-        and isinstance(point.get("num_samples"), int)
-        and isinstance(point.get("regime.real_fraction"), int | float)
-        and isinstance(point.get("regime.real_weight"), int | float | str)
-        for point in points
+        cell.point["regime.name"] == "weighted"
+        and cell.point["data.name"] == "normal"
+        and isinstance(cell.point["num_samples"], int)
+        and isinstance(cell.point["regime.real_fraction"], int | float)
+        and isinstance(cell.point["regime.real_weight"], int | float)
+        for cell in study.cells
     )
     is_swept = any(factor.path == "regime.real_weight" for factor in study.factors)
-    if not (is_plain and is_swept and study.has("mean_squared_error")):
-        return {}
-    return {"weights": lambda: error_by_weight(study)}
+    if is_plain and is_swept and study.has("mean_squared_error"):
+        yield "weights", partial(error_by_weight, study)
 
 
 def _counts(point: dict[str, Any]) -> tuple[int, int]:

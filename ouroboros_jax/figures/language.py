@@ -6,14 +6,15 @@ tail of improbable texts grows all the same.
 """
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from ouroboros_jax.figures import overlay
 from ouroboros_jax.figures.bands import draw_band
-from ouroboros_jax.figures.study import Study, as_study
+from ouroboros_jax.figures.study import Choice, Study, as_study
 from ouroboros_jax.figures.style import (
     INK,
     MAIN,
@@ -25,7 +26,7 @@ from ouroboros_jax.figures.style import (
     styled,
     title,
 )
-from ouroboros_jax.figures.trajectories import plot
+from ouroboros_jax.figures.trajectories import plots
 from ouroboros_jax.figures.words import assign
 from ouroboros_jax.metrics.names import name_of
 from ouroboros_jax.results import Run
@@ -46,29 +47,19 @@ MAX_COLUMNS, MAX_LINES, NUM_BINS = 4, 6, 40
 SHOWN_PROMPTS, WRAP = 2, 92
 
 
-def language_figures(study: Study) -> dict[str, Callable[[], Figure]]:
-    """The figures by file name, in order of interest; none for other learners."""
-    learners = {cell.point.get("learner.name") for cell in study.cells}
-    chosen: dict[str, Callable[[], Figure]] = {}
-    if not learners <= {"lm", "ngram"}:
-        return chosen
-
-    def add_plot(metric: str) -> None:
-        if study.has(metric):
-            chosen[metric] = lambda: plot(study, metric)
-
-    if learners == {"ngram"}:
-        add_plot("surviving_share")
-    add_plot("test_perplexity")
+def language_figures(study: Study) -> Iterator[Choice]:
+    """The figures of language models, in order of interest."""
+    if study.learners == {"ngram"}:
+        yield from plots(study, "surviving_share")
+    yield from plots(study, "test_perplexity")
     if study.has("sequence_perplexity"):
-        chosen["perplexity_histograms"] = lambda: perplexity_histograms(study)
+        yield "perplexity_histograms", partial(perplexity_histograms, study)
     if any(study.has(metric) for _, metrics, _ in DIVERSITY for metric in metrics):
-        chosen["diversity"] = lambda: diversity(study)
-    add_plot("vocabulary_survival")
+        yield "diversity", partial(diversity, study)
+    yield from plots(study, "vocabulary_survival")
     if study.has("continuation"):
-        chosen["continuations"] = lambda: continuations(study)
-    add_plot("token_entropy")
-    return chosen
+        yield "continuations", partial(continuations, study)
+    yield from plots(study, "token_entropy")
 
 
 def shown_generations(last: int) -> list[int]:

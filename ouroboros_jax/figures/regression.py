@@ -1,12 +1,13 @@
 """Error ratios of different estimators beside the sums that all of them share."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from ouroboros_jax.figures import overlay
-from ouroboros_jax.figures.study import Study, as_study
+from ouroboros_jax.figures.study import Choice, Study, as_study
 from ouroboros_jax.figures.style import (
     INK,
     QUIET,
@@ -18,7 +19,7 @@ from ouroboros_jax.figures.style import (
     styled,
     title,
 )
-from ouroboros_jax.figures.trajectories import plot
+from ouroboros_jax.figures.trajectories import plots
 from ouroboros_jax.results import Run
 from ouroboros_jax.theory.ratios import LIMITS, RATIOS
 
@@ -39,18 +40,13 @@ BOUNDS = {"accumulate": r"$\pi^2/6$", "accumulate_subsample": r"$\pi^2/2-2$"}
 PLOTS = ("excess_error", "test_mse", "test_log_loss", "accuracy")
 
 
-def regression_figures(study: Study) -> dict[str, Callable[[], Figure]]:
-    """The figures of regressions and other estimators, by file name."""
-    found: dict[str, Callable[[], Figure]] = {}
-    learners = {cell.point.get("learner.name") for cell in study.cells}
-    if learners <= set(LEARNERS) and len(learners) > 1 and study.generations.size > 1:
-        found["universality"] = lambda: universality(study)
-        return found
-    if learners & {"linear_regression", "logistic_regression"}:
-        for metric in PLOTS:
-            if study.has(metric):
-                found[metric] = lambda metric=metric: plot(study, metric)
-    return found
+def regression_figures(study: Study) -> Iterator[Choice]:
+    """The figures of regressions, or of several estimators side by side."""
+    several = len(study.learners) > 1 and study.learners <= set(LEARNERS)
+    if several and study.generations.size > 1:
+        yield "universality", partial(universality, study)
+    elif study.learners & {"linear_regression", "logistic_regression"}:
+        yield from plots(study, *PLOTS)
 
 
 def error_ratio(study: Study, cell: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,9 +1,11 @@
 """A run as figures see it: the cells of its sweep, their settings, values and laws."""
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from ouroboros_jax.analysis.cells import find_cells, point_of
 from ouroboros_jax.analysis.coords import last_places
@@ -48,6 +50,9 @@ class Series(NamedTuple):
     place: dict[str, int]  # of its value in every factor, by path
     values: np.ndarray  # [C, G]
     law: Law | None
+
+
+Choice = tuple[str, Callable[[], Figure]]  # a file's name, and what makes its figure
 
 
 class Study:
@@ -100,6 +105,11 @@ class Study:
             for place, cell in zip(places, found, strict=True)
         ]
         return tuple(factors), tuple(sorted(cells, key=lambda cell: cell.place))
+
+    @cached_property
+    def learners(self) -> set[str]:
+        """The names of the cells' learners."""
+        return {cell.point["learner.name"] for cell in self.cells}
 
     def has(self, metric: str) -> bool:
         """Whether the run recorded the metric and it is known somewhere."""

@@ -1,6 +1,7 @@
 """Any metric against generation: `plot`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from ouroboros_jax.errors import UserError, listed, nearest
 from ouroboros_jax.figures import overlay
 from ouroboros_jax.figures.bands import LEVELS, draw_band, last, quantiles
-from ouroboros_jax.figures.study import Factor, Series, Study, as_study
+from ouroboros_jax.figures.study import Choice, Factor, Series, Study, as_study
 from ouroboros_jax.figures.style import (
     INK,
     MAIN,
@@ -122,6 +123,13 @@ def plot(
         detail = study.detail(held=f"shown: {held}" if held else "")
         title(figure, describe(metric), detail)
     return figure
+
+
+def plots(study: Study, *metrics: str) -> Iterator[Choice]:
+    """A plot of each of the metrics that the run has."""
+    for metric in metrics:
+        if study.has(metric):
+            yield metric, partial(plot, study, metric)
 
 
 def assign_roles(

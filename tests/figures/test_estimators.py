@@ -198,7 +198,7 @@ def test_errors_by_weight_lie_on_the_law(name):
 
     run = made(name, simulate, chains=2, data__std=1.0)
     run.metrics["mean_squared_error"].values[:, 0] = 100.0  # before it has settled
-    assert "weights" in golden.golden_figures(as_study(run))
+    assert "weights" in dict(golden.golden_figures(as_study(run)))
     ax = golden.error_by_weight(run).axes[0]
     png(ax.figure)
     curves = [line for line in ax.lines if len(line.get_xdata()) == 400]
