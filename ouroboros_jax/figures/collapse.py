@@ -108,18 +108,17 @@ def survival_bound(run: Run | Study, cell: int, threshold: float) -> np.ndarray 
     """
     study = as_study(run)
     point = study.cells[cell].point
-    watched = point.get("collapse.metric", "variance")
+    watched = point["collapse.metric"]
     if not is_replace_1d(study, cell) or watched != "variance" or not 0 < threshold < 1:
         return None
-    bias = point.get("sampler.bias")
-    if bias is not None and parse(bias).at(study.generations).max() > 1:
+    if parse(point["sampler.bias"]).at(study.generations).max() > 1:
         return None
     return collapse_survival_bound(
         study.generations,
         point["num_samples"],
         threshold,
-        num_real=point.get("data.num_samples"),
-        estimator=point.get("learner.estimator", "mle"),
+        num_real=point["data.num_samples"],
+        estimator=point["learner.estimator"],
     )
 
 
@@ -178,7 +177,7 @@ def survival(run: Run | Study, *, ax: Axes | None = None) -> Figure:
         return figure
     overlay.key_below(figure, entries)
     point = study.cells[0].point
-    watched = text(point.get("collapse.metric", "variance"))
+    watched = text(point["collapse.metric"])
     held = study.held(tuple(f.path for f in study.factors[1:]), cells[0])
     held = SEPARATOR.join(part for part in (held, f"{watched} against the original") if part)
     title(figure, "How long chains survive", study.detail(held=held))

@@ -53,7 +53,8 @@ def symmetric_figures(study: Study) -> Iterator[Choice]:
     )
     if is_plain and study.has("std"):
         yield from plots(study, "std")
-        yield "std_survival", partial(std_survival, study)
+        if study.cells[0].point["collapse.thresholds"]:
+            yield "std_survival", partial(std_survival, study)
 
 
 def _view(study: Study, chain: int, generation: int, features: list[int]) -> View:
@@ -165,7 +166,7 @@ def std_survival(run: Run | Study) -> Figure:
     """
     study = as_study(run)
     cell = study.cells[0]
-    thresholds = sorted(cell.point.get("collapse.thresholds") or (0.5, 0.1, 0.01), reverse=True)
+    thresholds = sorted(cell.point["collapse.thresholds"], reverse=True)
     truth = cell.point.get("data.stds", cell.point.get("data.std"))
     truth = truth if isinstance(truth, int | float) else None
     values, x = study.array("std")[cell.chains], study.generations
@@ -185,7 +186,7 @@ def std_survival(run: Run | Study) -> Figure:
                 x,
                 cell.point["num_samples"],
                 threshold,
-                num_real=cell.point.get("data.num_samples"),
+                num_real=cell.point["data.num_samples"],
             )
             ax.plot(x, bound, color=colour, linestyle=overlay.DASHES, linewidth=1.3)
         whose = "the truth's" if truth is not None else "generation 0's"

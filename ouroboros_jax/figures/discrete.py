@@ -37,6 +37,7 @@ from ouroboros_jax.figures.trajectories import plots
 from ouroboros_jax.figures.words import assign
 from ouroboros_jax.results import Run
 from ouroboros_jax.theory import discrete, poisson
+from ouroboros_jax.theory.discrete_laws import NEUTRAL
 
 MAX_PANELS = 4
 BOUND = {"color": "#8d949b", "linewidth": 1.1, "linestyle": (0, (1, 1.6)), "zorder": 2}
@@ -80,13 +81,10 @@ def _panels(study: Study) -> list[int]:
 
 def _is_plain(point: dict[str, Any]) -> bool:
     """Whether the published bounds hold: `replace` of equal sizes, nothing added or sharpened."""
-    sizes = point["num_samples"], point.get("data.num_samples")
     return (
         point["regime.name"] == "replace"
-        and isinstance(sizes[0], int | float)
-        and sizes[1] in (None, sizes[0])
-        and point.get("sampler.temperature", 1.0) == 1.0
-        and point.get("learner.smoothing", 0.0) == 0.0
+        and point["num_samples"] == point["data.num_samples"]
+        and all(point[path] == one for path, one in NEUTRAL.items() if path in point)
     )
 
 

@@ -57,7 +57,7 @@ def chosen_generations(run: Run | Study, most: int = 6) -> list[int]:
     every = max(1, int(study.run.config.store.every))
     stored = sorted({*range(0, end + 1, every), end})
     asked = [g for g in study.run.config.figures.generations if g <= end]
-    if not asked and end >= PUBLISHED[-1] and study.cells[0].point.get("learner.name") == "gmm":
+    if not asked and end >= PUBLISHED[-1] and study.cells[0].point["learner.name"] == "gmm":
         asked = list(PUBLISHED)
     if not asked and len(stored) <= most:
         asked = stored
@@ -179,7 +179,7 @@ def _limits(views: list[View], truths: list, real) -> list[tuple[float, float]]:
 
 
 def _heading(study: Study, generations: list[int], which: str) -> str:
-    name = study.cells[0].point.get("learner.name")
+    name = study.cells[0].point["learner.name"]
     what = "mixture" if name == "gmm" else "Gaussian" if name == "gaussian" else "model"
     span = f"generation {generations[0]} to {generations[-1]:,}"
     return f"The {what} of {which}, {span if len(generations) > 1 else 'generation 0'}"

@@ -138,7 +138,7 @@ def fitted_gaussian(run: Run | Study) -> Figure:
         draw_band(bottom, x, stds, MAIN)
         laws = study.laws(index)
         if "mean_squared_error" in laws and len(x) > 1:
-            centre = float(point.get("data.mean", 0.0))
+            centre = float(point["data.mean"])
             cone = np.sqrt(laws["mean_squared_error"].expected)
             for sign in (-1, 1):
                 top.plot(x, centre + sign * cone, color=QUIET, linestyle=overlay.DASHES, lw=1.3)
@@ -175,13 +175,12 @@ def fitted_gaussian(run: Run | Study) -> Figure:
 
 def replace_settings(point: dict[str, Any]) -> dict[str, Any]:
     """Arguments of `theory.gaussian`'s functions for a point of the `replace` loop."""
-    bias = point.get("sampler.bias")
     return {
         "num_samples": point["num_samples"],
-        "num_real": point.get("data.num_samples"),
-        "estimator": point.get("learner.estimator", "mle"),
-        "bias": 1.0 if bias is None else bias,
-        "std": point.get("data.std", 1.0),
+        "num_real": point["data.num_samples"],
+        "estimator": point["learner.estimator"],
+        "bias": point["sampler.bias"],
+        "std": point["data.std"],
     }
 
 
@@ -193,9 +192,9 @@ def is_replace_1d(study: Study, cell: int) -> bool:
 def is_gaussian_1d(study: Study) -> bool:
     """Whether all cells are chains of one-dimensional Gaussians."""
     return all(
-        c.point.get("learner.name") == "gaussian"
-        and c.point.get("data.num_features", 1) == 1
-        and c.point.get("data.name") == "normal"
+        c.point["learner.name"] == "gaussian"
+        and c.point["data.name"] == "normal"
+        and c.point["data.num_features"] == 1
         for c in study.cells
     )
 
@@ -219,8 +218,8 @@ def errors(run: Run | Study) -> Figure:
     ends, has_law = [], False
     for colour, index in zip(palette, cells, strict=True):
         cell = study.cells[index]
-        std = float(cell.point.get("data.std", 1.0))
-        centre = float(cell.point.get("data.mean", 0.0))
+        std = float(cell.point["data.std"])
+        centre = float(cell.point["data.mean"])
         mean = np.abs(study.array("mean")[cell.chains, :, 0] - centre) / std
         sigma = np.abs(1 - np.sqrt(study.array("variance")[cell.chains]) / std)
         for ax, values in zip(axes[0], (mean, sigma), strict=True):

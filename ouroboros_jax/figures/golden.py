@@ -59,8 +59,8 @@ def error_by_weight(run: Run | Study) -> Figure:
         cells = [c for c in study.cells if c.point["regime.real_fraction"] == share]
         point, colour = cells[0].point, palette[share]
         real, synthetic = _counts(point)
-        unit = float(point.get("data.std", 1.0)) ** 2 / real
-        features = int(point.get("data.num_features") or 1)
+        unit = float(point["data.std"]) ** 2 / real
+        features = point["data.num_features"]
         curve = weighted.stationary_mean_error(grid, real, synthetic) * real
         ax.plot(grid, curve, color=colour, linestyle=overlay.DASHES, linewidth=1.5)
         for cell in cells:

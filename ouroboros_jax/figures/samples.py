@@ -46,7 +46,7 @@ def sample_sizes(run: Run | Study, metrics: Sequence[str] | None = None) -> Figu
     """
     study = as_study(run)
     if metrics is None:
-        is_mixture = study.cells[0].point.get("learner.name") != "gaussian"
+        is_mixture = study.cells[0].point["learner.name"] != "gaussian"
         metrics = ["variance_ratio", "l2_squared"] if is_mixture else ["variance_ratio"]
         metrics = [m for m in metrics if study.has(m)]
     place = next(i for i, f in enumerate(study.factors) if f.path == "num_samples")

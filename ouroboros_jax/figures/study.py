@@ -143,8 +143,8 @@ class Study:
     def is_truth_known(self, cell: int) -> bool:
         """Whether the original variance is the truth's own: a Gaussian's, of normal data."""
         point = self.cells[cell].point
-        own = point.get("learner.name") == "gaussian" and point.get("data.name") == "normal"
-        return own and isinstance(point.get("data.std", 1.0), int | float)
+        own = point["learner.name"] == "gaussian" and point["data.name"] == "normal"
+        return own and isinstance(point["data.std"], int | float)
 
     def original(self, cell: int) -> Any:
         """What variances are divided by: the truth's, where a law may hold, else generation 0's.
@@ -152,7 +152,7 @@ class Study:
         The truth's is a number; generation 0's is `[C, 1]`, one a chain.
         """
         if self.is_truth_known(cell):
-            return float(self.cells[cell].point.get("data.std", 1.0)) ** 2
+            return float(self.cells[cell].point["data.std"]) ** 2
         first = self.array("variance")[self.cells[cell].chains, :1]
         return np.where(first > 0, first, np.nan)
 
@@ -217,10 +217,10 @@ class Study:
         if "regime.name" not in swept:
             parts.append(describe_regime(point, swept))
         if "num_samples" not in swept:
-            parts.append(f"n = {text(point.get('num_samples'))}")
+            parts.append(f"n = {text(point['num_samples'])}")
         if self.forked is not None:
             parts.append(f"forked after generation {self.forked}")
-        if "data.name" not in swept and point.get("data.name"):
+        if "data.name" not in swept:
             used = self.run.manifest["data"]  # which may be another than was asked for
             name = used["name"] if "note" in used else point["data.name"]
             parts.append(f"{str(name).rpartition('/')[2]} data")

@@ -42,34 +42,35 @@ def assign(path: str, label: str) -> str:
 
 def describe_learner(point: dict[str, Any], swept: set[str] = frozenset()) -> str:
     """The learner in a few words."""
-    name = point.get("learner.name")
-    if "learner.name" in swept or name is None:
+    name = point["learner.name"]
+    if "learner.name" in swept:
         return ""
     if name == "gaussian":
-        features = point.get("data.num_features", 1)
-        where = f"{features}-D " if "data.num_features" not in swept and features != 1 else ""
-        estimator = point.get("learner.estimator", "mle")
+        features = point.get("data.num_features")
+        is_told = "data.num_features" not in swept and features not in (None, 1)
+        where = f"{features}-D " if is_told else ""
+        estimator = point["learner.estimator"]
         words = {"mle": "maximum likelihood", "unbiased": "unbiased variance"}
-        how = "" if "learner.estimator" in swept else f", {words.get(estimator, estimator)}"
+        how = "" if "learner.estimator" in swept else f", {words[estimator]}"
         return f"{where}Gaussian{how}"
     if name == "gmm":
-        count = point.get("learner.components", 2)
-        how = "diagonal " if point.get("learner.covariance") == "diag" else ""
+        count = point["learner.components"]
+        how = "diagonal " if point["learner.covariance"] == "diag" else ""
         if "learner.components" in swept:
             return f"mixture of {how}Gaussians"
         return f"mixture of {count} {how}Gaussian{'s' if count != 1 else ''}"
-    return CALLED.get(name) or text(str(name).rpartition(":")[2])
+    return CALLED.get(name) or text(name.rpartition(":")[2])
 
 
 def describe_regime(point: dict[str, Any], swept: set[str] = frozenset()) -> str:
     """The regime in a few words."""
-    name = str(point.get("regime.name", ""))
+    name = point["regime.name"]
     words = text(name.rpartition(":")[2])
-    share = point.get("regime.real_fraction")
+    share = point["regime.real_fraction"]
     share = f"{share:.3g}" if isinstance(share, float) else text(share)
     if name == "window" and "regime.window" not in swept:
-        words += f" of {text(point.get('regime.window'))}"
-        words += ", kept data" if point.get("regime.kept") else ""
+        words += f" of {text(point['regime.window'])}"
+        words += ", kept data" if point["regime.kept"] else ""
     if name in ("fresh", "weighted") and "regime.real_fraction" not in swept:
         words += f", real fraction {share}"
     return words

@@ -65,18 +65,20 @@ class _Plan(NamedTuple):
 
 
 def _premises(point: dict[str, Any], generations: np.ndarray) -> _Plan | None:
-    regime = point.get("regime.name")
+    regime = point["regime.name"]
     every = generations_up_to(generations)
     if (
         regime not in SOURCES
         or not generations.size
         or not uses_plain_points(point)
         or any(
-            (values_at(point.get(path, one), every) != one).any() for path, one in NEUTRAL.items()
+            (values_at(point[path], every) != one).any()
+            for path, one in NEUTRAL.items()
+            if path in point
         )
     ):
         return None
-    sizes = counts_of(point["num_samples"], generations, point.get("data.num_samples"))
+    sizes = counts_of(point["num_samples"], generations, point["data.num_samples"])
     if sizes.min() < 2:
         return None
     real = np.zeros_like(sizes)
@@ -103,7 +105,7 @@ def categorical_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str
     """
     generations = as_generations(generations)
     plan = _premises(point, generations)
-    if plan is None or point.get("data.name") not in PROBABILITIES:
+    if plan is None or point["data.name"] not in PROBABILITIES:
         return {}
     p = PROBABILITIES[point["data.name"]](point)
     if (p > 0).sum() < 2:
@@ -114,7 +116,7 @@ def categorical_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str
         generations,
         point["num_samples"],
         regime,
-        num_real=point.get("data.num_samples"),
+        num_real=point["data.num_samples"],
         **{name: point[f"regime.{name}"] for name in settings},
     )
     is_equal = plan.is_plain and plan.sizes[0] == plan.sizes[-1]
@@ -211,7 +213,7 @@ def poisson_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, La
     """
     generations = as_generations(generations)
     plan = _premises(point, generations)
-    if plan is None or point.get("data.name") != "counts":
+    if plan is None or point["data.name"] != "counts":
         return {}
     regime, rate = point["regime.name"], float(point["data.rate"])
     errors = _ERRORS[regime](point, generations, plan) if regime in _ERRORS else None

@@ -66,7 +66,7 @@ def gaussian_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, L
     if common is None:
         return {}
     regime, num_samples = point["regime.name"], point["num_samples"]
-    num_features = int(point.get("data.num_features") or 1)
+    num_features = point["data.num_features"]
     spread = SPREADS[regime](point, generations, num_samples, num_features, common)
     if spread is None:
         return {}
@@ -119,11 +119,11 @@ def gaussian_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, L
 
 def _premises(point, generations) -> dict[str, Any] | None:
     """Arguments common to all forms, or None where a premise fails."""
-    estimator = point.get("learner.estimator", "mle")
+    estimator = point["learner.estimator"]
     if (
-        point.get("learner.name") != "gaussian"
-        or point.get("data.name") != "normal"
-        or point.get("regime.name") not in SOURCES
+        point["learner.name"] != "gaussian"
+        or point["data.name"] != "normal"
+        or point["regime.name"] not in SOURCES
         or not uses_plain_points(point)
         or estimator not in ESTIMATORS
         or not generations.size
@@ -131,11 +131,10 @@ def _premises(point, generations) -> dict[str, Any] | None:
     ):
         return None
     every = generations_up_to(generations)
-    std = values_at(point.get("data.std", 1.0), every)
-    if np.ptp(std) or not std[0] > 0 or np.ptp(values_at(point.get("data.mean", 0.0), every)):
+    std = values_at(point["data.std"], every)
+    if np.ptp(std) or not std[0] > 0 or np.ptp(values_at(point["data.mean"], every)):
         return None  # a truth that moves
-    bias, num_real = point.get("sampler.bias"), point.get("data.num_samples")
-    bias = 1.0 if bias is None else bias
+    bias, num_real = point["sampler.bias"], point["data.num_samples"]
     if counts_of(point["num_samples"], generations, num_real).min() < 2:
         return None
     if biases_of(bias, generations).min() <= 0:

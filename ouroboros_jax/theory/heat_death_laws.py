@@ -27,9 +27,9 @@ def heat_death_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str,
       generations: int `[G]`, 0 being the start.
     """
     generations = as_generations(generations)
-    regime, dynamics = point.get("regime.name"), point.get("learner.dynamics")
+    regime, dynamics = point["regime.name"], point["learner.dynamics"]
     premises = (
-        point.get("data.name") == "outcomes"
+        point["data.name"] == "outcomes"
         and regime in KNOWN
         and generations.size
         and point["data.concentration"] == 0

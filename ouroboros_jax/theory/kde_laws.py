@@ -23,10 +23,10 @@ def kde_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, Law]:
     points in every fit. `mean_squared_error` needs data whose mean is recorded as known.
     """
     generations = as_generations(generations)
-    form, truth = FORMS.get(point.get("regime.name")), feature_variances(point)
+    form, truth = FORMS.get(point["regime.name"]), feature_variances(point)
     if form is None or truth is None or not generations.size:
         return {}
-    num_samples, num_real = point["num_samples"], point.get("data.num_samples")
+    num_samples, num_real = point["num_samples"], point["data.num_samples"]
     if counts_of(num_samples, generations, num_real).min() < 2:
         return {}
     spread = form(

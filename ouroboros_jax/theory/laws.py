@@ -41,7 +41,7 @@ def laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, Law]:
         value is a number, a list, or a schedule with `at(generations)`.
       generations: int `[G]`, 0 being the fit to real data.
     """
-    if point.get("selector.name", "none") != "none":
+    if point["selector.name"] != "none":
         return {}  # no law here knows of a choice among points
-    found = LAWS.get(point.get("learner.name"))
+    found = LAWS.get(point["learner.name"])
     return found(point, generations) if found else {}

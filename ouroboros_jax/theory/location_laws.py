@@ -19,13 +19,13 @@ def mean_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, Law]:
     `replace` or `accumulate`; as many points in every generation.
     """
     generations = as_generations(generations)
-    regime, spread = point.get("regime.name"), point.get("learner.spread")
-    is_plain = point.get("data.name") == "normal" and spread == point.get("data.std")
+    regime, spread = point["regime.name"], point["learner.spread"]
+    is_plain = point["data.name"] == "normal" and spread == point["data.std"]
     if regime not in LABELS or not is_plain or not generations.size:
         return {}
-    counts = counts_of(point["num_samples"], generations, point.get("data.num_samples"))
+    counts = counts_of(point["num_samples"], generations, point["data.num_samples"])
     if np.ptp(counts):
         return {}
-    first = int(point.get("data.num_features") or 1) * spread**2 / counts[0]
+    first = point["data.num_features"] * spread**2 / counts[0]
     expected = first * RATIOS[regime](generations)
     return {"mean_squared_error": Law(LABELS[regime], SOURCE, expected, max_relative_error=0.05)}

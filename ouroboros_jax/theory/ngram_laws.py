@@ -25,7 +25,7 @@ def ngram_laws(point: Mapping[str, Any], generations: np.ndarray) -> dict[str, L
     is a Wright-Fisher chain from there. Where chains train on a part of the text, each has another
     start, and no law is given.
     """
-    if any(point.get(path) != value for path, value in PREMISES.items()):
+    if any(point[path] != value for path, value in PREMISES.items()):
         return {}
     if not isinstance(point["num_samples"], int):
         return {}

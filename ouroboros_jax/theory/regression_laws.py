@@ -32,20 +32,16 @@ def regression_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str,
     expectation it is.
     """
     generations = as_generations(generations)
-    found = FORMS.get((point.get("regime.name"), point.get("learner.inputs")))
-    noise = point.get("data.noise")
-    if (
-        found is None
-        or point.get("data.name") != "linear"
-        or point.get("learner.intercept")
-        or not isinstance(noise, int | float)
-        or not noise > 0
-        or not generations.size
-    ):
+    found = FORMS.get((point["regime.name"], point["learner.inputs"]))
+    is_plain = point["data.name"] == "linear" and not point["learner.intercept"]
+    if found is None or not is_plain or not generations.size:
+        return {}
+    noise = point["data.noise"]
+    if not isinstance(noise, int | float) or not noise > 0:
         return {}
     if point["learner.noise"] == "fitted" and point["regime.name"] != "replace":
         return {}
-    counts = counts_of(point["num_samples"], generations, point.get("data.num_samples"))
+    counts = counts_of(point["num_samples"], generations, point["data.num_samples"])
     features = int(point["data.num_features"])
     if np.ptp(counts) or counts[0] < features + 2:
         return {}
@@ -53,7 +49,7 @@ def regression_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str,
     excess = form(generations, counts[0], features, noise=noise)
     limit = LIMIT if counts[0] >= features + TAME else 0.0
     laws = {"excess_error": Law(label, source, excess, max_relative_error=limit)}
-    if point.get("data.num_test"):
+    if point["data.num_test"]:
         laws["test_mse"] = Law(
             f"s^2 + {label}", source, noise**2 + excess, max_relative_error=limit
         )

@@ -14,7 +14,7 @@ def feature_variances(point: dict[str, Any]) -> np.ndarray | None:
     if (mixture := mixture_of(point)) is not None:
         weights, means, stds = mixture
         return weights @ (stds**2 + means**2) - (weights @ means) ** 2
-    found = _SHAPES.get(point.get("data.name"))
+    found = _SHAPES.get(point["data.name"])
     return None if found is None else found(point)
 
 
@@ -25,15 +25,15 @@ def mixture_of(point: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarra
     Args:
       point: flat resolved settings.
     """
-    found = _MIXTURES.get(point.get("data.name"))
+    found = _MIXTURES.get(point["data.name"])
     return None if found is None else found(point)
 
 
 def _normal(point):
-    mean, std = point.get("data.mean", 0.0), point.get("data.std", 1.0)
+    mean, std = point["data.mean"], point["data.std"]
     if not all(isinstance(value, int | float) for value in (mean, std)):
         return None
-    shape = 1, int(point.get("data.num_features") or 1)
+    shape = 1, point["data.num_features"]
     return np.ones(1), np.full(shape, float(mean)), np.full(shape, float(std))
 
 

@@ -21,6 +21,7 @@ POINT = {
     "regime.window": 3,
     "regime.kept": False,
     "sampler.bias": 1.0,
+    "selector.name": "none",
     "data.name": "normal",
     "data.num_samples": None,
     "data.num_features": 1,

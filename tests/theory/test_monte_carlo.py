@@ -105,10 +105,12 @@ def settings(regime, sizes, start, estimator, bias, num_features):
         "regime.window": 3,
         "regime.kept": False,
         "sampler.bias": bias,
+        "selector.name": "none",
         "num_samples": sizes,
         "data.name": "normal",
         "data.num_samples": start,
         "data.num_features": num_features,
+        "data.mean": 0.0,
         "data.std": 2.0,
     }
 
