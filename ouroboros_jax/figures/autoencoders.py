@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from ouroboros_jax.data.classes import class_names
 from ouroboros_jax.figures import overlay
+from ouroboros_jax.figures.bands import evenly
 from ouroboros_jax.figures.pictures import (
     animation,
     followed_codes,
@@ -28,10 +29,9 @@ from ouroboros_jax.figures.style import (
 )
 from ouroboros_jax.figures.trajectories import plots
 from ouroboros_jax.metrics.names import name_of
-from ouroboros_jax.metrics.names.images import LABELLERS
+from ouroboros_jax.metrics.names.images import CODE_EDGES, LABELLERS
 from ouroboros_jax.results import Run
 
-EDGES = (-5.0, 5.0)  # of `latent_histogram`
 MATRICES = {
     "classifier_accuracy_matrix": "accuracy",
     "classifier_loss_matrix": "loss (nat)",
@@ -146,8 +146,7 @@ def training_curves(run: Run | Study) -> Figure:
         for name in ("reconstruction", "kl", "classifier_loss", "classifier_accuracy")
         if study.has(name)
     ]
-    most = int(study.run.config.figures.curves)
-    places = np.unique(np.linspace(0, study.last, min(most, study.last + 1)).round().astype(int))
+    places = evenly(study.last + 1, study.run.config.figures.curves)
     rows = -(-len(names) // 2)
     figure, axes = canvas(7.4, 0.9 + 2.6 * rows, rows=rows, columns=min(2, len(names)))
     for ax, name in zip(axes.ravel(), names, strict=False):
@@ -200,11 +199,11 @@ def latent_histograms(run: Run | Study) -> Figure:
     """Densities of generation 0's codes of generated images, one line a generation."""
     study = as_study(run)
     densities = _mean(study, "latent_histogram")
-    most = int(study.run.config.figures.curves)
-    places = np.unique(np.linspace(0, study.last, min(most, study.last + 1)).round().astype(int))
+    places = evenly(study.last + 1, study.run.config.figures.curves)
     figure, axes = canvas(6.4, 4.1)
     ax = axes[0, 0]
-    edges = np.linspace(*EDGES, densities.shape[1] + 1)
+    low, high, bins = CODE_EDGES
+    edges = np.linspace(low, high, bins + 1)
     middles = (edges[1:] + edges[:-1]) / 2
     for place, colour in zip(places, ramp(len(places)), strict=True):
         ax.plot(middles, densities[place], color=colour, linewidth=1.3)

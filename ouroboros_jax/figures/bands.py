@@ -86,6 +86,11 @@ def band_words(levels: Sequence[float] = LEVELS) -> str:
     return f"{100 * levels[0]:g} to {100 * levels[1]:g}% of chains"
 
 
+def evenly(count: int, most: int) -> list[int]:
+    """At most `most` of the positions 0 to count - 1, both ends among them, evenly apart."""
+    return sorted({round(x) for x in np.linspace(0, count - 1, min(count, most))})
+
+
 def last(values: np.ndarray) -> float:
     """The last value that is not NaN."""
     known = np.nonzero(~np.isnan(values))[0]

@@ -23,8 +23,8 @@ from ouroboros_jax.figures.style import (
     styled,
     title,
 )
-from ouroboros_jax.figures.trajectories import panel_values
-from ouroboros_jax.figures.words import assign, text
+from ouroboros_jax.figures.trajectories import MAX_PANELS
+from ouroboros_jax.figures.words import text
 from ouroboros_jax.results import Run
 from ouroboros_jax.schedule import parse
 from ouroboros_jax.theory import gaussian
@@ -33,22 +33,13 @@ from ouroboros_jax.theory.tails import collapse_survival_bound
 TYPICAL = CATEGORIES[1]
 
 
-def _columns(study: Study) -> list[int]:
-    """Cells with a panel each: along the first factor, at most six."""
-    if not study.factors:
-        return [0]
-    cells = study.slice(study.factors[0].path)
-    return [cells[i] for i in panel_values(study.factors[0])]
-
-
 def _grid(study: Study, cells: list[int], height: float) -> tuple[Figure, np.ndarray]:
     width = 6.4 if len(cells) == 1 else 1.2 + max(2.4, 6.2 / len(cells)) * len(cells)
     figure, axes = canvas(width, height, columns=len(cells), sharex=True, sharey=True)
     for ax, index in zip(axes[0], cells, strict=True):
         generation_axis(ax, study.generations)
         if len(cells) > 1:
-            factor = study.factors[0]
-            ax.set_title(assign(factor.path, factor.labels[study.cells[index].place[0]]))
+            ax.set_title(study.first_label(index))
     return figure, axes[0]
 
 
@@ -60,7 +51,7 @@ def typical_path(run: Run | Study) -> Figure:
     order, in the one-dimensional `replace` loop.
     """
     study = as_study(run)
-    cells = _columns(study)
+    cells = study.along_first(MAX_PANELS)
     x = study.generations
     figure, axes = _grid(study, cells, 4.2)
     words, many = {}, max(len(study.cells[c].chains) for c in cells)
@@ -96,7 +87,7 @@ def typical_path(run: Run | Study) -> Figure:
         label = ("laws: " if len(words) > 1 else "law: ") + ";\n".join(words)
         entries.append((overlay.line(INK, linestyle=overlay.DASHES, linewidth=1.3), label))
     overlay.key_below(figure, entries, columns=len(entries))
-    held = study.held(tuple(f.path for f in study.factors[1:]), cells[0])
+    held = study.held(cells[0])
     title(figure, "Variance on average and on a typical path", study.detail(held=held))
     return figure
 
@@ -132,7 +123,7 @@ def survival(run: Run | Study, *, ax: Axes | None = None) -> Figure:
     study = as_study(run)
     times = np.asarray(study.metrics["time_to_collapse"].values, np.float64)
     thresholds = np.asarray(study.metrics["threshold"].values, np.float64)
-    cells = [0] if ax is not None else _columns(study)
+    cells = [0] if ax is not None else study.along_first(MAX_PANELS)
     if ax is None:
         figure, axes = _grid(study, cells, 4.1)
     else:
@@ -178,7 +169,7 @@ def survival(run: Run | Study, *, ax: Axes | None = None) -> Figure:
     overlay.key_below(figure, entries)
     point = study.cells[0].point
     watched = text(point["collapse.metric"])
-    held = study.held(tuple(f.path for f in study.factors[1:]), cells[0])
+    held = study.held(cells[0])
     held = SEPARATOR.join(part for part in (held, f"{watched} against the original") if part)
     title(figure, "How long chains survive", study.detail(held=held))
     return figure

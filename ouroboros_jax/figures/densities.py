@@ -97,9 +97,7 @@ def density_panels(run: Run | Study) -> Figure:
     """
     study = as_study(run)
     generations = chosen_generations(study, 5)
-    cells = study.slice(study.factors[0].path) if study.factors else [0]
-    if len(cells) > MAX_ROWS:
-        cells = [cells[round(x)] for x in np.linspace(0, len(cells) - 1, MAX_ROWS)]
+    cells = study.along_first(MAX_ROWS)
     chains = [int(study.cells[c].chains[0]) for c in cells]
     real = [np.asarray(study.run.data(generation=0, chain=c), np.float64) for c in chains]
     features = _drawn_features(real[0])
@@ -145,7 +143,7 @@ def density_panels(run: Run | Study) -> Figure:
         (overlay.line(INK, **marker), "real points of the first fit"),
     ]
     overlay.key_below(figure, entries)
-    held = study.held(tuple(f.path for f in study.factors[1:]), cells[0])
+    held = study.held(cells[0])
     first = study.cells[cells[0]].point
     words = [f"{first['learner.kernel']} kernel", held]
     if "learner.bandwidth" not in {f.path for f in study.factors}:

@@ -34,7 +34,6 @@ from ouroboros_jax.figures.style import (
     title,
 )
 from ouroboros_jax.figures.trajectories import plots
-from ouroboros_jax.figures.words import assign
 from ouroboros_jax.results import Run
 from ouroboros_jax.theory import discrete, poisson
 from ouroboros_jax.theory.discrete_laws import NEUTRAL
@@ -72,13 +71,6 @@ def count_figures(study: Study) -> Iterator[Choice]:
         yield "survival", partial(survival, study, "is_alive")
 
 
-def _panels(study: Study) -> list[int]:
-    """The cells that get a panel of their own: along the first factor, others at their first."""
-    cells = study.slice(study.factors[0].path) if study.factors else [0]
-    places = np.linspace(0, len(cells) - 1, min(len(cells), MAX_PANELS)).round().astype(int)
-    return [cells[i] for i in places]
-
-
 def _is_plain(point: dict[str, Any]) -> bool:
     """Whether the published bounds hold: `replace` of equal sizes, nothing added or sharpened."""
     return (
@@ -92,7 +84,7 @@ def _is_plain(point: dict[str, Any]) -> bool:
 def surviving(run: Run | Study) -> Figure:
     """Surviving symbols by generation, their exact expectation, and the bounds of Corollary 1."""
     study = as_study(run)
-    cells = _panels(study)
+    cells = study.along_first(MAX_PANELS)
     figure, axes = canvas(
         max(6.4, 1.0 + 2.9 * len(cells)), 4.1, columns=len(cells), sharey=True, sharex=True
     )
@@ -117,7 +109,7 @@ def surviving(run: Run | Study) -> Figure:
             overlay.draw_law(ax, x, law, values, MAIN, INK, is_log=False)
         generation_axis(ax, x)
         if study.factors:
-            ax.set_title(_label(study, index))
+            ax.set_title(study.first_label(index))
     from_zero(axes[0, 0])
     axes[0, 0].yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,.0f}"))
     axes[0, 0].set_ylabel("surviving symbols")
@@ -127,14 +119,9 @@ def surviving(run: Run | Study) -> Figure:
         words = f"bounds: {SOURCE}, Corollary 1\n(the upper one where it says something)"
         entries.append((Line2D([], [], **BOUND), words))
     overlay.key_below(figure, entries)
-    held = study.held(tuple(f.path for f in study.factors[1:]), cells[0])
+    held = study.held(cells[0])
     title(figure, "Symbols that are lost stay lost", study.detail(held=held))
     return figure
-
-
-def _label(study: Study, index: int) -> str:
-    factor = study.factors[0]
-    return assign(factor.path, factor.labels[study.cells[index].place[0]])
 
 
 def _bounds(metric: str, point: dict[str, Any], generations: np.ndarray) -> Bounds | None:
@@ -155,7 +142,7 @@ def _bounds(metric: str, point: dict[str, Any], generations: np.ndarray) -> Boun
 def survival(run: Run | Study, metric: str) -> Figure:
     """The share of chains in which a rate, or a rare symbol, is alive: law and bounds on top."""
     study = as_study(run)
-    cells = study.slice(study.factors[0].path)[:6] if study.factors else [0]
+    cells = study.slice(*(f.path for f in study.factors[:1]))[:6]
     figure, axes = canvas(6.8, 4.4)
     ax, k = axes[0, 0], study.generations + 1
     ordered = bool(study.factors) and study.factors[0].is_ordered
@@ -181,7 +168,7 @@ def survival(run: Run | Study, metric: str) -> Figure:
             laws.append(law)
             style = {"color": INK, "linestyle": overlay.DASHES, "linewidth": 1.3, "zorder": 5}
             ax.plot(k, law.expected, **style)
-        ends.append((last(shown), _label(study, index) if study.factors else "", colour))
+        ends.append((last(shown), study.first_label(index), colour))
         lowest = min(lowest, np.nanmin(shown, initial=1.0))
     log_axis(ax)
     log_axis(ax, "x")
@@ -198,7 +185,7 @@ def survival(run: Run | Study, metric: str) -> Figure:
     if sources:
         entries.append((Patch(color=TRUTH, alpha=0.25), f"between the bounds: {sources[0]}"))
     overlay.key_below(figure, entries)
-    held = study.held(tuple(f.path for f in study.factors[1:]), cells[0])
+    held = study.held(cells[0])
     heads = {"is_alive": "How long a rate lives", "rare_surviving": "How long a rare symbol lives"}
     title(figure, heads[metric], study.detail(held=held))
     return figure

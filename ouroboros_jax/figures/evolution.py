@@ -113,9 +113,7 @@ def evolution_panels(run: Run | Study, *, chain: int | None = None) -> Figure:
     study = as_study(run)
     generations = chosen_generations(study)
     factors = study.factors
-    cells = study.slice(factors[0].path) if factors and chain is None else [0]
-    if len(cells) > MAX_ROWS:
-        cells = [cells[round(x)] for x in np.linspace(0, len(cells) - 1, MAX_ROWS)]
+    cells = study.along_first(MAX_ROWS)
     chains = [int(study.cells[c].chains[0]) for c in cells] if chain is None else [chain]
     if chain is not None:
         cells = [next(i for i, c in enumerate(study.cells) if chain in c.chains)]
@@ -156,7 +154,7 @@ def evolution_panels(run: Run | Study, *, chain: int | None = None) -> Figure:
                 if len(rows) == 1 and i % columns == 0:
                     ax.set_ylabel(f"{name} 2")
     overlay.key_below(figure, _evolution_key(rows[0][0], is_plane, truths[0] is not None, real))
-    held = study.held(tuple(f.path for f in factors[1:]), cells[0])
+    held = study.held(cells[0])
     which = f"chain {chains[0]}" if len(chains) == 1 else "each row's first chain"
     cell = cells[0] if len(cells) == 1 and not factors else None
     detail = study.detail(held=held, cell=cell)

@@ -24,10 +24,10 @@ from ouroboros_jax.figures.style import (
 )
 from ouroboros_jax.figures.trajectories import (
     MAX_LABELS,
+    MAX_PANELS,
     assign_roles,
     draw_panel,
     palette_of,
-    panel_values,
     wants_log,
 )
 from ouroboros_jax.figures.words import assign
@@ -44,9 +44,7 @@ def components(run: Run | Study) -> Figure:
     features.
     """
     study = as_study(run)
-    factors = study.factors
-    cells = study.slice(factors[0].path) if factors else [0]
-    cells = [cells[i] for i in panel_values(factors[0])] if factors else cells
+    cells = study.along_first(MAX_PANELS)
     arrays = [_with_features(study.array(f"component_{which}")) for which in ("mean", "std")]
     count = min(arrays[0].shape[2], 7)
     features = 1 if len(cells) > 1 else min(arrays[0].shape[3], 4)
@@ -83,9 +81,7 @@ def components(run: Run | Study) -> Figure:
                 if is_wide:
                     ax.set_ylabel(labels[which] if c == 0 else "")
                     if which == 0:
-                        ax.set_title(
-                            assign(factors[0].path, factors[0].labels[study.cells[cell].place[0]])
-                        )
+                        ax.set_title(study.first_label(cell))
                 elif features > 1:
                     ax.set_ylabel(f"feature {d + 1}" if which == 0 else "")
                     if d == 0:
@@ -99,7 +95,7 @@ def components(run: Run | Study) -> Figure:
     if count > 1:
         entries += [(overlay.line(palette[k]), f"component {k + 1}") for k in range(count)]
     overlay.key_below(figure, entries, columns=min(len(entries), 6))
-    held = study.held(tuple(f.path for f in factors[1:]), cells[0])
+    held = study.held(cells[0])
     title(figure, "Fitted means and standard deviations", study.detail(held=held))
     return figure
 
@@ -112,8 +108,7 @@ def _with_features(array: np.ndarray) -> np.ndarray:
 def fitted_gaussian(run: Run | Study) -> Figure:
     """Mean and standard deviation of a one-dimensional Gaussian chain, with their laws."""
     study = as_study(run)
-    cells = study.slice(study.factors[0].path) if study.factors else [0]
-    cells = cells[:1] if len(cells) == 1 else [cells[i] for i in panel_values(study.factors[0])]
+    cells = study.along_first(MAX_PANELS)
     x = study.generations
     figure, axes = canvas(
         8.0 if len(cells) == 1 else 1.3 + max(2.4, 6.2 / len(cells)) * len(cells),
@@ -159,8 +154,7 @@ def fitted_gaussian(run: Run | Study) -> Figure:
         for ax in (top, bottom):
             generation_axis(ax, x, label=ax is bottom or len(cells) == 1)
         if len(cells) > 1:
-            factor = study.factors[0]
-            top.set_title(assign(factor.path, factor.labels[cell.place[0]]))
+            top.set_title(study.first_label(index))
     dashed = overlay.line(QUIET, linestyle=overlay.DASHES, linewidth=1.3)
     places = ("left", "right") if len(cells) == 1 else ("top", "bottom")
     words = [f"{places[0]}: ± root mean squared error"] if has_cone else []
@@ -168,7 +162,7 @@ def fitted_gaussian(run: Run | Study) -> Figure:
     if words:
         entries.append((dashed, f"law: {'; '.join(words)}"))
     overlay.key_below(figure, entries, columns=3)
-    held = study.held(tuple(f.path for f in study.factors[1:]), cells[0])
+    held = study.held(cells[0])
     title(figure, "Fitted mean and standard deviation", study.detail(held=held))
     return figure
 
@@ -258,8 +252,8 @@ def errors(run: Run | Study) -> Figure:
         )
         entries.append((dashed, "law of the root mean square (exact)"))
     overlay.key_below(figure, entries)
-    others = tuple(f.path for f in study.factors if f is not factor)
-    title(figure, "How far the fit has strayed", study.detail(held=study.held(others, cells[0])))
+    held = study.held(cells[0], but=(factor.path,) if factor else ())
+    title(figure, "How far the fit has strayed", study.detail(held=held))
     return figure
 
 
@@ -302,7 +296,7 @@ def moments(run: Run | Study) -> Figure:
     chains = max(len(c.chains) for c in study.cells)
     main = MAIN if len(study.cells) == 1 else QUIET
     overlay.key_below(figure, overlay.keys_of(laws, colour=main, chains=chains))
-    held = study.held(tuple(f.path for f in study.factors[1:]), 0)
+    held = study.held(0)
     title(figure, "Covariance and mean", study.detail(held=held))
     return figure
 

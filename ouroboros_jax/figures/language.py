@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ouroboros_jax.figures import overlay
-from ouroboros_jax.figures.bands import draw_band
+from ouroboros_jax.figures.bands import draw_band, evenly
 from ouroboros_jax.figures.study import Choice, Study, as_study
 from ouroboros_jax.figures.style import (
     INK,
@@ -62,12 +62,6 @@ def language_figures(study: Study) -> Iterator[Choice]:
     yield from plots(study, "token_entropy")
 
 
-def shown_generations(last: int) -> list[int]:
-    """Up to `MAX_LINES` generations from 0 to the last."""
-    count = min(last + 1, MAX_LINES)
-    return sorted({round(x) for x in np.linspace(0, last, count)})
-
-
 @styled
 def perplexity_histograms(run: Run | Study) -> Figure:
     """How likely generation 0 finds the texts of each generation: densities of log perplexity.
@@ -77,7 +71,7 @@ def perplexity_histograms(run: Run | Study) -> Figure:
     """
     study = as_study(run)
     values = study.array("sequence_perplexity")
-    generations = shown_generations(study.last)
+    generations = evenly(study.last + 1, MAX_LINES)
     cells = study.cells[:MAX_COLUMNS]
     known = np.log(values[np.isfinite(values) & (values > 0)])
     edges = np.linspace(*np.quantile(known, (0.001, 0.999)), NUM_BINS + 1)
@@ -161,7 +155,7 @@ def continuations(run: Run | Study) -> Figure:
     tokens = np.asarray(study.metrics["continuation"].values)[study.cells[0].chains[0]]
     decode = study.run.decoder(int(study.cells[0].chains[0]))
     half = tokens.shape[-1] // 2
-    generations = shown_generations(study.last)
+    generations = evenly(study.last + 1, MAX_LINES)
     lines: list[tuple[str, str, str]] = []  # label, text, colour
     for prompt in range(min(SHOWN_PROMPTS, tokens.shape[1])):
         rows = [("prompt", tokens[0, prompt, :half], QUIET)]

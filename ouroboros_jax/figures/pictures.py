@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ouroboros_jax import registry
+from ouroboros_jax.figures.bands import evenly
 from ouroboros_jax.figures.evolution import chosen_generations
 from ouroboros_jax.figures.study import Study, as_study
 from ouroboros_jax.figures.style import QUIET, canvas, styled, title
@@ -21,6 +22,7 @@ from ouroboros_jax.results import Run
 
 MOST_PANELS = 8  # generations side by side
 FOLLOWED = 10  # codes
+MOST_COLUMNS = 16  # of the codes that are followed
 RECONSTRUCTED = 10  # real images
 SEED = 0
 MARGIN = 1  # pixels between images
@@ -134,9 +136,7 @@ def followed_codes(run: Run | Study, *, chain: int = 0) -> Figure:
     """The same codes decoded by one generation after another, a row for each code."""
     study = as_study(run)
     generations, colormap = _every(study), study.run.config.figures.colormap
-    if len(generations) > 16:
-        places = np.linspace(0, len(generations) - 1, 16).round().astype(int)
-        generations = [generations[i] for i in dict.fromkeys(places.tolist())]
+    generations = [generations[i] for i in evenly(len(generations), MOST_COLUMNS)]
     columns = [drawn(study, g, chain, FOLLOWED) for g in generations]
     figure, axes = canvas(0.9 + 0.52 * len(columns), 0.52 * FOLLOWED + 1.0, columns=len(columns))
     for ax, generation, images in zip(axes[0], generations, columns, strict=True):

@@ -70,7 +70,7 @@ def sample_sizes(run: Run | Study, metrics: Sequence[str] | None = None) -> Figu
         row[1].set_title(f"{name.axis_label}, generation {int(study.generations[-1]):,}")
     chains = max(len(c.chains) for c in study.cells)
     overlay.key_below(figure, overlay.keys_of(laws, chains=chains))
-    held = study.held(tuple(study.factors[i].path for i in others), study.slice("num_samples")[0])
+    held = study.held(study.slice("num_samples")[0], but=("num_samples",))
     held = f"left, {held}" if held else ""
     title(figure, "What the number of samples does", study.detail(held=held))
     return figure

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from ouroboros_jax.analysis.cells import find_cells, point_of
 from ouroboros_jax.analysis.coords import last_places
 from ouroboros_jax.errors import UserError, listed, nearest
+from ouroboros_jax.figures.bands import evenly
 from ouroboros_jax.figures.style import SEPARATOR
 from ouroboros_jax.figures.words import assign, describe_learner, describe_regime, text, word
 from ouroboros_jax.metrics.names import DERIVED
@@ -232,16 +233,31 @@ class Study:
             parts.append(held)
         return SEPARATOR.join(part for part in parts if part)
 
-    def held(self, paths: tuple[str, ...], cell: int) -> str:
-        """`shown: n = 100`: the settings of a cell that a figure leaves where they are."""
+    def held(self, cell: int, *, but: tuple[str, ...] | None = None) -> str:
+        """`shown: n = 100`: the settings of a cell that a figure leaves where they are.
+
+        Args:
+          but: paths that the figure varies; by default that of the first factor.
+        """
+        but = tuple(f.path for f in self.factors[:1]) if but is None else but
         chosen = zip(self.factors, self.cells[cell].place, strict=True)
-        words = [assign(f.path, f.labels[i]) for f, i in chosen if f.path in paths]
+        words = [assign(f.path, f.labels[i]) for f, i in chosen if f.path not in but]
         return f"shown: {', '.join(words)}" if words else ""
 
     def label(self, cell: int) -> str:
         """The swept settings of a cell in words."""
         chosen = zip(self.factors, self.cells[cell].place, strict=True)
         return ", ".join(assign(f.path, f.labels[i]) for f, i in chosen)
+
+    def first_label(self, cell: int) -> str:
+        """The value of the first factor in words; nothing where there is none."""
+        first = zip(self.factors[:1], self.cells[cell].place[:1], strict=True)
+        return "".join(assign(f.path, f.labels[i]) for f, i in first)
+
+    def along_first(self, most: int) -> list[int]:
+        """Cells in which only the first factor varies: at most `most`, evenly chosen."""
+        cells = self.slice(*(f.path for f in self.factors[:1]))
+        return [cells[i] for i in evenly(len(cells), most)]
 
     def slice(self, *paths: str) -> list[int]:
         """Cells in which only the factors `paths` vary and every other has its first value."""

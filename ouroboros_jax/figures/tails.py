@@ -6,7 +6,7 @@ from matplotlib.patches import Patch
 from scipy.special import ndtr
 
 from ouroboros_jax.figures import overlay
-from ouroboros_jax.figures.bands import draw_band, last
+from ouroboros_jax.figures.bands import draw_band, evenly, last
 from ouroboros_jax.figures.evolution import span_of
 from ouroboros_jax.figures.study import Study, as_study
 from ouroboros_jax.figures.style import (
@@ -24,6 +24,7 @@ from ouroboros_jax.figures.style import (
 from ouroboros_jax.results import Run
 
 POINTS = 4000  # drawn of each generation
+MOST_PLACES = 160  # along a line
 PERCENTILES = (95, 97, 99)
 
 
@@ -65,7 +66,7 @@ def first_and_last(run: Run | Study) -> Figure:
         (Patch(color=MAIN, alpha=0.45), f"generation {end:,}"),
     ][: 2 if end else 1]
     if has_percentiles:
-        places = np.unique(np.linspace(0, len(study.generations) - 1, 160).round().astype(int))
+        places = evenly(len(study.generations), MOST_PLACES)
         some = cell.chains[:200]
         palette = ramp(len(PERCENTILES))
         for k in range(count):
@@ -86,7 +87,7 @@ def first_and_last(run: Run | Study) -> Figure:
         keys = overlay.keys_of([], colour=QUIET, chains=len(some))
         entries += [keys[0], *((h, f"{t}, for {PERCENTILES[-1]}%") for h, t in keys[1:])]
     overlay.key_below(figure, entries)
-    held = study.held(tuple(f.path for f in study.factors), 0)
+    held = study.held(0, but=())
     title(figure, "First against last, and what becomes of the tails", study.detail(held=held))
     return figure
 

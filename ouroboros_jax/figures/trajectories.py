@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from ouroboros_jax.errors import UserError, listed, nearest
 from ouroboros_jax.figures import overlay
-from ouroboros_jax.figures.bands import LEVELS, draw_band, last, quantiles
+from ouroboros_jax.figures.bands import LEVELS, draw_band, evenly, last, quantiles
 from ouroboros_jax.figures.study import Choice, Factor, Series, Study, as_study
 from ouroboros_jax.figures.style import (
     INK,
@@ -168,10 +168,7 @@ def wants_log(name: Name, values: list[np.ndarray]) -> bool:
 
 def panel_values(factor: Factor | None) -> list[int]:
     """Which values of a factor have a panel; evenly chosen where there are too many."""
-    if factor is None:
-        return [0]
-    count = len(factor.values)
-    return sorted({round(x) for x in np.linspace(0, count - 1, min(count, MAX_PANELS))})
+    return [0] if factor is None else evenly(len(factor.values), MAX_PANELS)
 
 
 def _is_at(series: Series, factor: Factor | None, value: int) -> bool:

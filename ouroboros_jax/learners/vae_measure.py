@@ -18,7 +18,7 @@ from ouroboros_jax.learners import judge
 from ouroboros_jax.learners.image_losses import RECONSTRUCTIONS, cross_entropy, kl_to_normal
 from ouroboros_jax.learners.pixels import in_chunks
 from ouroboros_jax.metrics import images as of_images
-from ouroboros_jax.metrics.names.images import MATRICES
+from ouroboros_jax.metrics.names.images import CODE_EDGES, MATRICES
 
 CHUNK = 500
 NUM_CLASSIFIED = 1000  # images of a generation that every generation's classifier is tried on
@@ -26,7 +26,6 @@ JUDGED = (  # metrics that a judge is needed for
     *("label_counts_judge", "label_entropy_judge", "label_share_judge"),
     *("frechet_distance", "precision", "recall"),
 )
-EDGES = (-5.0, 5.0, 100)  # of the histogram of codes: from, to, bins
 
 
 def chosen(found: Metrics, names: Sequence[str] | None) -> Metrics:
@@ -66,7 +65,7 @@ def measure(
 def _of_codes(model, reference: Params, images: jax.Array) -> Metrics:
     """Generation 0's codes (means) of generated images."""
     codes = in_chunks(lambda i, x: model.network.encode(reference, x)[0], images, CHUNK)
-    low, high, bins = EDGES
+    low, high, bins = CODE_EDGES
     edges = jnp.linspace(low, high, bins + 1)
     place = jnp.clip(jnp.searchsorted(edges, codes.reshape(-1)) - 1, 0, bins - 1)
     counts = jnp.zeros(bins, codes.dtype).at[place].add(1)

@@ -112,12 +112,6 @@ def test_continuations_are_shown_as_they_are(run):
     assert "\N{REPLACEMENT CHARACTER}" in text and "prompt" in written
 
 
-def test_every_generation_or_a_few_of_them():
-    assert language.shown_generations(3) == [0, 1, 2, 3]
-    assert language.shown_generations(9) == [0, 2, 4, 5, 7, 9]
-    assert language.shown_generations(0) == [0]
-
-
 def test_every_metric_has_a_name_of_its_own(run):
     for metric in run.metrics.data_vars:
         assert name_of(metric).long_name != metric.replace("_", " "), metric

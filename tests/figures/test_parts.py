@@ -28,6 +28,12 @@ def test_means_leave_out_what_is_unknown():
     np.testing.assert_allclose(bands.means(values, log=True), [np.sqrt(3), np.nan, 4])
 
 
+def test_a_few_of_many_are_evenly_apart():
+    assert bands.evenly(4, 6) == [0, 1, 2, 3]
+    assert bands.evenly(10, 6) == [0, 2, 4, 5, 7, 9]
+    assert bands.evenly(1, 6) == [0]
+
+
 def test_labels_move_apart_no_further_than_they_must():
     np.testing.assert_allclose(style.apart(np.array([0.1, 0.5]), 0.1), [0.1, 0.5])
     np.testing.assert_allclose(style.apart(np.array([0.5, 0.5]), 0.1), [0.45, 0.55])

@@ -7,6 +7,7 @@ LABELLERS = {
     "_first": "generation 0's classifier",
     "_judge": "a classifier of real data",
 }
+CODE_EDGES = (-5.0, 5.0, 100)  # of `latent_histogram`: from, to, bins
 MATRICES = ("classifier_accuracy_matrix", "classifier_loss_matrix")
 OF_CLASSIFIERS = (  # recorded where the learner has classifiers
     *("classifier_loss", "classifier_accuracy", "test_accuracy", "test_classifier_loss"),
