@@ -61,7 +61,7 @@ def test_settings_agree_with_the_factory(section, name):
     point = {f"{section}.{key}": s.default for key, s in entry.settings.items()}
     point[f"{section}.name"] = PATHS.get(name, name)
     point |= {f"sampler.{key}": s.default for key, s in entry.sampler.items()}
-    point.setdefault("regime.name", "replace")
+    point = {"regime.name": "replace", "selector.name": "none"} | point
     given = options(section, point)
     assert set(given) == set(arguments)
     for key, default in arguments.items():
@@ -163,6 +163,7 @@ def test_names_of_ones_own(own_module):
 
 def test_draw_auto_becomes_what_it_stands_for():
     config = {"learner.name": "gaussian", "learner.estimator": "mle", "learner.draw": "auto"}
+    config |= {"selector.name": "none"}
     assert options("learner", config | {"regime.name": "replace"})["draw"] == "sufficient"
     assert options("learner", config | {"regime.name": "accumulate_subsample"})["draw"] == "samples"
 

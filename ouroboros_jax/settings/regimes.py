@@ -1,5 +1,6 @@
 """The regimes: what generation g trains on, by name."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -68,21 +69,20 @@ REGIMES = {
         "ouroboros_jax.regimes:accumulate",
         "the real data and every set drawn so far",
         {},
-        keeps_all=True,
+        keeps="all",
     ),
     "accumulate_fresh": Entry(
         "ouroboros_jax.regimes:accumulate_fresh",
         "as accumulate, with a share of new real data in what each generation adds",
         {"real_fraction": _FRACTION},
-        keeps_all=True,
-        has_fresh=True,
+        keeps="all",
     ),
     "accumulate_subsample": Entry(
         "ouroboros_jax.regimes:accumulate_subsample",
         "num_samples points drawn without replacement from accumulate's pool",
         {},
         keeps_identity=True,
-        keeps_all=True,
+        keeps="all",
     ),
     "window": Entry(
         "ouroboros_jax.regimes:window",
@@ -93,12 +93,12 @@ REGIMES = {
         "ouroboros_jax.regimes:fresh",
         "a share of new real data each generation, the rest from the previous model",
         {"real_fraction": _FRACTION, "real_of": _REAL_OF},
-        has_fresh=True,
     ),
     "fixed_real": Entry(
         "ouroboros_jax.regimes:fixed_real",
         "the same real data for ever, and num_samples synthetic points",
         {},
+        keeps="real",
     ),
     "weighted": Entry(
         "ouroboros_jax.regimes:weighted",
@@ -107,10 +107,32 @@ REGIMES = {
         check=_check_weighted,
     ),
 }
-KEEPING_ALL = tuple(name for name, entry in REGIMES.items() if entry.keeps_all)
-WITH_FRESH = tuple(name for name, entry in REGIMES.items() if entry.has_fresh)
+
+
+def _names(has: Callable[[Entry], bool]) -> tuple[str, ...]:
+    return tuple(name for name, entry in REGIMES.items() if has(entry))
+
+
+KEEPING_ALL = _names(lambda entry: entry.keeps == "all")
+KEEPING_REAL = _names(lambda entry: entry.keeps != "nothing" and not entry.keeps_identity)
+WITH_SHARE = _names(lambda entry: "real_fraction" in entry.settings)
+WEIGHTED = _names(lambda entry: "real_weight" in entry.settings)
+WITH_FRESH = tuple(name for name in WITH_SHARE if name not in WEIGHTED)  # as heavy as the others
+# All points are drawn anew, by the last model and the truth.
+FROM_LAST = _names(lambda entry: entry.keeps == "nothing" and "window" not in entry.settings)
 
 
 def find_regime(name: Any) -> Entry:
     """The regime of that name, or a user's own."""
     return look_up("regime", REGIMES, name)
+
+
+def keeps_previous(point: Point) -> bool:
+    """Whether the real share of a data set is of the one before."""
+    entry = find_regime(point["regime.name"])
+    return "real_of" in entry.settings and point["regime.real_of"] == "previous"
+
+
+def keeps_points(point: Point) -> bool:
+    """Whether points of one generation go on as the same points, and not as points of one law."""
+    return bool(find_regime(point["regime.name"]).keeps_identity) or keeps_previous(point)

@@ -1,7 +1,7 @@
 """What a setting is, and what a name stands for: the two rows of all tables here."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 Point = dict[str, Any]  # a run's settings, flat: {"learner.name": "gmm", "num_samples": 1000, ...}
 COUNT = 2**31 - 1  # counts are int32 on the device
@@ -61,9 +61,8 @@ class Entry(NamedTuple):
     `check(point)` raises `UserError` where settings do not go together. `counts_traced(point)`
     says whether a learner takes the number of points as a traced value; where it does not, every
     `num_samples` is a program of its own. `keeps_identity` marks a regime whose points must stay
-    the same points (None: unknown, as for a user's own), `keeps_all` one that trains on every data
-    set so far, and `has_fresh` one where some of each data set
-    are new real points, as heavy as the others. `apart` are static settings that the
+    the same points (None: unknown, as for a user's own), and `keeps` says which earlier data sets
+    it has for ever. `apart` are static settings that the
     factory does not take, because the chain or the run reads them. `rows` are those of a table.
     `kind` is the kind of data a learner is fitted to, or a data set holds (None: unknown), and
     `instead`, of a data set, the name it stands for to learners of another kind. Of a
@@ -79,8 +78,7 @@ class Entry(NamedTuple):
     counts_traced: Callable[[Point], bool] = lambda point: False
     check: Callable[[Point], None] = lambda point: None
     keeps_identity: bool | None = False
-    keeps_all: bool = False
-    has_fresh: bool = False
+    keeps: Literal["nothing", "real", "all"] = "nothing"
     apart: tuple[str, ...] = ()
     rows: int | None = None
     kind: str | None = None

@@ -8,6 +8,7 @@ from scipy.special import entr
 
 from ouroboros_jax.data.vocabulary import PROBABILITIES, rarest
 from ouroboros_jax.schedule import count_share
+from ouroboros_jax.settings.regimes import FROM_LAST, KEEPING_REAL, WEIGHTED, WITH_SHARE
 from ouroboros_jax.theory import discrete, poisson, recursion, wright_fisher
 from ouroboros_jax.theory.clock import (
     as_generations,
@@ -29,8 +30,7 @@ SOURCES = {
     "fixed_real": "Seddik et al. 2024, Thm 2",
     "weighted": "He, Xu and Cheng 2025; exact recursion derived here",
 }
-KEEPING = ("accumulate", "accumulate_fresh", "fixed_real")  # whose real points stay for ever
-REDRAWING = ("replace", "fresh")  # who draws all points anew, from one model and the truth
+REDRAWING = tuple(name for name in FROM_LAST if name not in WEIGHTED)
 LABELS = {"replace": "H_0 (1 - 1/n)^(g+1)", "accumulate": "H_0 prod_j [1 - 1/(n j^2)]"}
 CHAIN = "exact Wright-Fisher chain", "Suresh et al. 2024; Wright-Fisher model"
 POISSON_SOURCES = {"replace": "Suresh et al. 2024, Thm 2"}
@@ -82,7 +82,7 @@ def _premises(point: dict[str, Any], generations: np.ndarray) -> _Plan | None:
     if sizes.min() < 2:
         return None
     real = np.zeros_like(sizes)
-    if regime in ("fresh", "accumulate_fresh", "weighted"):
+    if regime in WITH_SHARE:
         real = np.asarray(
             count_share(values_at(point["regime.real_fraction"], every), sizes), float
         )
@@ -143,7 +143,7 @@ def _survival_laws(regime, plan: _Plan, p, rare, generations) -> dict[str, Law]:
     survival = _survival(regime, plan, distinct, generations)
     if survival is None:
         return {}
-    label = "real points seen so far" if regime in KEEPING else CHAIN[0]
+    label = "real points seen so far" if regime in KEEPING_REAL else CHAIN[0]
     sums = {
         "surviving": np.ones_like(p),
         "surviving_mass": p,
@@ -162,7 +162,7 @@ def _survival_laws(regime, plan: _Plan, p, rare, generations) -> dict[str, Law]:
 
 def _survival(regime, plan: _Plan, p, generations) -> np.ndarray | None:
     """Pr(symbol survives) `[G, V]`, None where there is no exact form or it costs too much."""
-    if regime in KEEPING:
+    if regime in KEEPING_REAL:
         return discrete.seen_symbols(plan.seen[generations], p)
     if regime not in REDRAWING or not plan.is_plain:
         return None
@@ -238,7 +238,7 @@ def poisson_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, La
 
 
 def _alive(point, regime, plan: _Plan, generations, rate) -> np.ndarray | None:
-    if regime in KEEPING:
+    if regime in KEEPING_REAL:
         return poisson.kept_survival(generations, plan.num_real, rate, plan.real)
     if regime not in REDRAWING:
         return None

@@ -1,7 +1,7 @@
 """What a learner draws: points, or statistics of as many, for the learners that know both."""
 
 from ouroboros_jax.errors import UserError
-from ouroboros_jax.settings.regimes import find_regime
+from ouroboros_jax.settings.regimes import find_regime, keeps_points
 from ouroboros_jax.settings.setting import Point, Setting
 
 DRAW = Setting(
@@ -29,9 +29,7 @@ def check_draw(point: Point) -> None:
     """
     if point["learner.draw"] == "sufficient" and _keeps_points(point):
         others = {"regime.real_of": "original", "selector.name": "none"}
-        named = ["regime.name"] + [
-            path for path, usual in others.items() if point.get(path, usual) != usual
-        ]
+        named = ["regime.name"] + [path for path, usual in others.items() if point[path] != usual]
         told = " with ".join(f"{path}={point[path]!r}" for path in named)
         raise UserError(
             f"learner.draw='sufficient' cannot be exact with {told}, which goes on with some of "
@@ -41,6 +39,4 @@ def check_draw(point: Point) -> None:
 
 def _keeps_points(point: Point) -> bool:
     """Whether points go on as the same points, or one by one through a selector."""
-    keeps_identity = bool(find_regime(point["regime.name"]).keeps_identity)
-    again = point["regime.name"] == "fresh" and point.get("regime.real_of") == "previous"
-    return keeps_identity or again or point.get("selector.name", "none") != "none"
+    return keeps_points(point) or point["selector.name"] != "none"

@@ -5,15 +5,13 @@ from ouroboros_jax.metrics.names.heat_death import OF_HEAT_DEATH
 from ouroboros_jax.schedule import extremes
 from ouroboros_jax.settings.counts import check_total
 from ouroboros_jax.settings.learners.start import START
-from ouroboros_jax.settings.regimes import find_regime
+from ouroboros_jax.settings.regimes import FROM_LAST, keeps_points
 from ouroboros_jax.settings.setting import TEMPERATURE, Entry, Point, Setting
-
-_ODE_REGIMES = ("replace", "fresh", "weighted")
 
 
 def _check(point: Point) -> None:
     regime, dynamics = point["regime.name"], point["learner.dynamics"]
-    if find_regime(regime).keeps_identity or point.get("regime.real_of") == "previous":
+    if keeps_points(point):
         raise UserError(
             f"learner.name='heat_death' holds numbers of points and not points, and "
             f"regime.name={regime!r} goes on with some of them: expected a regime that draws anew"
@@ -30,10 +28,10 @@ def _check(point: Point) -> None:
 
 
 def _check_ode(point: Point, regime: str) -> None:
-    if regime not in _ODE_REGIMES:
+    if regime not in FROM_LAST:
         raise UserError(
             f"learner.dynamics='ode' is itself the limit of a data set that grows, and "
-            f"regime.name={regime!r} keeps one: expected {listed(_ODE_REGIMES)}"
+            f"regime.name={regime!r} keeps one: expected {listed(FROM_LAST)}"
         )
     if point["learner.start"] != "previous":
         raise UserError(

@@ -3,6 +3,7 @@
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.metrics.names.images import OF_CLASSIFIERS, OF_VAE
 from ouroboros_jax.settings.learners.start import START
+from ouroboros_jax.settings.regimes import WEIGHTED, keeps_previous
 from ouroboros_jax.settings.setting import TEMPERATURE, Entry, Point, Setting
 
 _SIZES = Setting((), "", low=1, item=int)
@@ -12,9 +13,9 @@ _RATE = Setting(1e-3, "", traced=True, low=0.0)
 def _check_vae(point: Point) -> None:
     if not point["learner.layer_sizes"]:
         raise UserError("learner.layer_sizes=() is a network without layers: expected at least one")
-    previous = point["regime.name"] == "fresh" and point["regime.real_of"] == "previous"
-    if point["learner.points"] == "stream" and (previous or point["regime.name"] == "weighted"):
-        why = "regime.real_of='previous'" if previous else "regime.name='weighted'"
+    name, previous = point["regime.name"], keeps_previous(point)
+    if point["learner.points"] == "stream" and (previous or name in WEIGHTED):
+        why = "regime.real_of='previous'" if previous else f"regime.name={name!r}"
         raise UserError(
             f"learner.points='stream' draws every epoch's images anew, and {why} has some of them "
             "kept or weighed: use learner.points='dataset'"
