@@ -22,8 +22,7 @@ from scipy import stats
 from ouroboros_jax.theory import regimes
 from ouroboros_jax.theory.clock import as_generations, split_counts
 from ouroboros_jax.theory.poisson import survival_rate
-from ouroboros_jax.theory.recursion import covariance_recursion, fresh_counts
-from ouroboros_jax.theory.weighted import resolve_weight
+from ouroboros_jax.theory.recursion import covariance_recursion, weighted_counts
 
 # Heterozygosity
 
@@ -60,13 +59,8 @@ def weighted(generation, num_samples, real_fraction, real_weight, *, num_real=No
     may be `golden`.
     """
     generation = as_generations(generation)
-    counts = fresh_counts(generation, num_samples, real_fraction, num_real=num_real)
-    real, synthetic = counts[:, 0].copy(), counts.sum(1) - counts[:, 0]
-    w = resolve_weight(real_weight, real, synthetic)
-    weights = np.diag(np.where(synthetic > 0, 1 - w, 0))
-    weights[:, 0] += np.where(real > 0, w, 0)  # a source without points has no weight
-    weights[0, 0] = 1
-    weights /= weights.sum(1, keepdims=True)
+    shares = real_fraction, real_weight
+    counts, weights = weighted_counts(generation, num_samples, *shares, num_real=num_real)
     return 1 - covariance_recursion(counts, weights=weights).mean_squared_error[generation]
 
 

@@ -18,7 +18,6 @@ from ouroboros_jax.theory.clock import (
     values_at,
 )
 from ouroboros_jax.theory.law import Law
-from ouroboros_jax.theory.weighted import resolve_weight
 
 SOURCES = {
     "replace": "Seddik et al. 2024, Thm 1",
@@ -228,7 +227,7 @@ def poisson_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, La
         label = label if label and is_equal and rate == 1 else f"exact mean, {regime}"
         expected = rate * errors[generations]
         found["mean_squared_error"] = Law(label, derived, expected, max_relative_error=MEAN_LIMIT)
-    alive = _alive(point, regime, plan, generations, rate)
+    alive = _alive(regime, plan, generations, rate)
     if alive is not None:
         label = ALIVE_LABELS.get(regime, "exact survival")
         found["is_alive"] = Law(
@@ -237,7 +236,7 @@ def poisson_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, La
     return found
 
 
-def _alive(point, regime, plan: _Plan, generations, rate) -> np.ndarray | None:
+def _alive(regime, plan: _Plan, generations, rate) -> np.ndarray | None:
     if regime in KEEPING_REAL:
         return poisson.kept_survival(generations, plan.num_real, rate, plan.real)
     if regime not in REDRAWING:
@@ -246,34 +245,28 @@ def _alive(point, regime, plan: _Plan, generations, rate) -> np.ndarray | None:
     return poisson.survival(generations, list(plan.sizes), rate, real_share=list(share))
 
 
-def _weighted_table(point, generations, plan: _Plan):
-    counts = np.diag(plan.sizes - plan.real)
-    counts[:, 0] += plan.real
-    weight = resolve_weight(point["regime.real_weight"], plan.real, plan.sizes - plan.real)
-    table = np.diag(np.where(plan.sizes > plan.real, 1 - weight, 0))
-    table[:, 0] += np.where(plan.real > 0, weight, 0)
-    table[0, 0] = 1
-    return counts, table / table.sum(1, keepdims=True)
+def _redrawn(counts: Callable[..., np.ndarray], *settings: str) -> Callable[..., np.ndarray]:
+    """Errors where all points are redrawn, as a table of `recursion.py` says."""
+
+    def errors(point, generations, plan: _Plan):
+        given = (point[f"regime.{name}"] for name in settings)
+        table = counts(generations, point["num_samples"], *given, num_real=plan.num_real)
+        return poisson.redrawn_error(table)
+
+    return errors
 
 
-def _fresh_error(point, generations, plan: _Plan):
-    counts = np.diag(plan.sizes - plan.real)
-    counts[:, 0] += plan.real
-    return poisson.redrawn_error(counts)
-
-
-def _window_error(point, generations, plan: _Plan):
-    table = recursion.window_counts(
-        generations, point["num_samples"], point["regime.window"], num_real=plan.num_real
-    )
-    return poisson.redrawn_error(table)
+def _weighted_error(point, generations, plan: _Plan):
+    shares = point["regime.real_fraction"], point["regime.real_weight"]
+    args = generations, point["num_samples"], *shares
+    return poisson.redrawn_error(*recursion.weighted_counts(*args, num_real=plan.num_real))
 
 
 _ERRORS: dict[str, Callable[..., np.ndarray]] = {  # Var(rate) / lambda of all generations
-    "replace": _fresh_error,
-    "fresh": _fresh_error,
-    "window": _window_error,
-    "weighted": lambda *args: poisson.redrawn_error(*_weighted_table(*args)),
+    "replace": _redrawn(recursion.replace_counts),
+    "fresh": _redrawn(recursion.fresh_counts, "real_fraction"),
+    "window": _redrawn(recursion.window_counts, "window"),
+    "weighted": _weighted_error,
     "accumulate": lambda point, generations, plan: poisson.kept_error(plan.sizes),
     "accumulate_fresh": lambda point, generations, plan: poisson.kept_error(plan.sizes, plan.real),
     "fixed_real": lambda point, generations, plan: poisson.fixed_real_error(plan.sizes),

@@ -83,14 +83,14 @@ def expected_power(
     """
     generation = as_generations(generation)
     n = sizes_of(num_samples, generation, num_real)
-    logs = _log_moment(n, power, estimator)
+    logs = log_moment(n, power, estimator)
     with np.errstate(divide="ignore"):
         logs += power / 2 * np.log(biases_of(bias, generation))
     with np.errstate(over="ignore"):
         return std**power * np.exp(np.cumsum(logs))[generation]
 
 
-def _log_moment(n, power, estimator):
+def log_moment(n, power, estimator):
     """ln E[(s' / s)^power] of one fit to n points."""
     a = power / 2
     return a * np.log((n - 1) / divisor_of(n, estimator)) + _log_gamma_ratio((n - 1) / 2, a)
@@ -206,7 +206,7 @@ def sd_w2_squared(generation, num_samples, *, num_real=None, estimator="mle", bi
     n = sizes_of(num_samples, generation, num_real)
     bias = biases_of(bias, generation)
     with np.errstate(over="ignore", invalid="ignore"):
-        q = [bias ** (a / 2) * np.exp(_log_moment(n, a, estimator)) for a in range(5)]
+        q = [bias ** (a / 2) * np.exp(log_moment(n, a, estimator)) for a in range(5)]
         s = [np.cumprod(q[a]) for a in range(5)]  # E[s^a] after each fit
         drawn = [np.concatenate([[1.0], s[a][:-1]]) for a in range(5)]  # and before it
         mu2 = [_cumulate(q[a], q[a] * bias * drawn[a + 2] / n) for a in range(3)]

@@ -13,6 +13,7 @@ Sizes that vary, real points and variances are derived here.
 import numpy as np
 
 from ouroboros_jax.theory.clock import as_generations, generations_up_to, values_at
+from ouroboros_jax.theory.recursion import covariance_recursion
 
 
 def survival_rate(generation) -> np.ndarray:
@@ -98,16 +99,7 @@ def redrawn_error(counts, weights=None) -> np.ndarray:
       counts: `[G + 1, G + 1]`, points by source, as `recursion.covariance_recursion` reads them.
       weights: total weights of the sources, the same shape; None: counts / total.
     """
-    counts = np.tril(np.asarray(counts, np.float64))
-    w = counts / counts.sum(1, keepdims=True) if weights is None else np.tril(weights)
-    size = len(counts) + 1
-    c = np.zeros((size, size))
-    for t in range(1, size):
-        s = np.flatnonzero(w[t - 1, :t])
-        ws = w[t - 1, s]
-        c[t, :t] = c[:t, t] = ws @ c[s, :t]
-        c[t, t] = ws @ c[t, s] + (ws**2 / counts[t - 1, s]).sum()
-    return np.diagonal(c)[1:]
+    return covariance_recursion(counts, weights=weights, is_constant=True).mean_squared_error
 
 
 def kept_error(sizes, fresh=0) -> np.ndarray:

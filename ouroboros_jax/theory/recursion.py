@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ouroboros_jax.theory.clock import as_generations, biases_of, divisor_of, sizes_of, split_counts
+from ouroboros_jax.theory.weighted import resolve_weight
 
 
 class Recursion(NamedTuple):
@@ -34,7 +35,9 @@ class Recursion(NamedTuple):
         return np.diagonal(self.covariance)
 
 
-def covariance_recursion(counts, *, weights=None, estimator="mle", bias=1.0) -> Recursion:
+def covariance_recursion(
+    counts, *, weights=None, estimator="mle", bias=1.0, is_constant=False
+) -> Recursion:
     """The recursion over a table of counts.
 
     Args:
@@ -43,6 +46,8 @@ def covariance_recursion(counts, *, weights=None, estimator="mle", bias=1.0) -> 
       weights: total weights of the sources, the same shape, rows summing to 1; None is counts / N.
       estimator: `mle` or `unbiased`; with `weights` the former only.
       bias: factor on the variance of what models draw, a number or a schedule.
+      is_constant: whether models draw with the truth's variance on average, whatever was fitted, as
+        counts do, which vary as much as their mean; then `variance` means nothing.
 
     Returns:
       A `Recursion`.
@@ -60,7 +65,7 @@ def covariance_recursion(counts, *, weights=None, estimator="mle", bias=1.0) -> 
     for t in range(1, last + 2):
         s = np.flatnonzero(w[t - 1, :t])
         ws, n = w[t - 1, s], counts[t - 1, s]
-        drawn = v[s] * np.where(s == 0, 1.0, bias[t - 1])
+        drawn = np.ones(len(s)) if is_constant else v[s] * np.where(s == 0, 1.0, bias[t - 1])
         c[t, :t] = ws @ c[s, :t]
         c[:t, t] = c[t, :t]
         c[t, t] = ws @ c[t, s] + (ws**2 * drawn / n).sum()
@@ -81,6 +86,22 @@ def fresh_counts(generation, num_samples, real_fraction, *, num_real=None) -> np
     table = np.diag(synthetic)
     table[:, 0] += real
     return table
+
+
+def weighted_counts(
+    generation, num_samples, real_fraction, real_weight, *, num_real=None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tables of `weighted`: counts as of `fresh`, and the weights of the sources.
+
+    `real_weight` may be `golden`; a source without points has no weight.
+    """
+    counts = fresh_counts(generation, num_samples, real_fraction, num_real=num_real)
+    real, synthetic = counts[:, 0].copy(), counts.sum(1) - counts[:, 0]
+    w = resolve_weight(real_weight, real, synthetic)
+    weights = np.diag(np.where(synthetic > 0, 1 - w, 0))
+    weights[:, 0] += np.where(real > 0, w, 0)
+    weights[0, 0] = 1
+    return counts, weights / weights.sum(1, keepdims=True)
 
 
 def window_split(generation, num_samples, window) -> tuple[np.ndarray, int]:

@@ -110,7 +110,7 @@ def _chernoff(n, log_threshold, power, estimator):
     if power is None:
         power = _best_power(sizes, counts, log_threshold, estimator)
     power = np.broadcast_to(np.asarray(power, np.float64), counts.shape[:1])
-    logs = gaussian._log_moment(sizes[None], power[:, None], estimator)
+    logs = gaussian.log_moment(sizes[None], power[:, None], estimator)
     return np.exp(np.minimum(0.0, (counts * logs).sum(1) - power * log_threshold))
 
 
