@@ -204,7 +204,7 @@ class Run:
         """The headline numbers, each with its law and z where one holds."""
         from ouroboros_jax.analysis.summary import summarise
 
-        return summarise(self.metrics, self.groups, flatten(self.config))
+        return summarise(self.metrics, self.groups)
 
     def _locate(self, chain: int) -> tuple[int, int]:
         """The group of a chain, and its place there."""

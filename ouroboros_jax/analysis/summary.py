@@ -15,7 +15,6 @@ from ouroboros_jax.analysis.cells import Cell, find_cells, point_of
 from ouroboros_jax.analysis.coords import last_places
 from ouroboros_jax.analysis.headline import headline
 from ouroboros_jax.disk.dataset import STATUSES
-from ouroboros_jax.registry import Point
 from ouroboros_jax.sweep import Group
 from ouroboros_jax.theory.laws import laws, z_score
 
@@ -27,13 +26,12 @@ LEVEL = 0.95
 DIGITS = 8  # significant ones in the file
 
 
-def summarise(dataset: "xr.Dataset", groups: Sequence[Group], config_point: Point) -> dict:
+def summarise(dataset: "xr.Dataset", groups: Sequence[Group]) -> dict:
     """The content of summary.json.
 
     Args:
       dataset: as from `dataset.assemble`.
       groups: the run's groups, in the order of the dataset's chains.
-      config_point: the run's flat settings.
 
     Returns:
       JSON-able: `points`, one dict each (settings, number of chains, last generation reached,

@@ -290,7 +290,7 @@ def _plane(panels, views: list[View], truth, real, limits) -> None:
         )
         for law, is_truth in ((truth, True), (view.mixture, False)):
             for k in range(0 if law is None else len(law.weights)):
-                width, height, angle = ellipse(law.means[k], law.covariances[k])
+                width, height, angle = ellipse(law.covariances[k])
                 for scale in (1, 2):
                     edge = TRUTH if is_truth else _component(k)
                     ax.add_patch(

@@ -88,7 +88,7 @@ def grid(mixture: Gaussians, low: float, high: float) -> np.ndarray:
     return np.unique(points[(points >= low) & (points <= high)])
 
 
-def ellipse(mean: np.ndarray, covariance: np.ndarray) -> tuple[float, float, float]:
+def ellipse(covariance: np.ndarray) -> tuple[float, float, float]:
     """Full width, height and angle in degrees of the one-sigma ellipse in two dimensions."""
     values, vectors = np.linalg.eigh(covariance)
     values = np.sqrt(np.maximum(values, 0))

@@ -178,9 +178,12 @@ def generation_axis(ax: Axes, generations: np.ndarray, label: bool = True) -> No
 
 def log_axis(ax: Axes, which: str = "y") -> None:
     """A logarithmic axis with few, plain ticks."""
-    (ax.set_yscale if which == "y" else ax.set_xscale)("log")
-    axis = ax.yaxis if which == "y" else ax.xaxis
-    low, high = ax.get_ylim() if which == "y" else ax.get_xlim()
+    if which == "y":
+        ax.set_yscale("log")
+        axis, (low, high) = ax.yaxis, ax.get_ylim()
+    else:
+        ax.set_xscale("log")
+        axis, (low, high) = ax.xaxis, ax.get_xlim()
     decades = np.log10(high / low) if low > 0 else 1.0
     axis.set_minor_formatter(NullFormatter())
     axis.set_major_formatter(FuncFormatter(lambda x, _: power(x)))
@@ -268,7 +271,10 @@ def save(figure: Figure, folder: Path, name: str, *, pdf: bool = False) -> list[
     """Writes `name`.png, and .pdf if asked, each under a temporary name first."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for kind, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None}))[: 1 + pdf]:
+    kinds: dict[str, dict] = {"png": {"Software": None}}
+    if pdf:
+        kinds["pdf"] = {"CreationDate": None}
+    for kind, metadata in kinds.items():
         path = folder / f"{name}.{kind}"
         partial = folder / f".{name}.{kind}.{os.getpid()}.tmp"
         try:

@@ -22,7 +22,6 @@ from ouroboros_jax.theory.regimes import (
 
 AUGMENT_LIMIT = float(np.pi**2 / 6)  # 1.64493
 SUBSAMPLE_LIMIT = float(np.pi**2 / 2 - 2)  # 2.93480
-EFFICIENCY = 1 / AUGMENT_LIMIT  # 61%: what augmenting keeps of the real data's information
 RATIOS: dict[str, Callable] = {  # by regime, of a generation or an array of them
     "replace": replace_ratio,
     "accumulate": accumulate_ratio,

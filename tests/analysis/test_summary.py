@@ -43,7 +43,7 @@ def simulated(done=None, seed=0, **overrides):
     groups, point = study(**overrides)
     rng = np.random.default_rng(seed)
     parts = [simulate(group, rng, done or point["generations"] + 1) for group in groups]
-    return assemble(groups, parts, point, {}), groups, point
+    return assemble(groups, parts, point, {}), groups
 
 
 @pytest.mark.parametrize("estimator", ["mle", "unbiased"])
@@ -67,17 +67,17 @@ def test_a_gaussian_run_agrees_with_its_law(estimator):
 
 def test_a_wrong_run_is_found_out():
     overrides = {"generations": 20, "num_samples": 50, "chains": 4000}
-    dataset, _, _ = simulated(**overrides, **{"learner.estimator": "unbiased"})
-    summary = summarise(dataset, *study(**overrides))
+    dataset, _ = simulated(**overrides, **{"learner.estimator": "unbiased"})
+    summary = summarise(dataset, study(**overrides)[0])
     law = summary["points"][0]["metrics"]["variance"]["law"]
     assert law["valid"] and law["z"] > 10
 
 
 def test_every_point_has_its_own_law_and_seeds_are_its_chains():
     sweep = {"num_samples": [20, 200], "seed": 4, "learner.estimator": ["mle", "unbiased"]}
-    dataset, groups, point = simulated(chains=500, generations=9, sweep=sweep)
+    dataset, groups = simulated(chains=500, generations=9, sweep=sweep)
     assert len(groups) == 2
-    summary = summarise(dataset, groups, point)
+    summary = summarise(dataset, groups)
     found = [
         (p["settings"]["num_samples"], p["settings"]["learner.estimator"], p)
         for p in summary["points"]
@@ -96,9 +96,9 @@ def test_every_point_has_its_own_law_and_seeds_are_its_chains():
 
 def test_numbers_equal_brute_force():
     sweep = {"num_samples": [5, 8, 9], "seed": 7}
-    dataset, groups, point = simulated(chains=3, generations=5, sweep=sweep)
+    dataset, groups = simulated(chains=3, generations=5, sweep=sweep)
     dataset["variance"][2, 5] = np.nan
-    for p, n in zip(summarise(dataset, groups, point)["points"], (5, 8, 9), strict=True):
+    for p, n in zip(summarise(dataset, groups)["points"], (5, 8, 9), strict=True):
         values = dataset["variance"].values[dataset["num_samples"].values == n, 5]
         values = values[~np.isnan(values)]
         entry = p["metrics"]["variance"]
@@ -109,8 +109,8 @@ def test_numbers_equal_brute_force():
 
 
 def test_schedules_reach_the_laws():
-    dataset, groups, point = simulated(chains=2000, generations=6, num_samples="linear(20, 5)")
-    law = summarise(dataset, groups, point)["points"][0]["metrics"]["variance"]["law"]
+    dataset, groups = simulated(chains=2000, generations=6, num_samples="linear(20, 5)")
+    law = summarise(dataset, groups)["points"][0]["metrics"]["variance"]["law"]
     assert law["predicted"] == pytest.approx(np.prod(1 - 1 / (20 + 5 * np.arange(7))))
     assert abs(law["z"]) < 4
     full = point_of(groups[0], 3)
@@ -125,14 +125,14 @@ def test_one_chain_has_no_interval():
 
 
 def test_an_unfinished_run_is_summarised_where_it_stands():
-    dataset, groups, point = simulated(done=4, chains=50, generations=20, num_samples=50)
-    (found,) = summarise(dataset, groups, point)["points"]
+    dataset, groups = simulated(done=4, chains=50, generations=20, num_samples=50)
+    (found,) = summarise(dataset, groups)["points"]
     assert found["generation"] == 3
     law = found["metrics"]["variance"]["law"]
     assert law["predicted"] == pytest.approx((1 - 1 / 50) ** 4)
     groups, point = study(chains=2, generations=3)
     nothing = [{"status": np.zeros((0, 2), np.int8)}]
-    summary = summarise(assemble(groups, nothing, point, {}), groups, point)
+    summary = summarise(assemble(groups, nothing, point, {}), groups)
     assert summary["headline"] == [] and summary["points"][0]["generation"] is None
 
 
@@ -141,7 +141,7 @@ def test_collapse_and_status_are_counted():
     variance = np.array([[1, 0.4, 0.05], [1, 0.7, 0.3], [1, 1, 1], [np.nan] * 3]).T
     status = np.array([[0, 0, 1], [0, 0, 0], [0, 0, 0], [0, 2, 2]], np.int8).T
     dataset = assemble(groups, [{"variance": variance, "status": status}], point, {})
-    summary = summarise(dataset, groups, point)
+    summary = summarise(dataset, groups)
     (found,) = summary["points"]
     assert found["time_to_collapse"] == {
         "0.5": {"median": 2, "collapsed": pytest.approx(2 / 3)},
@@ -155,7 +155,7 @@ def test_infinities_do_not_reach_json():
     groups, point = study(chains=3, generations=1, **{"learner.draw": "samples"})
     values = np.array([[0.0, 0, 0], [-1, -np.inf, -2]])
     dataset = assemble(groups, [{"log_det_covariance": values}], point, {})
-    summary = summarise(dataset, groups, point)
+    summary = summarise(dataset, groups)
     json.dumps(summary, allow_nan=False)
     entry = summary["points"][0]["metrics"]["log_det_covariance"]
     assert entry["mean"] is None and entry["infinite"] == 1 and entry["median"] == -2
@@ -177,7 +177,7 @@ def test_a_mixture_run_carries_the_older_file_s_fields():
         for scale in (1, 2)
     ]
     dataset = assemble(groups, parts, point, {})
-    summary = summarise(dataset, groups, point)
+    summary = summarise(dataset, groups)
     assert summary["means"] == {"100": [[-2, 2]] * 3, "1000": [[-2, 2]] * 3}
     assert summary["stds"]["100"][1] == [1, 1]
     assert summary["l2_distances"]["1000"] == [0, 0.5, 1]
@@ -189,10 +189,10 @@ def test_a_mixture_run_carries_the_older_file_s_fields():
 
 def test_large_grids_are_quick():
     sweep = {"num_samples": list(range(10, 2510)), "seed": 16}
-    dataset, groups, point = simulated(generations=3, sweep=sweep, sweep_limit=10**6)
+    dataset, groups = simulated(generations=3, sweep=sweep, sweep_limit=10**6)
     assert dataset.sizes["chain"] == 40000
     start = time.perf_counter()
-    summary = summarise(dataset, groups, point)
+    summary = summarise(dataset, groups)
     assert time.perf_counter() - start < 20, "2 s on an idle machine"
     assert len(summary["points"]) == MAX_POINTS and summary["points_left_out"] == 500
     assert summary["num_points"] == 2500 and "the first 2,000 of 2,500" in summary["headline"][0]

@@ -63,7 +63,6 @@ def test_table_of_ratios():
 def test_limits_of_ratios():
     assert pytest.approx(1.64493, abs=5e-6) == ratios.AUGMENT_LIMIT
     assert pytest.approx(2.93480, abs=5e-6) == ratios.SUBSAMPLE_LIMIT
-    assert pytest.approx(0.61, abs=0.005) == ratios.EFFICIENCY
     for name in ("accumulate", "accumulate_subsample"):
         assert ratios.error_ratio(name, 10**6) == pytest.approx(ratios.LIMITS[name], abs=1e-5)
     with pytest.raises(ValueError, match="regime must be one of replace, accumulate"):

@@ -13,9 +13,9 @@ from ouroboros_jax.metrics.names import (
     text,
 )
 from ouroboros_jax.metrics.names.images import NAMES as OF_IMAGES
-from ouroboros_jax.metrics.names.name import SCALES, Name
+from ouroboros_jax.metrics.names.name import Name
 
-__all__ = ["DERIVED", "NAMES", "ONCE", "SCALES", "Name", "name_of"]
+__all__ = ["DERIVED", "NAMES", "ONCE", "Name", "name_of"]
 NAMES: dict[str, Name] = {
     "status": Name("status of the fit: 0 ok, 1 degenerate, 2 frozen", "1", (), "status"),
     **mixtures.NAMES,

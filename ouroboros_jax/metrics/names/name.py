@@ -1,8 +1,6 @@
 """What a metric is called, measured in and drawn against."""
 
-from typing import NamedTuple
-
-SCALES = ("linear", "log", "auto")
+from typing import Literal, NamedTuple
 
 
 class Name(NamedTuple):
@@ -17,7 +15,7 @@ class Name(NamedTuple):
     units: str = "1"
     dims: tuple[str, ...] = ()
     label: str = ""  # of an axis; the long name where empty
-    scale: str = "linear"
+    scale: Literal["linear", "log", "auto"] = "linear"
     reference: float | None = None  # the value of the truth itself
 
     @property
