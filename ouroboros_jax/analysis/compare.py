@@ -6,7 +6,7 @@ are percentiles of the bootstrap over pairs.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -131,8 +131,6 @@ def compare(
       UserError: a setting that is not swept, an unknown metric, a baseline that is no value of the
         setting, a generation that is not there, or values without chains in common.
     """
-    import xarray as xr
-
     _check(dataset, setting, metric, level, num_resamples)
     swept = [path for path in swept_settings(dataset) if path != setting]
     labels = [plain(v) for v in dataset[setting].values]
@@ -144,46 +142,69 @@ def compare(
         raise UserError(f"generation={generation} is not there: expected {_span(last)}")
     columns = [labels, *([plain(v) for v in dataset[path].values] for path in swept)]
     cells = positions(zip(*columns, strict=True))
-    pairs = _codes(dataset["seed"].values, dataset["replicate"].values)
+    codes = _codes(dataset["seed"].values, dataset["replicate"].values)
     array = dataset[metric].values[:, : last + 1].astype(np.float64)
-    axes = [(d, n) for d, n in zip(dataset[metric].dims[2:], array.shape[2:], strict=True) if n > 1]
-    array = array.reshape(*array.shape[:2], -1)
+    axes = {
+        str(dim): size
+        for dim, size in zip(dataset[metric].dims[2:], array.shape[2:], strict=True)
+        if size > 1
+    }
+    array = array.reshape(*array.shape[:2], *axes.values())
     resample = _Resampler(num_resamples, seed)
     rows, numbers = [], []
-    for rest in dict.fromkeys(key[1:] for key in cells):
-        first = cells.get((base, *rest))
-        for value in values:
-            second = cells.get((value, *rest))
-            if value == base or first is None or second is None:
-                continue
-            _, a, b = np.intersect1d(pairs[first], pairs[second], return_indices=True)
-            if not a.size:
-                continue
-            with np.errstate(invalid="ignore"):
-                difference = array[second[b]] - array[first[a]]
-            for place in range(array.shape[2]):
-                index = np.unravel_index(place, [n for _, n in axes]) if axes else ()
-                found = _bootstrap(difference[:, :, place], level, resample)
-                if axes and not found[3].any():
-                    continue  # padding: this group has no such component
-                rows.append((value, *rest, *(int(i) for i in index)))
-                numbers.append(found)
+    for row, first, second in _pairs(cells, base, values, codes):
+        with np.errstate(invalid="ignore"):
+            difference = array[second] - array[first]
+        for index in np.ndindex(*axes.values()):
+            found = _bootstrap(difference[:, :, *index], level, resample)
+            if axes and not found[3].any():
+                continue  # padding: this group has no such component
+            rows.append((*row, *index))
+            numbers.append(found)
     if not rows:
         raise UserError(_no_pairs(setting, swept, values))
-    names = ["value", *swept, *(str(dim) for dim, _ in axes)]
-    coords = {
-        name: ("row", np.array(column))
-        for name, column in zip(names, zip(*rows, strict=True), strict=True)
-    }
+    attrs = {"setting": setting, "metric": metric, "baseline": base, "level": level}
+    generations = dataset["generation"].values[: last + 1]
+    names = ["value", *swept, *axes]
+    return Comparison(_table(names, rows, numbers, generations, attrs), chosen)
+
+
+def _pairs(
+    cells: Mapping[tuple, np.ndarray], base: Any, values: Sequence[Any], codes: np.ndarray
+) -> Iterator[tuple[tuple, np.ndarray, np.ndarray]]:
+    """Every cell beside that of the baseline with equal other settings.
+
+    Yields:
+      The cell's key, and the chains of the baseline and the cell, int [P] both, whose codes agree.
+    """
+    for rest in dict.fromkeys(key[1:] for key in cells):
+        for value in values:
+            first, second = cells.get((base, *rest)), cells.get((value, *rest))
+            if value == base or first is None or second is None:
+                continue
+            _, a, b = np.intersect1d(codes[first], codes[second], return_indices=True)
+            if a.size:
+                yield (value, *rest), first[a], second[b]
+
+
+def _table(
+    names: Sequence[str],
+    rows: Sequence[tuple],
+    numbers: Sequence[tuple[np.ndarray, ...]],
+    generations: np.ndarray,
+    attrs: Mapping[str, Any],
+) -> "xr.Dataset":
+    """What `Comparison.dataset` is, of rows of settings and of `_bootstrap`'s numbers."""
+    import xarray as xr
+
+    columns = zip(names, zip(*rows, strict=True), strict=True)
+    coords = {name: ("row", np.array(column)) for name, column in columns}
+    told = ("difference", "low", "high", "num_pairs")
     variables = {
         name: (("row", "generation"), np.stack(column))
-        for name, column in zip(
-            ("difference", "low", "high", "num_pairs"), zip(*numbers, strict=True), strict=True
-        )
+        for name, column in zip(told, zip(*numbers, strict=True), strict=True)
     }
-    attrs = {"setting": setting, "metric": metric, "baseline": base, "level": level}
-    coords["generation"] = dataset["generation"].values[: last + 1]
-    return Comparison(xr.Dataset(variables, coords, attrs), chosen)
+    return xr.Dataset(variables, coords | {"generation": generations}, attrs)
 
 
 class _Resampler:

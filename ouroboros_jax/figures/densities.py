@@ -134,7 +134,7 @@ def density_panels(run: Run | Study) -> Figure:
                 ax.set_title(f"generation {generations[c]:,}")
             if r == len(rows) - 1:
                 ax.set_xlabel(f"feature {features[0] + 1}")
-        words = [study.label(cell).split(", ")[0]] if len(rows) > 1 else []
+        words = [study.first_label(cell)] if len(rows) > 1 else []
         words += [f"feature {features[1] + 1}"] if is_plane else []
         axes[r, 0].set_ylabel("\n".join(words))
     marker = {"marker": "o" if is_plane else "|", "linestyle": "none", "markersize": 2.5}

@@ -112,18 +112,15 @@ def evolution_panels(run: Run | Study, *, chain: int | None = None) -> Figure:
     """
     study = as_study(run)
     generations = chosen_generations(study)
-    factors = study.factors
     cells = study.along_first(MAX_ROWS)
     chains = [int(study.cells[c].chains[0]) for c in cells] if chain is None else [chain]
     if chain is not None:
         cells = [next(i for i, c in enumerate(study.cells) if chain in c.chains)]
     rows = [_views(study, c, generations) for c in chains]
     is_plane = rows[0][0][0].samples.shape[1] == 2
-    wrapped = len(rows) == 1 and len(generations) > 4
-    columns = -(-len(generations) // 2) if wrapped else len(generations)
-    lines = 2 if wrapped else len(rows)
-    if columns * lines > len(generations) and wrapped and is_plane:
-        columns = min(columns, 4)
+    num = len(generations)
+    columns = -(-num // 2) if len(rows) == 1 and num > 4 else num
+    lines = len(rows) * -(-num // columns)
     width = max(5.6, 2.15 * columns + 0.6)
     height = (2.1 if is_plane else 1.55) * lines + 1.35
     figure, axes = canvas(width, height, rows=lines, columns=columns, sharex=True, sharey=is_plane)
@@ -133,30 +130,30 @@ def evolution_panels(run: Run | Study, *, chain: int | None = None) -> Figure:
     ]
     real = None if truths[0] is not None else _real(study, rows[0][2], chains[0])
     limits = _limits([v for views, _, _ in rows for v in views], truths, real)
-    for r, ((views, kind, _), cell) in enumerate(zip(rows, cells, strict=True)):
-        panels = axes.ravel() if wrapped else axes[r]
-        draw = _plane if is_plane else _line
-        draw(panels[: len(views)], views, truths[r], real, limits)
-        for ax, view in zip(panels, views, strict=False):
-            if r == 0 or wrapped:
-                ax.set_title(f"generation {view.generation:,}")
-        for i in range(len(views), len(panels)):
-            panels[i].set_axis_off()
-            panels[i - columns].tick_params(labelbottom=True)
-        if len(rows) > 1:
-            label = study.label(cell).split(", ")[0] if len(factors) > 1 else study.label(cell)
-            panels[0].set_ylabel(label, fontsize=8.5)
-        if is_plane:
-            name = "principal axis" if kind == "principal axes" else "feature"
-            for i, ax in enumerate(panels[: len(views)]):
-                if r == len(rows) - 1 and (not wrapped or i + columns >= len(views)):
-                    ax.set_xlabel(f"{name} 1")
-                if len(rows) == 1 and i % columns == 0:
-                    ax.set_ylabel(f"{name} 2")
+    every = axes.reshape(len(rows), -1)  # a single row may take two lines
+    panels, rest = every[:, :num], every[:, num:]
+    draw = _plane if is_plane else _line
+    for own, (views, _, _), truth in zip(panels, rows, truths, strict=True):
+        draw(own, views, truth, real, limits)
+    for ax, generation in zip(panels[0], generations, strict=True):
+        ax.set_title(f"generation {generation:,}")
+    for ax in rest.ravel():
+        ax.set_axis_off()
+    for ax in panels[-1, num - columns :]:  # with none below
+        ax.tick_params(labelbottom=True)
+    if len(rows) > 1:
+        for ax, cell in zip(panels[:, 0], cells, strict=True):
+            ax.set_ylabel(study.first_label(cell), fontsize=8.5)
+    if is_plane:
+        name = "principal axis" if rows[-1][1] == "principal axes" else "feature"
+        for ax in panels[-1, num - columns :]:
+            ax.set_xlabel(f"{name} 1")
+        for ax in panels[0, ::columns] if len(rows) == 1 else ():
+            ax.set_ylabel(f"{name} 2")
     overlay.key_below(figure, _evolution_key(rows[0][0], is_plane, truths[0] is not None, real))
     held = study.held(cells[0])
     which = f"chain {chains[0]}" if len(chains) == 1 else "each row's first chain"
-    cell = cells[0] if len(cells) == 1 and not factors else None
+    cell = cells[0] if len(cells) == 1 and not study.factors else None
     detail = study.detail(held=held, cell=cell)
     title(figure, _heading(study, generations, which), detail)
     return figure

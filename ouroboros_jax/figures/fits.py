@@ -1,8 +1,9 @@
 """What was fitted: components, a Gaussian's mean and deviation with their laws, their errors."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ouroboros_jax.figures import overlay
@@ -35,6 +36,21 @@ from ouroboros_jax.metrics.names import name_of
 from ouroboros_jax.results import Run
 from ouroboros_jax.theory import gaussian
 
+HEADINGS = {"mean": "mean", "std": "standard deviation"}
+
+
+class Panel(NamedTuple):
+    """What is drawn of components in one panel, and what stands around it."""
+
+    ax: Axes
+    cell: int
+    which: str  # of `HEADINGS`
+    feature: int
+    title: str
+    label: str  # of the vertical axis
+    is_bottom: bool
+    is_end: bool  # whether its lines are named
+
 
 @styled
 def components(run: Run | Study) -> Figure:
@@ -45,58 +61,38 @@ def components(run: Run | Study) -> Figure:
     """
     study = as_study(run)
     cells = study.along_first(MAX_PANELS)
-    arrays = [_with_features(study.array(f"component_{which}")) for which in ("mean", "std")]
-    count = min(arrays[0].shape[2], 7)
-    features = 1 if len(cells) > 1 else min(arrays[0].shape[3], 4)
+    arrays = {which: _with_features(study.array(f"component_{which}")) for which in HEADINGS}
+    count = min(arrays["mean"].shape[2], 7)
     palette = colours(count)
-    is_wide = len(cells) > 1
-    rows, columns = (2, len(cells)) if is_wide else (features, 2)
-    figure, axes = canvas(
-        1.3 + max(2.4, 6.2 / columns) * columns if is_wide else 8.0,
-        4.6 if is_wide else 1.6 + (2.1 if features == 1 else 1.5 * features),
-        rows=rows,
-        columns=columns,
-        sharex=True,
-        sharey="row" if is_wide else False,
-    )
-    labels = ("mean", "standard deviation")
-    for c, cell in enumerate(cells):
-        for d in range(features):
-            for which in range(2):
-                ax = axes[which, c] if is_wide else axes[d, which]
-                block = arrays[which][study.cells[cell].chains]
-                lines = [block[:, :, k, d] for k in range(count)]
-                lines = [v for v in lines if np.isfinite(v).any()]
-                is_log = which == 1 and wants_log(
-                    name_of("component_std"), lines or [block[..., 0, d]]
-                )
-                ends = []
-                for k, values in enumerate(lines):
-                    middle = draw_band(ax, study.generations, values, palette[k], is_log=is_log)
-                    ends.append((last(middle), f"{k + 1}", palette[k]))
-                if is_log:
-                    log_axis(ax)
-                bottom = which == 1 if is_wide else d == features - 1
-                generation_axis(ax, study.generations, label=bottom)
-                if is_wide:
-                    ax.set_ylabel(labels[which] if c == 0 else "")
-                    if which == 0:
-                        ax.set_title(study.first_label(cell))
-                elif features > 1:
-                    ax.set_ylabel(f"feature {d + 1}" if which == 0 else "")
-                    if d == 0:
-                        ax.set_title(labels[which])
-                else:
-                    ax.set_ylabel(labels[which])
-                if (c == len(cells) - 1 if is_wide else True) and count > 1:
-                    end_labels(ax, ends)
-    chains = max(len(study.cells[c].chains) for c in cells)
-    entries = overlay.keys_of([], chains=chains)
+    if len(cells) > 1:
+        figure, panels = _panels_of_cells(study, cells)
+    else:
+        figure, panels = _panels_of_features(cells[0], min(arrays["mean"].shape[3], 4))
+    for panel in panels:
+        ax, chains = panel.ax, study.cells[panel.cell].chains
+        block = arrays[panel.which][chains][..., panel.feature]
+        lines = [block[..., k] for k in range(count)]
+        lines = [values for values in lines if np.isfinite(values).any()]
+        known = lines or [block[..., 0]]
+        is_log = panel.which == "std" and wants_log(name_of("component_std"), known)
+        ends = []
+        for k, values in enumerate(lines):
+            middle = draw_band(ax, study.generations, values, palette[k], is_log=is_log)
+            ends.append((last(middle), f"{k + 1}", palette[k]))
+        if is_log:
+            log_axis(ax)
+        generation_axis(ax, study.generations, label=panel.is_bottom)
+        ax.set_title(panel.title)
+        ax.set_ylabel(panel.label)
+        if panel.is_end and count > 1:
+            end_labels(ax, ends)
+    most = max(len(study.cells[cell].chains) for cell in cells)
+    entries = overlay.keys_of([], chains=most)
     if count > 1:
         entries += [(overlay.line(palette[k]), f"component {k + 1}") for k in range(count)]
     overlay.key_below(figure, entries, columns=min(len(entries), 6))
-    held = study.held(cells[0])
-    title(figure, "Fitted means and standard deviations", study.detail(held=held))
+    detail = study.detail(held=study.held(cells[0]))
+    title(figure, "Fitted means and standard deviations", detail)
     return figure
 
 
@@ -104,66 +100,91 @@ def _with_features(array: np.ndarray) -> np.ndarray:
     return array[..., None] if array.ndim == 3 else array
 
 
+def _panels_of_cells(study: Study, cells: list[int]) -> tuple[Figure, list[Panel]]:
+    """A column for each cell, means above deviations, of the first feature."""
+    num = len(cells)
+    width = 1.3 + max(2.4, 6.2 / num) * num
+    figure, axes = canvas(width, 4.6, rows=2, columns=num, sharex=True, sharey="row")
+    panels = [
+        Panel(
+            ax,
+            cell,
+            which,
+            feature=0,
+            title=study.first_label(cell) if which == "mean" else "",
+            label=heading if cell == cells[0] else "",
+            is_bottom=which == "std",
+            is_end=cell == cells[-1],
+        )
+        for column, cell in zip(axes.T, cells, strict=True)
+        for ax, (which, heading) in zip(column, HEADINGS.items(), strict=True)
+    ]
+    return figure, panels
+
+
+def _panels_of_features(cell: int, num: int) -> tuple[Figure, list[Panel]]:
+    """A row for each feature, means beside deviations."""
+    height = 3.7 if num == 1 else 1.6 + 1.5 * num
+    figure, axes = canvas(8.0, height, rows=num, columns=2, sharex=True)
+    panels = [
+        Panel(
+            ax,
+            cell,
+            which,
+            feature,
+            title=heading if feature == 0 and num > 1 else "",
+            label=heading if num == 1 else f"feature {feature + 1}" if which == "mean" else "",
+            is_bottom=feature == num - 1,
+            is_end=True,
+        )
+        for feature, row in enumerate(axes)
+        for ax, (which, heading) in zip(row, HEADINGS.items(), strict=True)
+    ]
+    return figure, panels
+
+
 @styled
 def fitted_gaussian(run: Run | Study) -> Figure:
     """Mean and standard deviation of a one-dimensional Gaussian chain, with their laws."""
     study = as_study(run)
-    cells = study.along_first(MAX_PANELS)
-    x = study.generations
-    figure, axes = canvas(
-        8.0 if len(cells) == 1 else 1.3 + max(2.4, 6.2 / len(cells)) * len(cells),
-        3.7 if len(cells) == 1 else 4.9,
-        rows=1 if len(cells) == 1 else 2,
-        columns=2 if len(cells) == 1 else len(cells),
-        sharex=True,
-        sharey=False if len(cells) == 1 else "row",
-    )
-    axes = axes.reshape(1, 2).T if len(cells) == 1 else axes
-    entries = overlay.keys_of(
-        [], colour=MAIN, chains=max(len(study.cells[c].chains) for c in cells)
-    )
-    has_cone = has_std = False
-    for j, index in enumerate(cells):
-        cell = study.cells[index]
-        point = cell.point
-        means = study.array("mean")[cell.chains, :, 0]
-        stds = np.sqrt(study.array("variance")[cell.chains])
-        top, bottom = axes[0, j], axes[1, j]
-        draw_band(top, x, means, MAIN)
-        draw_band(bottom, x, stds, MAIN)
-        laws = study.laws(index)
+    cells, x = study.along_first(MAX_PANELS), study.generations
+    num = len(cells)
+    if num == 1:
+        figure, axes = canvas(8.0, 3.7, columns=2, sharex=True)
+        pairs, places = axes, ("left", "right")
+    else:
+        width = 1.3 + max(2.4, 6.2 / num) * num
+        figure, axes = canvas(width, 4.9, rows=2, columns=num, sharex=True, sharey="row")
+        pairs, places = axes.T, ("top", "bottom")
+    dashes = {"color": QUIET, "linestyle": overlay.DASHES, "linewidth": 1.3}
+    words: dict[str, None] = {}
+    for (of_mean, of_std), index in zip(pairs, cells, strict=True):
+        cell, laws = study.cells[index], study.laws(index)
+        draw_band(of_mean, x, study.array("mean")[cell.chains, :, 0], MAIN)
+        draw_band(of_std, x, np.sqrt(study.array("variance")[cell.chains]), MAIN)
         if "mean_squared_error" in laws and len(x) > 1:
-            centre = float(point["data.mean"])
             cone = np.sqrt(laws["mean_squared_error"].expected)
             for sign in (-1, 1):
-                top.plot(x, centre + sign * cone, color=QUIET, linestyle=overlay.DASHES, lw=1.3)
-            has_cone = True
+                of_mean.plot(x, float(cell.point["data.mean"]) + sign * cone, **dashes)
+            words[f"{places[0]}: ± root mean squared error"] = None
         if "w2_squared" in laws and len(x) > 1:
-            bottom.plot(
-                x,
-                gaussian.expected_std(x, **replace_settings(point)),
-                color=QUIET,
-                lw=1.3,
-                linestyle=overlay.DASHES,
-            )
-            has_std = True
-        from_zero(bottom)
-        if j == 0:
-            top.set_ylabel("fitted mean")
-            bottom.set_ylabel("fitted standard deviation")
-        for ax in (top, bottom):
-            generation_axis(ax, x, label=ax is bottom or len(cells) == 1)
-        if len(cells) > 1:
-            top.set_title(study.first_label(index))
-    dashed = overlay.line(QUIET, linestyle=overlay.DASHES, linewidth=1.3)
-    places = ("left", "right") if len(cells) == 1 else ("top", "bottom")
-    words = [f"{places[0]}: ± root mean squared error"] if has_cone else []
-    words += [f"{places[1]}: E[s]"] if has_std else []
+            of_std.plot(x, gaussian.expected_std(x, **replace_settings(cell.point)), **dashes)
+            words[f"{places[1]}: E[s]"] = None
+        from_zero(of_std)
+        generation_axis(of_mean, x, label=num == 1)
+        generation_axis(of_std, x)
+        if num > 1:
+            of_mean.set_title(study.first_label(index))
+    pairs[0][0].set_ylabel("fitted mean")
+    pairs[0][1].set_ylabel("fitted standard deviation")
+    most = max(len(study.cells[cell].chains) for cell in cells)
+    entries = overlay.keys_of([], colour=MAIN, chains=most)
     if words:
-        entries.append((dashed, f"law: {'; '.join(words)}"))
+        handle = overlay.line(QUIET, linestyle=overlay.DASHES, linewidth=1.3)
+        entries.append((handle, f"law: {'; '.join(words)}"))
     overlay.key_below(figure, entries, columns=3)
-    held = study.held(cells[0])
-    title(figure, "Fitted mean and standard deviation", study.detail(held=held))
+    detail = study.detail(held=study.held(cells[0]))
+    title(figure, "Fitted mean and standard deviation", detail)
     return figure
 
 

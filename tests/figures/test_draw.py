@@ -66,6 +66,13 @@ def test_every_figure_of_a_run_is_drawn(kind, fake_run):
         assert set(drawn) == EXPECTED[kind]
 
 
+def test_every_generation_asked_for_has_a_panel(fake_run):
+    asked = tuple(range(9))
+    run = fake_run("gmm:shumailov", {"chains": 1, "generations": 8, "figures.generations": asked})
+    titles = [ax.get_title(loc="left") for ax in figures.evolution_panels(run).axes]
+    assert titles == [f"generation {g}" for g in asked] + [""]
+
+
 def test_a_grid_of_three_settings_is_drawn(fake_run):
     sweep = {
         "regime.name": ["replace", "accumulate"],
