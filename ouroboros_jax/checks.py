@@ -18,6 +18,7 @@ from ouroboros_jax.settings.counts import check_enough_points
 from ouroboros_jax.settings.run import RUN
 from ouroboros_jax.settings.values import check_value, describe_number, in_range
 
+MOST_CHAINS = 100_000_000
 OF_YOUR_OWN = {  # data named by a path, by the kind of data
     "points": ("the path of a .npy or .csv file",),
     "images": ("the path of an .npz file or of a folder of IDX files",),
@@ -118,6 +119,11 @@ def check_sweep(point: Point) -> dict[str, Any]:
         raise UserError(
             f"the sweep has {total:,} combinations, more than sweep_limit={point['sweep_limit']:,}"
             f": shorten it, or raise the limit with --config.sweep_limit={total}"
+        )
+    if total * point["chains"] > MOST_CHAINS:
+        of_points = f"{total:,} points of " if total > 1 else ""
+        raise UserError(
+            f"{of_points}chains={point['chains']:,} are more chains than {MOST_CHAINS:,}: lower it"
         )
     named = [point | names for names in name_combinations(lists, point["sweep_mode"])]
     settings = [settings_of(other) for other in named]

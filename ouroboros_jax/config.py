@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from ouroboros_jax.checks import check_point, check_sweep
 from ouroboros_jax.config_files import find_config, load_module
-from ouroboros_jax.errors import UserError, nearest
+from ouroboros_jax.errors import UserError, failure, nearest
 from ouroboros_jax.registry import (
     SECTIONS,
     Point,
@@ -93,13 +93,18 @@ def load_config(name: str, overrides: Mapping[str, Any] | None = None) -> Config
     except (AttributeError, KeyError) as error:
         field = re.search(r'Key "(\w+)" does not exist and cannot be added', str(error))
         if field is None:
-            raise
+            raise UserError(f"{path} cannot be run: {failure(error, path)}") from error
         known = sorted(path for path in _every_path())
         raise UserError(
             f"{path} sets a field {field[1]!r} that its config does not have"
             f"{nearest(field[1], known)}"
         ) from None
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{path} cannot be run: {failure(error, path)}") from error
     point = changed(flatten(config), overrides or {})
+    _check_overridden(point, overrides or {})
     if not point["sweep"]:
         check_point(point)
     return unflatten(point)
@@ -118,7 +123,21 @@ def apply(config: ConfigDict, overrides: Mapping[str, Any]) -> ConfigDict:
     name's defaults and keeps what had been set to something other than the old name's defaults,
     where the new one has such a field.
     """
-    return unflatten(changed(flatten(config), overrides))
+    point = changed(flatten(config), overrides)
+    _check_overridden(point, overrides)
+    return unflatten(point)
+
+
+def _check_overridden(point: Point, overrides: Mapping[str, Any]) -> None:
+    """Refuse a value for a setting that is swept, which would decide nothing."""
+    for path, value in overrides.items():
+        swept = point["sweep"].get(path)
+        if swept is None or (path == "seed" and isinstance(swept, int)):  # seeds from there on
+            continue
+        raise UserError(
+            f"{path}={value!r} decides nothing, since {path} is swept over {list(swept)}: change "
+            "sweep, or set it to {} to sweep nothing"
+        )
 
 
 def changed(point: Point, overrides: Mapping[str, Any]) -> Point:

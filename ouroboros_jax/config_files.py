@@ -5,7 +5,7 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
-from ouroboros_jax.errors import UserError, nearest
+from ouroboros_jax.errors import UserError, failure, nearest
 
 
 def find_config(name: str) -> tuple[Path, str]:
@@ -40,7 +40,12 @@ def load_module(path: Path) -> ModuleType:
     tag = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
     spec = importlib.util.spec_from_file_location(f"ouroboros_config_{path.stem}_{tag}", path)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{path} cannot be run: {failure(error, path)}") from error
     if not callable(getattr(module, "get_config", None)):
         raise UserError(f"{path} is not a config file: it has no function get_config")
     return module

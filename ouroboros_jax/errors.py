@@ -1,7 +1,9 @@
 """The one error that is the user's to fix, and the words for what they may have meant."""
 
 import difflib
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class UserError(ValueError):
@@ -28,6 +30,19 @@ def nearest(name: object, known: Iterable[str]) -> str:
         close = difflib.get_close_matches(name, known, 1, 0.6)
         close = close or [tails[match] for match in difflib.get_close_matches(tail, tails, 1, 0.7)]
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def failure(error: BaseException, path: Path | None = None) -> str:
+    """`line 3: ZeroDivisionError: division by zero`: what failed, and where in the file `path`."""
+    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    what: object = error
+    if isinstance(error, SyntaxError):
+        what = error.msg
+        frames.append((error.filename, error.lineno))
+    here = path and path.resolve()
+    lines = [line for name, line in frames if here and name and Path(name).resolve() == here]
+    where = f"line {lines[-1]}: " if lines else ""
+    return f"{where}{type(error).__name__}: {what}"
 
 
 def listed(names: Iterable[object]) -> str:

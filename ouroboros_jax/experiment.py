@@ -24,7 +24,7 @@ from ouroboros_jax.host.lines import first_line, label, last_lines
 from ouroboros_jax.host.loop import Retention, run_group
 from ouroboros_jax.host.report import Report, duration
 from ouroboros_jax.host.restore import is_complete
-from ouroboros_jax.programs.build import build
+from ouroboros_jax.programs.build import build, check_selector
 from ouroboros_jax.programs.factories import make_real
 from ouroboros_jax.programs.program import Program
 from ouroboros_jax.results import Run, open_run
@@ -99,7 +99,7 @@ def launch(
     with jax.enable_x64(point["x64"]):
         first = build(groups[0], blocks.get(groups[0].name, point["chain_block"]))
         manifest = new_manifest(config, first.real, groups, origin) | {"chain_blocks": dict(blocks)}
-        if hashes := _data_hashes(groups, first.real):
+        if hashes := _checked_data(groups, first.real):
             manifest["identity"]["data_sha256_by_group"] = hashes
         if workdir is None:
             return _run(job, manifest, None)
@@ -203,11 +203,12 @@ def _run_group(job: _Job, group: Group, program, store, manifest, report, workdi
         run_group(program, store, retention, report=report, clock=clock)
 
 
-def _data_hashes(groups: Sequence[Group], first: RealData) -> dict[str, str]:
+def _checked_data(groups: Sequence[Group], first: RealData) -> dict[str, str]:
     """The sha256 of each group's real data, where a sweep has several data sets.
 
     Raises:
-      UserError: where one is not there, or too small, before anything runs.
+      UserError: where one is not there, too small, or nothing that its selector can judge, before
+        anything runs.
     """
     found: dict[tuple, RealData] = {}
     hashes = {}
@@ -217,6 +218,7 @@ def _data_hashes(groups: Sequence[Group], first: RealData) -> dict[str, str]:
             found[data] = make_real(group.point) if found else first
         num_data = int(group.counts(np.arange(1))["num_data"].max())
         check_counts(found[data], num_data=num_data)
+        check_selector(group, found[data])
         hashes[group.name] = found[data].sha256
     return hashes if len(set(hashes.values())) > 1 else {}
 

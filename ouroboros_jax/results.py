@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ouroboros_jax.config import flatten, from_json
+from ouroboros_jax.config import flatten
 from ouroboros_jax.disk import rundir
 from ouroboros_jax.disk.manifest import read_manifest
 from ouroboros_jax.errors import UserError, listed
@@ -280,8 +280,7 @@ def open_run(workdir: str | Path) -> Run:
     if not workdir.is_dir():
         raise UserError(f"workdir {workdir} is not there: expected the folder of a run")
     manifest = read_manifest(workdir)
-    rundir.read_json(workdir / rundir.CONFIG)
-    config = from_json((workdir / rundir.CONFIG).read_text(encoding="utf-8"))
+    config = rundir.read_config(workdir)
     stores = [
         DiskStore(*rundir.store_paths(workdir, group.name), write=False) for group in expand(config)
     ]

@@ -218,7 +218,7 @@ REFUSED = [
     (["--config=gmm", "--generation=3"], "run takes no --generation: it takes --config"),
     (["--config=gmm", "--time"], "--time goes with --dry_run"),
     (["--config=gmm", "--dry_run=maybe"], "--dry_run=maybe is not true or false"),
-    (["--config=gmm", "--devices=0"], "--devices=0 is not a whole number of at least 1"),
+    (["--config=gmm", "--devices=0"], "--devices=0 is not a whole number from 1 to 1024"),
     (["--config=gmm", "--devices=two"], "--devices=two is not a whole number"),
     (["--config=gmm", "--workdir=file"], "file is a file; expected a folder"),
     (["--config=gmm", "--workdir=file/deeper"], "cannot be made: file is a file"),

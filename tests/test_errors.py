@@ -1,5 +1,6 @@
 """What cannot be done is said in one sentence that names the value, and nothing is written."""
 
+import json
 import os
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 import ouroboros_jax as oj
 from ouroboros_jax.checks import unread
-from ouroboros_jax.config import flatten, new_config
+from ouroboros_jax.config import apply, flatten, new_config
 from ouroboros_jax.errors import UserError, listed, nearest
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -102,6 +103,32 @@ def test_folders_that_cannot_be_opened(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(UserError, match="is no run's"):
         oj.open_run(tmp_path)
+    (tmp_path / "run.json").write_text("[" * 100_000)
+    with pytest.raises(UserError, match=r"run\.json cannot be read"):
+        oj.open_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"identity": {}}, "'identity': 'config'"),
+        ({"identity": 5}, "'identity'"),
+        ({"data": {}}, "'data': 'name'"),
+        ({"devices": 3}, "'devices'"),
+        ({"versions": {}}, "'versions': 'ouroboros_jax'"),
+        ({"chain_blocks": None}, "'chain_blocks'"),
+        ({"timings": None}, "'timings'"),
+        ({"fork": {}}, "'fork': 'source'"),
+        ({"fork": 3}, "'fork'"),
+    ],
+)
+def test_manifests_of_another_shape(change, field, compiled_once, tmp_path):
+    oj.run(config_of(), tmp_path, progress=False, figures=False)
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    for call in (lambda: oj.open_run(tmp_path), lambda: oj.run(config_of(), tmp_path)):
+        with pytest.raises(UserError, match=f"is no run's: it does not say {field} as"):
+            call()
 
 
 def of_data(name, **overrides):
@@ -154,12 +181,64 @@ def test_statistics_of_a_regime_that_keeps_points():
         (lambda: oj.run(None), "config=None: expected a config, as load_config returns it"),
         (lambda: oj.load_config("gaussian", ["chains"]), "expected a dict from dotted path"),
         (lambda: oj.fork(3, 1), "workdir=3: expected the path of a folder"),
+        (lambda: oj.run(config_of(), workdir="a\0b"), "expected the path of a folder"),
+        (lambda: oj.run(config_of(), workdir="a" * 300), "cannot be opened: File name too long"),
         (lambda: oj.difference(None, None, "variance"), "workdir=None: expected the path"),
     ],
 )
 def test_arguments_of_another_kind(call, sentence):
     with pytest.raises(UserError, match=sentence):
         call()
+
+
+def test_a_config_whose_sweep_has_the_setting():
+    swept = {"sweep": {"regime.name": ["replace", "fresh"], "seed": 2}}
+    with pytest.raises(UserError, match=r"regime.name='fresh' decides nothing, since regime.name"):
+        config_of(**swept, **{"regime.name": "fresh"})
+    assert config_of(**swept, seed=7).seed == 7  # where its seeds begin
+
+
+def test_a_config_without_a_seed(compiled_once):
+    config = config_of().unlock()
+    del config["seed"]
+    assert oj.run(config, progress=False).manifest["seed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("def get_config(:", "line 1: SyntaxError"),
+        ("def get_config(argument=''):\n    zero = 0\n    return 1 / zero", "line 3: ZeroDivision"),
+        ("import nowhere_to_be_found", "line 1: ModuleNotFoundError"),
+        ("def get_config(one, two): pass", "TypeError"),
+    ],
+)
+def test_config_files_that_fail(text, sentence, tmp_path):
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(UserError, match=f"mine.py cannot be run: {sentence}"):
+        oj.load_config(str(tmp_path / "mine.py"))
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("learner.name", "learner.name='os:getpid' gave a int, expected a Learner"),
+        ("regime.name", "regime.name='os:getpid' gave a int, expected a Regime"),
+        ("data.name", "data.name='os:getpid' gave a int, expected a RealData"),
+        ("selector.score", "selector.score='os:getpid' failed: TypeError"),
+    ],
+)
+def test_functions_that_are_no_factories(name, sentence, tmp_path):
+    selector = "curate" if name == "selector.score" else "none"
+    config = new_config(learner="gaussian", regime="replace", data="normal", selector=selector)
+    config = apply(config, {name: "os:getpid"})
+    refuse(config, tmp_path / "run", sentence, tmp_path)
+
+
+def test_counts_beyond_what_sums_hold():
+    with pytest.raises(UserError, match=r"data.rate=1e.08 on up to 100 points is counted to 1e.10"):
+        new = {"num_samples": 100, "sweep": {}, "data.rate": 1e8}
+        oj.run(oj.load_config("poisson", new), progress=False)
 
 
 def test_settings_that_no_regime_reads_are_named():

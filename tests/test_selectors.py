@@ -108,6 +108,14 @@ def test_curated_chains_climb_and_strengths_share_a_program():
             {"selector.name": "verify", "selector.keep_right": 0, "selector.keep_wrong": 0},
             "keep no point",
         ),
+        (
+            {"selector.name": "verify", "selector.keep_right": [0, 0], "selector.keep_wrong": 0},
+            r"keep_right=\(0.0, 0.0\) and selector.keep_wrong=0.0 keep no point",
+        ),
+        (
+            {"selector.name": "curate", "selector.index": 5},
+            "selector.index=5 is out of range: points have 1 features",
+        ),
         ({"selector.strength": 1}, "not a setting of the selector 'none'"),
     ],
 )
@@ -131,6 +139,29 @@ def test_targets_are_what_is_chosen_among(learner):
     run = oj.run(config, progress=False)
     means = [run.data(1, chain)["targets"].mean() for chain in (0, 2)]
     assert means[1] > means[0] + 0.1
+
+
+def test_an_index_that_another_group_lacks_is_refused_before_a_file_is_written(tmp_path):
+    config = new_config(
+        learner="gaussian",
+        regime="replace",
+        data="normal",
+        selector="curate",
+        sweep={"selector.index": [0, 5]},
+    )
+    with pytest.raises(UserError, match=r"selector.index=5 is out of range"):
+        oj.run(config, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_kept_draws_of_a_larger_pool_are_not_drawn_again():
+    """Each is for one use: chosen among twice, a point would come up twice as often."""
+    settings = {"num_samples": 50, "generations": 2, "learner.capacity": 2}
+    names = {"learner": "kde", "regime": "accumulate", "data": "normal", "selector": "curate"}
+    with pytest.raises(UserError, match=r"pools of up to 150 learner.capacity=2 keeps 100 .* to 3"):
+        oj.run(new_config(**names, **settings), progress=False)
+    enough = {**settings, "learner.capacity": 3}
+    assert oj.run(new_config(**names, **enough), progress=False).generation == 2
 
 
 def test_symbols_that_there_are_not():

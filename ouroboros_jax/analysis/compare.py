@@ -131,7 +131,8 @@ def compare(
       UserError: a setting that is not swept, an unknown metric, a baseline that is no value of the
         setting, a generation that is not there, or values without chains in common.
     """
-    _check(dataset, setting, metric, level, num_resamples)
+    _check(dataset, setting, metric)
+    _check_numbers(generation, level, num_resamples, seed)
     swept = [path for path in swept_settings(dataset) if path != setting]
     labels = [plain(v) for v in dataset[setting].values]
     values = list(dict.fromkeys(labels))
@@ -252,7 +253,7 @@ def _bootstrap(difference: np.ndarray, level: float, resample: _Resampler) -> tu
     return mean, low, high, count
 
 
-def _check(dataset, setting, metric, level, num_resamples) -> None:
+def _check(dataset, setting, metric) -> None:
     swept, known = swept_settings(dataset), _metrics(dataset)
     if setting not in swept:
         what = f"the sweep has {listed(swept)}" if swept else "the run has no sweep"
@@ -262,10 +263,21 @@ def _check(dataset, setting, metric, level, num_resamples) -> None:
             f"metric={metric!r} is not in this run: expected {listed(known)}"
             f"{nearest(metric, known)}"
         )
-    if not 0 < level < 1:
+
+
+def _check_numbers(generation, level, num_resamples, seed) -> None:
+    whole = {
+        "generation": (generation, None),
+        "num_resamples": (num_resamples, 1),
+        "seed": (seed, 0),
+    }
+    for name, (value, low) in whole.items():
+        is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        if not is_whole or (low is not None and value < low):
+            least = "" if low is None else f" of at least {low}"
+            raise UserError(f"{name}={value!r}: expected a whole number{least}")
+    if not isinstance(level, float) or not 0 < level < 1:
         raise UserError(f"level={level!r}: expected a number between 0 and 1")
-    if num_resamples < 1:
-        raise UserError(f"num_resamples={num_resamples!r}: expected at least 1")
 
 
 def _metrics(dataset) -> list[str]:

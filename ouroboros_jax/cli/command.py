@@ -17,6 +17,8 @@ class Flag(NamedTuple):
     kind: type
     default: Any
     help: str
+    low: int = 0  # of whole numbers
+    high: int | None = None
 
 
 class Verb(NamedTuple):
@@ -37,10 +39,10 @@ FLAGS = {
     "from_generation": Flag(int, None, "with --from: the last generation that is that run's"),
     "dry_run": Flag(bool, False, "print shapes, compilations, disk and memory, and run nothing"),
     "time": Flag(bool, False, "with --dry_run: time one segment and estimate the whole"),
-    "devices": Flag(int, None, "number of CPU devices; by default one a core"),
+    "devices": Flag(int, None, "number of CPU devices; by default one a core", low=1, high=1024),
     "generation": Flag(int, None, "which generation; 0 is the fit to real data"),
     "chain": Flag(int, 0, "which chain"),
-    "num_samples": Flag(int, 64, "how many points to draw"),
+    "num_samples": Flag(int, 64, "how many points to draw", low=1),
     "seed": Flag(int, 0, "seed of the draw"),
     "out": Flag(str, None, "where to write"),
     "name": Flag(str, None, "name of the evaluation; by default from --data"),
@@ -192,8 +194,9 @@ def _flag_values() -> flags.FlagValues:
             short = "h" if name == "help" else None
             flags.DEFINE_boolean(name, flag.default, flag.help, values, short_name=short)
         elif flag.kind is int:
-            low = 1 if name in ("num_samples", "devices") else 0
-            flags.DEFINE_integer(name, flag.default, flag.help, low, flag_values=values)
+            flags.DEFINE_integer(
+                name, flag.default, flag.help, flag.low, flag.high, flag_values=values
+            )
         else:
             flags.DEFINE_string(name, flag.default, flag.help, values)
     values.set_gnu_getopt(True)
@@ -211,5 +214,6 @@ def _illegal_value(message: str) -> str:
     name, value = match.groups()
     if FLAGS[name].kind is bool:
         return f"--{name}={value} is not true or false"
-    low = 1 if name in ("num_samples", "devices") else 0
-    return f"--{name}={value} is not a whole number of at least {low}"
+    low, high = FLAGS[name].low, FLAGS[name].high
+    span = f"of at least {low}" if high is None else f"from {low} to {high}"
+    return f"--{name}={value} is not a whole number {span}"

@@ -11,7 +11,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from ouroboros_jax.cli.command import Command, program_name
-from ouroboros_jax.config import apply, from_json, load_config
+from ouroboros_jax.config import apply, load_config
 from ouroboros_jax.config_files import find_config, packaged_configs
 from ouroboros_jax.disk import rundir
 from ouroboros_jax.disk.manifest import read_manifest
@@ -26,7 +26,7 @@ def run(command: Command) -> int:
     """Run or resume, and say how to go on if interrupted."""
     workdir = command.flags["workdir"]
     if workdir is not None:
-        rundir.check_workdir(Path(workdir))
+        rundir.check_workdir(rundir.as_path(workdir))
     source, generation = command.flags["from"], command.flags["from_generation"]
     if source is not None:
         config, label = _fork_of(command)
@@ -223,11 +223,7 @@ def _config_of(command: Command) -> tuple[ConfigDict, str]:
         raise UserError(
             f"--workdir={workdir} holds no run to resume (no config.json): add --config"
         )
-    try:
-        config = from_json(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as a config: {error}") from None
-    return apply(config, command.overrides), Path(workdir).name
+    return apply(rundir.read_config(Path(workdir)), command.overrides), Path(workdir).name
 
 
 def _fork_of(command: Command) -> tuple[ConfigDict, str]:
@@ -236,11 +232,7 @@ def _fork_of(command: Command) -> tuple[ConfigDict, str]:
 
     source, generation = Path(command.flags["from"]), command.flags["from_generation"]
     _check_is_run(source, "--from")
-    try:
-        config = from_json(_stored_config(source).read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{_stored_config(source)} cannot be read as a config: {error}") from None
-    config = forked_config(config, command.overrides, generation)
+    config = forked_config(rundir.read_config(source), command.overrides, generation)
     return config, f"{source.resolve().name}-from-{generation}"
 
 

@@ -6,14 +6,14 @@ Imports no jax until a run begins.
 import importlib.metadata
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_collections import ConfigDict
 
 import ouroboros_jax
-from ouroboros_jax.config import completed, identity
+from ouroboros_jax.config import completed, flatten, identity
 from ouroboros_jax.disk import rundir
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.forks.lineage import Origin
@@ -23,6 +23,17 @@ if TYPE_CHECKING:
     from ouroboros_jax.data.base import RealData
 
 Manifest = dict[str, Any]
+FIELDS = {  # what a run cannot be opened without
+    "status": str,
+    "identity": {"config": dict, "data_sha256": str, "versions": dict},
+    "chain_blocks": dict,
+    "versions": {"ouroboros_jax": str},
+    "devices": list,
+    "backend": str,
+    "data": {"name": str, "origin": str, "sha256": str},
+    "timings": dict,
+    "fork": {"source": str, "generation": int, "eras": list},
+}
 DECIDE_BITS = ("jax", "jaxlib")  # packages whose versions may change the last bits of a run
 RECORDED = (*DECIDE_BITS, "flax", "optax", "orbax-checkpoint", "numpy", "xarray")
 
@@ -34,11 +45,20 @@ def read_manifest(workdir: Path) -> dict[str, Any]:
       UserError: where it is missing, no JSON, or not a run's.
     """
     manifest = rundir.read_json(workdir / rundir.MANIFEST)
-    needed = ("status", "identity", "chain_blocks", "versions", "devices", "backend", "data")
-    missing = [key for key in needed if not isinstance(manifest, dict) or key not in manifest]
-    if missing:
-        raise UserError(f"{workdir / rundir.MANIFEST} is no run's: it does not say {missing[0]!r}")
+    _check_fields(workdir / rundir.MANIFEST, manifest, FIELDS, "")
     return manifest
+
+
+def _check_fields(path: Path, found: Any, fields: Mapping[str, Any], within: str) -> None:
+    """Refuse what lacks a field, or has one of another kind."""
+    for name, kind in fields.items():
+        value = found.get(name) if isinstance(found, dict) else None
+        if name == "fork" and value is None:  # of forks alone
+            continue
+        if not isinstance(value, dict if isinstance(kind, dict) else kind):
+            raise UserError(f"{path} is no run's: it does not say {within}{name!r} as a run does")
+        if isinstance(kind, dict):
+            _check_fields(path, value, kind, f"{within}{name!r}: ")
 
 
 def package_versions() -> dict[str, str]:
@@ -77,7 +97,7 @@ def new_manifest(
         "backend": jax.default_backend(),
         "data": {"name": real.name, "origin": real.origin, "sha256": real.sha256}
         | ({"note": real.note} if real.note else {}),
-        "seed": config.seed,
+        "seed": flatten(config)["seed"],
         "groups": [{"name": g.name, "chains": g.num_chains} for g in groups],
         "command": sys.argv,
         "timings": {},

@@ -7,6 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ml_collections import ConfigDict
+
+from ouroboros_jax.config import from_json
 from ouroboros_jax.errors import UserError
 
 CONFIG, MANIFEST, METRICS, SUMMARY = "config.json", "run.json", "metrics.nc", "summary.json"
@@ -40,8 +43,19 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path.parent} holds no run: there is no {path.name} in it") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
         raise UserError(f"{path} cannot be read: {error}") from None
+
+
+def read_config(workdir: Path) -> ConfigDict:
+    """The config of the run in a workdir.
+
+    Raises:
+      UserError: where it is missing, or no config.
+    """
+    path = workdir / CONFIG
+    read_json(path)  # whose errors are sentences
+    return from_json(path.read_text(encoding="utf-8"))
 
 
 def now() -> str:
@@ -82,6 +96,12 @@ def as_path(workdir: Any) -> Path:
     """
     if not isinstance(workdir, str | Path):
         raise UserError(f"workdir={workdir!r}: expected the path of a folder")
+    if "\0" in str(workdir):
+        raise UserError(f"workdir={str(workdir)!r}: expected the path of a folder")
+    try:
+        Path(workdir).exists()
+    except OSError as error:  # too long a name, too many links
+        raise UserError(f"workdir {workdir} cannot be opened: {error.strerror}") from None
     return Path(workdir)
 
 

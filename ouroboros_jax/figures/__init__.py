@@ -29,6 +29,7 @@
 import logging
 from pathlib import Path
 
+from ouroboros_jax.errors import UserError
 from ouroboros_jax.figures.choice import figures_of
 from ouroboros_jax.figures.collapse import survival, typical_path
 from ouroboros_jax.figures.comparison import compare_figure
@@ -84,6 +85,8 @@ def draw(run: Run | Study) -> list[Path]:
             made = make()
             animated = isinstance(made, Animation)
             written += made.save(folder, name) if animated else save(made, folder, name, pdf=pdf)
+        except UserError as error:
+            logging.getLogger(__name__).warning("the figure %s is left out: %s", name, error)
         except Exception:
             logging.getLogger(__name__).exception("the figure %s could not be drawn", name)
     return written

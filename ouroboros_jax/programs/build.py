@@ -10,6 +10,7 @@ from ouroboros_jax import registry
 from ouroboros_jax.base import Learner
 from ouroboros_jax.chain import Chain, State
 from ouroboros_jax.data.base import RealData, check_counts
+from ouroboros_jax.errors import UserError, failure
 from ouroboros_jax.keys import new_key
 from ouroboros_jax.pools.memory import num_bytes
 from ouroboros_jax.pools.realisation import Realisation, reads_last
@@ -77,6 +78,31 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
         shapes=shapes,
         reach=max(each.regime.lags for each in (Drawer(learner, regime, 0), *earlier)),
     )
+
+
+def check_selector(group: Group, real: RealData) -> None:
+    """Refuse a selector that cannot judge a group's points, before anything is run.
+
+    Raises:
+      UserError: as the selector does.
+    """
+    select = make_selector(group.point)
+    if select is None:
+        return
+    settings, table = one_setting(group), jax.tree.map(jnp.asarray, real.table)
+
+    def selected(key):
+        return select(key, settings, lambda key, num: real.draw(key, settings, table, num), 2)
+
+    try:
+        jax.eval_shape(selected, new_key(0))
+    except UserError:
+        raise
+    except Exception as error:
+        score = group.point.get("selector.score", "")
+        if ":" not in f"{group.point['selector.name']}{score}":
+            raise
+        raise UserError(f"selector.score={score!r} failed: {failure(error)}") from error
 
 
 def _make_drawing(point: registry.Point) -> tuple[Learner, Regime]:

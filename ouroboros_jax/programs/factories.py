@@ -1,11 +1,13 @@
 """From names to values: the learner, regime, selector and real data that a point names."""
 
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 from ouroboros_jax import registry
 from ouroboros_jax.base import Learner
 from ouroboros_jax.data.base import RealData
-from ouroboros_jax.errors import UserError
+from ouroboros_jax.errors import UserError, failure
 from ouroboros_jax.regimes import Regime
 from ouroboros_jax.selectors import Select
 
@@ -13,32 +15,27 @@ from ouroboros_jax.selectors import Select
 def make_real(point: registry.Point) -> RealData:
     """The real data a point names."""
     entry = registry.find("data", point["data.name"])
-    options = registry.options("data", point)
-    factory = registry.load(entry)
-    if entry in registry.BY_PATH:
-        return factory(registry.data_path(point), **options)
-    return factory(**options)
+    path = [registry.data_path(point)] if entry in registry.BY_PATH else []
+    return _made("data", point, RealData, *path)
 
 
 def make_learner(point: registry.Point) -> Learner:
     """The learner a point names, with the metrics it asks for where the learner offers a choice."""
-    entry = registry.find("learner", point["learner.name"])
-    options = registry.options("learner", point)
-    factory = registry.load(entry)
+    factory = registry.load(registry.find("learner", point["learner.name"]))
     parameters = inspect.signature(factory).parameters
+    told = {}
     if "metrics" in parameters:
-        options["metrics"] = point["metrics"] or None
+        told["metrics"] = point["metrics"] or None
     if "num_symbols" in parameters:  # what points do not say themselves
-        options["num_symbols"] = make_real(point).num_symbols
+        told["num_symbols"] = make_real(point).num_symbols
     if "text" in parameters:
-        options["text"] = make_real(point).text
-    return factory(**options)
+        told["text"] = make_real(point).text
+    return _made("learner", point, Learner, **told)
 
 
 def make_regime(point: registry.Point) -> Regime:
     """The regime a point names."""
-    entry = registry.find("regime", point["regime.name"])
-    return registry.load(entry)(**registry.options("regime", point)).check()
+    return _made("regime", point, Regime).check()
 
 
 def make_selector(point: registry.Point) -> Select | None:
@@ -52,7 +49,30 @@ def make_selector(point: registry.Point) -> Select | None:
         return None
     if point.get("selector.score") == "feature":
         _check_symbol(point)
-    return registry.load(registry.find("selector", name))(**registry.options("selector", point))
+    return _made("selector", point, Callable)
+
+
+def _made(section: str, point: registry.Point, kind: type, *args: Any, **told: Any) -> Any:
+    """What the factory of a section's name returns.
+
+    Raises:
+      UserError: for a user's own that fails, or gives something else than a `kind`.
+    """
+    name = point[f"{section}.name"]
+    factory = registry.load(registry.find(section, name))
+    try:
+        made = factory(*args, **registry.options(section, point), **told)
+    except UserError:
+        raise
+    except Exception as error:
+        if ":" not in name:
+            raise
+        raise UserError(f"{section}.name={name!r} failed: {failure(error)}") from error
+    if not isinstance(made, kind):
+        raise UserError(
+            f"{section}.name={name!r} gave a {type(made).__name__}, expected a {kind.__name__}"
+        )
+    return made
 
 
 def _check_symbol(point: registry.Point) -> None:

@@ -4,7 +4,7 @@ import math
 
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.schedule import extremes, parse, round_half_up
-from ouroboros_jax.settings.regimes import KEEPING_ALL
+from ouroboros_jax.settings.regimes import KEEPING_ALL, find_regime
 from ouroboros_jax.settings.setting import COUNT, Point
 
 
@@ -43,6 +43,20 @@ def check_enough_points(point: Point, needed: int, why: str) -> None:
     if num_real_points(point) < needed:
         text = f"data.num_samples={num_real_points(point)}"
         raise UserError(f"{text} is too few: {why}")
+
+
+def most_pooled(point: Point) -> int:
+    """The most points that a generation trains on."""
+    real, last = num_real_points(point), point["generations"]
+    most = int(round_half_up(extremes(point["num_samples"], last)[2]))
+    regime = find_regime(point["regime.name"])
+    if regime.keeps == "all" and not regime.keeps_identity:
+        return real + most * last
+    if regime.keeps == "real":
+        return real + most
+    if "kept" in regime.settings and point["regime.kept"]:
+        return max(real, most) * min(point["regime.window"], last + 1)
+    return max(real, most)
 
 
 def check_total(point: Point) -> None:

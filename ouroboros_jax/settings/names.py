@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from ouroboros_jax.errors import UserError, nearest
+from ouroboros_jax.errors import UserError, failure, nearest
 from ouroboros_jax.settings.setting import BIAS, Entry, Setting
 
 NO_SETTINGS: Mapping[str, Setting] = {}
@@ -61,10 +61,16 @@ def own_entry(section: str, name: str) -> Entry:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and not f"{module_name}.".startswith(f"{error.name}."):
-            raise  # the module is there, and what is missing is something it imports
+            raise UserError(
+                f"{section}.name={name!r}: {module_name} imports {error.name!r}, which is not there"
+            ) from error
         raise UserError(
             f"{section}.name={name!r}: there is no module {module_name!r} here or on Python's path"
         ) from None
+    except Exception as error:
+        raise UserError(
+            f"{section}.name={name!r}: {module_name} cannot be imported: {failure(error)}"
+        ) from error
     factory = getattr(module, function, None)
     if not callable(factory):
         names = [key for key, value in vars(module).items() if callable(value)]

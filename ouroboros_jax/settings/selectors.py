@@ -3,6 +3,7 @@
 from typing import Any
 
 from ouroboros_jax.errors import UserError
+from ouroboros_jax.schedule import extremes
 from ouroboros_jax.settings.names import look_up, own_entry
 from ouroboros_jax.settings.setting import Entry, Point, Setting
 
@@ -40,10 +41,10 @@ def _check(point: Point) -> None:
 def _check_verify(point: Point) -> None:
     _check(point)
     right, wrong = point["selector.keep_right"], point["selector.keep_wrong"]
-    if not right and not wrong:
+    if not any(extremes(value, point["generations"])[2] for value in (right, wrong)):
         raise UserError(
-            "selector.keep_right=0.0 and selector.keep_wrong=0.0 keep no point at all: expected "
-            "one of them above 0"
+            f"selector.keep_right={right} and selector.keep_wrong={wrong} keep no point at all: "
+            "expected one of them above 0"
         )
 
 

@@ -3,7 +3,7 @@
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.metrics.names.densities import OF_KDE, OF_LOCATION, OF_SYMMETRIC
 from ouroboros_jax.schedule import extremes
-from ouroboros_jax.settings.counts import num_real_points
+from ouroboros_jax.settings.counts import most_pooled, num_real_points
 from ouroboros_jax.settings.learners.start import START
 from ouroboros_jax.settings.setting import Entry, Point, Setting
 
@@ -17,6 +17,13 @@ def _check_kde(point: Point) -> None:
             f"learner.capacity={point['learner.capacity']} keeps {kept} points, fewer than the "
             f"num_samples={most:g} drawn at generation {generation}: raise learner.capacity or "
             "data.num_samples"
+        )
+    pool = most_pooled(point)
+    if point["selector.name"] != "none" and pool > kept:
+        raise UserError(
+            f"selector.name={point['selector.name']!r} draws points again, and of pools of up to "
+            f"{pool:,} learner.capacity={point['learner.capacity']} keeps {kept:,} draws, each for "
+            f"one use: raise it to {-(-pool // num_real_points(point))}"
         )
 
 

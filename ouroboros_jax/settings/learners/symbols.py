@@ -1,15 +1,27 @@
 """Learners of symbols and of counts."""
 
+from ouroboros_jax.errors import UserError
 from ouroboros_jax.metrics.names.symbols import OF_RATES, OF_SYMBOLS
-from ouroboros_jax.settings.counts import check_total
+from ouroboros_jax.settings.counts import check_total, most_pooled
 from ouroboros_jax.settings.learners.draw import DRAW, check_draw, draws_statistics
 from ouroboros_jax.settings.learners.start import START
-from ouroboros_jax.settings.setting import TEMPERATURE, Entry, Point, Setting
+from ouroboros_jax.settings.setting import COUNT, TEMPERATURE, Entry, Point, Setting
 
 
 def _check(point: Point) -> None:
     check_draw(point)
     check_total(point)
+
+
+def _check_poisson(point: Point) -> None:
+    """Sums of counts are int32 as well, and rates wander: half of the room is left to them."""
+    _check(point)
+    rate, points = point.get("data.rate", 0.0), most_pooled(point)
+    if rate * points > COUNT / 2:
+        raise UserError(
+            f"data.rate={rate:g} on up to {points:,} points is counted to {rate * points:.3g}, "
+            f"more than {COUNT // 2:,}: lower data.rate or num_samples"
+        )
 
 
 LEARNERS = {
@@ -37,7 +49,7 @@ LEARNERS = {
         {"draw": DRAW, "start": START},
         apart=("start",),
         counts_traced=draws_statistics,
-        check=_check,
+        check=_check_poisson,
         kind="counts",
         metrics=OF_RATES,
         fewest=1,
