@@ -1,6 +1,5 @@
 """What a run left: parameters, samples, training sets, metrics, pictures."""
 
-import functools
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,6 +43,8 @@ class Run:
         self.groups: list[Group] = groups_of(config, origin_in(manifest))
         self.points = [group.point for group in self.groups]
         self.stores = stores
+        self._metrics: "xarray.Dataset | None" = None  # noqa: UP037
+        self._summary: dict[str, Any] | None = None
         self._programs: dict[tuple[int, int], Program] = {}
 
     def __repr__(self) -> str:
@@ -65,9 +66,16 @@ class Run:
         """The newest generation that every chain has reached; -1 before the first."""
         return min(store.last() for store in self.stores)
 
-    @functools.cached_property
+    @property
     def metrics(self) -> "xarray.Dataset":
         """Metrics of every chain and generation, dims (chain, generation, ...)."""
+        if self._metrics is None:
+            stored = self._stored_metrics()
+            self._metrics = self.assemble() if stored is None else stored
+        return self._metrics
+
+    def _stored_metrics(self) -> "xarray.Dataset | None":
+        """What metrics.nc holds of a finished run; None where it is not there, or damaged."""
         path = self.workdir / rundir.METRICS if self.workdir else None
         if path and path.exists() and self.manifest["status"] == "finished":
             import xarray
@@ -76,13 +84,13 @@ class Run:
                 with xarray.open_dataset(path) as stored:
                     return stored.load()
             except (OSError, ValueError, KeyError):
-                pass  # damaged: the segments have it all
-        return self.assemble()
+                pass  # the segments have it all
+        return None
 
     def refresh(self) -> "xarray.Dataset":
         """`metrics`, put together anew after generations were added."""
-        self.__dict__["metrics"] = self.assemble()
-        return self.metrics
+        self._metrics, self._summary = self.assemble(), None
+        return self._metrics
 
     def assemble(self) -> "xarray.Dataset":
         """`metrics`, put together from the stored segments."""
@@ -199,12 +207,14 @@ class Run:
 
         return plot(self, metric, **options)
 
-    @functools.cached_property
+    @property
     def summary(self) -> dict[str, Any]:
         """The headline numbers, each with its law and z where one holds."""
-        from ouroboros_jax.analysis.summary import summarise
+        if self._summary is None:
+            from ouroboros_jax.analysis.summary import summarise
 
-        return summarise(self.metrics, self.groups)
+            self._summary = summarise(self.metrics, self.groups)
+        return self._summary
 
     def _locate(self, chain: int) -> tuple[int, int]:
         """The group of a chain, and its place there."""

@@ -129,14 +129,20 @@ def over_block(function: Callable, block: int) -> Callable:
     return single
 
 
-def over_chains(function: Callable, layout: Layout) -> Callable:
-    """Compile `function(state, rest, shared)` of one block `[B, ...]` over all of `[P, B, ...]`.
+class Compiled(NamedTuple):
+    """A function of a block's `(state, rest, shared)`, over all chains."""
+
+    call: Callable
+    # Takes the same arguments, or their shapes, runs nothing and returns the shapes of results: a
+    # call then finds it compiled. None where only a call compiles.
+    compile: Callable | None = None
+
+
+def over_chains(function: Callable, layout: Layout) -> Compiled:
+    """`function(state, rest, shared)` of one block `[B, ...]`, over all of `[P, B, ...]`.
 
     Blocks run one after another on each device, devices at the same time; `shared` is the same for
     all. Nothing is donated: a call that is interrupted leaves the state before it whole.
-
-    What is returned has `compile`, which takes arguments as a call does, or their shapes, runs
-    nothing and returns the shapes of results: a call then finds it compiled.
     """
 
     def giving_nothing(given, rest, shared):
@@ -144,15 +150,14 @@ def over_chains(function: Callable, layout: Layout) -> Callable:
 
     compiled = all_in_place(giving_nothing, layout)
 
-    def call(state, rest, shared):
-        return compiled((), (state, rest), shared)[1]
+    return Compiled(
+        lambda state, rest, shared: compiled.call((), (state, rest), shared)[1],
+        lambda state, rest, shared: compiled.compile((), (state, rest), shared)[1],
+    )
 
-    call.compile = lambda state, rest, shared: compiled.compile((), (state, rest), shared)[1]
-    return call
 
-
-def all_in_place(function: Callable, layout: Layout) -> Callable:
-    """Compile `function(given, rest, shared) -> (given, out)` of one block, as `over_chains` does.
+def all_in_place(function: Callable, layout: Layout) -> Compiled:
+    """`function(given, rest, shared) -> (given, out)` of one block, as `over_chains` does it.
 
     What is given is given away, and the new takes its place block by block: for states of which two
     do not fit, or whose copies take long. A call that is interrupted has lost it.
@@ -201,11 +206,10 @@ def all_in_place(function: Callable, layout: Layout) -> Callable:
             lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=sharding), lowered.out_info
         )
 
-    call.compile = compile_only
-    return call
+    return Compiled(call, compile_only)
 
 
-def each_in_place(function: Callable, layout: Layout) -> Callable:
+def each_in_place(function: Callable, layout: Layout) -> Compiled:
     """As `all_in_place`, with a call from the host for each block of a device, so that one block's
     state is not held twice either. `out` comes back on the host.
     """
@@ -222,7 +226,7 @@ def each_in_place(function: Callable, layout: Layout) -> Callable:
         update = jax.lax.dynamic_update_slice_in_dim
         return jax.tree.map(lambda a, b: update(a, b, i, 0), tree, new)
 
-    def compiled(local, num_sharded, **options):
+    def over_devices(local, num_sharded, **options):
         chains, everywhere = PartitionSpec("chain"), PartitionSpec()
         sharded = jax.shard_map(
             local,
@@ -233,20 +237,20 @@ def each_in_place(function: Callable, layout: Layout) -> Callable:
         )
         return jax.jit(sharded, **options, compiler_options=compiler_options(layout.quick))
 
-    step = compiled(step, 2, donate_argnums=0)
-    take, put = compiled(take, 1), compiled(put, 2, donate_argnums=0)
+    step_all = over_devices(step, 2, donate_argnums=0)
+    take_all, put_all = over_devices(take, 1), over_devices(put, 2, donate_argnums=0)
 
     def call(state, rest, shared):
         if num_blocks == 1:
-            state, out = step(state, rest, shared)
+            state, out = step_all(state, rest, shared)
             return state, jax.tree.map(np.asarray, out)
         outs = []
         for i in np.arange(num_blocks, dtype=np.int32):
-            new, out = step(*take((state, rest), i), shared)
-            state = put(state, new, i)
+            new, out = step_all(*take_all((state, rest), i), shared)
+            state = put_all(state, new, i)
             outs.append(jax.tree.map(np.asarray, out))
         return state, jax.tree.map(
             lambda *parts: np.stack(parts, 1).reshape(-1, *parts[0].shape[1:]), *outs
         )
 
-    return call
+    return Compiled(call)

@@ -94,7 +94,7 @@ def test_over_chains_is_a_loop_over_chains(chains, block, compilations):
     x, y = np.arange(chains, dtype=np.float32), np.arange(1, chains + 1, dtype=np.float32)
     shapes = compiled.compile(layout.split(x), {"y": layout.split(y)}, {"scale": jnp.float32(2)})
     compilations.clear()
-    found = compiled(layout.split(x), {"y": layout.split(y)}, {"scale": jnp.float32(2)})
+    found = compiled.call(layout.split(x), {"y": layout.split(y)}, {"scale": jnp.float32(2)})
     assert not compilations
     assert (shapes.shape, shapes.dtype, shapes.sharding) == (
         found.shape,
@@ -142,7 +142,7 @@ def test_in_place_it_is_a_loop_over_chains_that_gives_the_state_away(chains, blo
     state, args = {"x": layout.split(x)}, {"y": layout.split(y)}
     compiled = over(function, layout)
     for i in range(2):
-        given, (state, out) = state, compiled(state, args, {"scale": jnp.float32(2)})
+        given, (state, out) = state, compiled.call(state, args, {"scale": jnp.float32(2)})
         assert given["x"].is_deleted()
         np.testing.assert_array_equal(layout.join(out)["was"], x + 2 * y * i)
     np.testing.assert_array_equal(layout.join(state)["x"], x + 4 * y)

@@ -24,7 +24,7 @@ from ouroboros_jax.pools.memory import Capacity, Memory, are_alike, num_bytes
 from ouroboros_jax.programs.sizes import Sizes
 from ouroboros_jax.programs.stages import IN_PLACE, Stages
 from ouroboros_jax.sweep import Group
-from ouroboros_jax.vectorize import Layout, over_chains
+from ouroboros_jax.vectorize import Compiled, Layout, over_chains
 
 SEGMENT_GENERATIONS = 100  # most generations of one device call and of one step on disk
 SEGMENT_BYTES = 64 << 20  # of parameters and metrics, likewise
@@ -40,7 +40,7 @@ class Program:
     draw: Callable[..., Data]  # points of a model, before any selector
     shapes: tuple[State, Metrics]  # of one chain after generation 0
     reach: int = 1  # how many models back the chains, and those of a fork before, draw from
-    compiled: dict[Any, Any] = dataclasses.field(default_factory=dict)  # by stage
+    compiled: dict[Any, Compiled] = dataclasses.field(default_factory=dict)  # by stage
 
     @property
     def group(self) -> Group:
@@ -165,14 +165,14 @@ class Program:
     def call(self, name: str, *static, state=(), **args):
         """A stage of `Stages`, compiled for its static arguments, over all chains. Those of
         `IN_PLACE` give their `state` away."""
-        return self._over_chains(name, static)(state, *self._arguments(**args))
+        return self._over_chains(name, static).call(state, *self._arguments(**args))
 
     def compile(self, name: str, *static, state=(), **args):
         """Compile a stage for arguments of which the shapes are enough, and do not run it: a `call`
         finds it compiled. Returns the shapes of its results."""
         return self._over_chains(name, static).compile(state, *self._arguments(**args))
 
-    def _over_chains(self, name: str, static: tuple[Any, ...]) -> Callable:
+    def _over_chains(self, name: str, static: tuple[Any, ...]) -> Compiled:
         key = (name, *static)
         if key not in self.compiled:
             function = functools.partial(getattr(self.stages, name), *static)
