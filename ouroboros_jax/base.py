@@ -151,6 +151,35 @@ class Learner(NamedTuple):
     scores: tuple[str, ...] | None = None
 
 
+def closed_form(
+    init: Callable[[Key, Settings, Data], Params],
+    fit: Callable[[Key, Settings, Params, Pool], Params],
+    sample: Callable[[Key, Settings, Params, Data, int], Data],
+    measure: Callable[[Settings, Params, Context], Metrics],
+    **others: Any,
+) -> Learner:
+    """A learner whose whole fit is one function of the pool, with nothing to say on the way.
+
+    Args:
+      init, sample, measure: as of `Learner`.
+      fit: `(key, settings, params, pool) -> params`; the params it is given are those to begin
+        from, which a closed form has little use for but their shapes.
+      **others: the other fields of `Learner`.
+    """
+
+    def fit_begin(key, settings, params, pool):
+        del key, settings, pool
+        return params
+
+    def fit_step(key, settings, params, pool):
+        return fit(key, settings, params, pool), {}
+
+    def fit_end(params):
+        return params, {}
+
+    return Learner(init, fit_begin, fit_step, fit_end, sample, measure, **others)
+
+
 class Mixture(NamedTuple):
     """A Gaussian mixture; a Gaussian is one of one component.
 

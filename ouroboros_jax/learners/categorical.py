@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ouroboros_jax.base import Context, Learner, Moments, Pool
+from ouroboros_jax.base import Context, Learner, Moments, Pool, closed_form
 from ouroboros_jax.data.symbols import SymbolLaw
 from ouroboros_jax.draws.counts import multinomial, symbols, tally
 from ouroboros_jax.learners.options import check_choices, chosen_metrics
@@ -59,10 +59,6 @@ def categorical(*, num_symbols: int, draw: str = "sufficient", metrics=None) -> 
         del key, settings, data
         return Categorical(jnp.full(num_symbols, 1 / num_symbols, jnp.result_type(float)))
 
-    def fit_begin(key, settings, params, pool):
-        del key, settings, pool
-        return params
-
     def pooled(pool: Pool) -> tuple[jax.Array, jax.Array]:
         """Total weight of each symbol `[V]`, and the number of points."""
         dtype = jnp.result_type(float)
@@ -74,12 +70,12 @@ def categorical(*, num_symbols: int, draw: str = "sufficient", metrics=None) -> 
         each = pool.totals.astype(dtype) / jnp.maximum(sizes, 1)
         return (each[:, None] * counts).sum(0), sizes.sum()
 
-    def fit_step(key, settings, fit_state, pool):
-        del key, fit_state
+    def fit(key, settings, params, pool):
+        del key, params
         weights, num = pooled(pool)
         alpha = settings.learner["smoothing"]
         added = weights * (num / weights.sum()) + alpha
-        return Categorical(added / (num + alpha * num_symbols)), {}
+        return Categorical(added / (num + alpha * num_symbols))
 
     def sample(key, settings, params, source, num):
         del source
@@ -102,11 +98,9 @@ def categorical(*, num_symbols: int, draw: str = "sufficient", metrics=None) -> 
     def law(truth):
         return Categorical(truth.probabilities) if isinstance(truth, SymbolLaw) else None
 
-    return Learner(
+    return closed_form(
         init,
-        fit_begin,
-        fit_step,
-        lambda params: (params, {}),
+        fit,
         sample,
         measure,
         moments=Moments(draw_counts, of, merge, law, points_with) if is_counted else None,

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ouroboros_jax.base import Context, Learner, Mixture, Moments, Pool
+from ouroboros_jax.base import Context, Learner, Mixture, Moments, Pool, closed_form
 from ouroboros_jax.draws.numbers import log_chi_square_of, normal_of, normals, symmetric_uniforms
 from ouroboros_jax.draws.threefry import fold_in
 from ouroboros_jax.learners.options import check_choices
@@ -210,14 +210,9 @@ def gaussian(*, estimator: str = "mle", draw: str = "sufficient", metrics=None) 
         ]
         return jax.tree.map(lambda *parts: jnp.stack(parts), *each)
 
-    def fit_begin(key, settings, params, pool):
-        del key, settings, pool
-        return params
-
-    def fit_step(key, settings, fit_state, pool):
+    def fit(key, settings, params, pool):
         del key, settings
-        params = _fit(groups(pool), pool.totals.astype(fit_state.mean.dtype), unbiased)
-        return params, {}
+        return _fit(groups(pool), pool.totals.astype(params.mean.dtype), unbiased)
 
     def sample(key, settings, params, source, num):
         del source
@@ -239,11 +234,9 @@ def gaussian(*, estimator: str = "mle", draw: str = "sufficient", metrics=None) 
     def of(data, mask):
         return statistics_of(data, mask)
 
-    return Learner(
+    return closed_form(
         init,
-        fit_begin,
-        fit_step,
-        lambda params: (params, {}),
+        fit,
         sample,
         measure,
         moments=Moments(draw_statistics, of, merge, law, points_with)

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import gammaln, logsumexp
 
-from ouroboros_jax.base import Context, Learner, Pool
+from ouroboros_jax.base import Context, Learner, Pool, closed_form
 from ouroboros_jax.draws.numbers import normal_of_unit, unit_uniforms
 from ouroboros_jax.learners.options import check_choices, chosen_metrics
 from ouroboros_jax.metrics.linalg import matmul
@@ -134,8 +134,8 @@ def kde(
         points = jnp.where(is_real[:, None], pool.data[place], 0)
         return points, weights.astype(dtype), 1 - fits.astype(dtype)
 
-    def fit_step(key, settings, fit_state, pool: Pool):
-        num, num_features = fit_state.points.shape
+    def fit(key, settings, params, pool: Pool):
+        num, num_features = params.points.shape
         dtype = pool.data.dtype
         share = (pool.weights / pool.weights.sum()).astype(dtype)
         mean = matmul(share, pool.data)
@@ -147,7 +147,7 @@ def kde(
             bandwidth = bandwidth_by_rule(rule, count.astype(dtype), num_features)
         points, weights, once = keep(key, pool, num)
         variance = spread + kernel_variance(kernel, bandwidth, num_features)
-        return Kernels(points, weights / weights.sum(), bandwidth, mean, variance, once), {}
+        return Kernels(points, weights / weights.sum(), bandwidth, mean, variance, once)
 
     def sample(key, settings, params, source, num):
         del settings, source
@@ -185,11 +185,9 @@ def kde(
         }
         return {name: compute[name]() for name in wanted}
 
-    return Learner(
+    return closed_form(
         init,
-        lambda key, settings, params, pool: params,
-        fit_step,
-        lambda params: (params, {}),
+        fit,
         sample,
         measure,
         block=512,

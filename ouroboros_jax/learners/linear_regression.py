@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ouroboros_jax.base import Context, Learner, Pool
+from ouroboros_jax.base import Context, Learner, Pool, closed_form
 from ouroboros_jax.draws.numbers import normals
 from ouroboros_jax.learners.least_squares import shortest_solution
 from ouroboros_jax.learners.options import check_choices, chosen_metrics
@@ -29,7 +29,7 @@ class Linear(NamedTuple):
     log_noise: jax.Array  # [], log s; -inf where targets are reproduced exactly
 
 
-class Fit(NamedTuple):
+class LeastSquares(NamedTuple):
     """Least squares of one pool."""
 
     coefficients: jax.Array  # [D]
@@ -50,7 +50,7 @@ def excess_error(params, truth) -> jax.Array:
 
 def least_squares(
     inputs: jax.Array, targets: jax.Array, weights: jax.Array, *, intercept: bool = False
-) -> Fit:
+) -> LeastSquares:
     """The shortest minimiser of the sum of weights * (targets - inputs w - b)^2.
 
     Args:
@@ -68,7 +68,7 @@ def least_squares(
     rows = jnp.sqrt(weights)[:, None] * (rows - centre[None])
     coefficients, residual = shortest_solution(rows[:, :num_features], rows[:, num_features])
     offset = centre[num_features] - matmul(centre[:num_features], coefficients)
-    return Fit(coefficients, offset, residual)
+    return LeastSquares(coefficients, offset, residual)
 
 
 def linear_regression(
@@ -94,22 +94,22 @@ def linear_regression(
         zeros = jnp.zeros(data["inputs"].shape[1], data["inputs"].dtype)
         return Linear(zeros, zeros.sum(), zeros.sum())
 
-    def log_noise(settings, fit: Fit, pool: Pool):
-        dtype = fit.residual.dtype
+    def log_noise(settings, found: LeastSquares, pool: Pool):
+        dtype = found.residual.dtype
         if noise == "known" or (noise == "auto" and "noise" in settings.data):
             return jnp.log(jnp.asarray(settings.data["noise"], dtype))
         total, squares = pool.weights.sum(), jnp.square(pool.weights).sum()
-        freedom = jnp.square(total) / squares - fit.coefficients.shape[0] - intercept
-        variance = fit.residual * (total / squares) / jnp.maximum(freedom, 1)
+        freedom = jnp.square(total) / squares - found.coefficients.shape[0] - intercept
+        variance = found.residual * (total / squares) / jnp.maximum(freedom, 1)
         return jnp.log(jnp.where(freedom > 0, variance, 0).astype(dtype)) / 2
 
-    def fit_step(key, settings, fit_state, pool: Pool):
-        del key, fit_state
+    def fit(key, settings, params, pool: Pool):
+        del key, params
         there = pool.weights > 0
         x = jnp.where(there[:, None], pool.data["inputs"], 0)
         y = jnp.where(there, pool.data["targets"], 0)
-        fit = least_squares(x, y, pool.weights, intercept=intercept)
-        return Linear(fit.coefficients, fit.intercept, log_noise(settings, fit, pool)), {}
+        found = least_squares(x, y, pool.weights, intercept=intercept)
+        return Linear(found.coefficients, found.intercept, log_noise(settings, found, pool))
 
     def sample(key, settings, params, source, num):
         del settings
@@ -135,11 +135,9 @@ def linear_regression(
         }
         return {name: compute[name]() for name in wanted}
 
-    return Learner(
+    return closed_form(
         init,
-        lambda key, settings, params, pool: params,
-        fit_step,
-        lambda params: (params, {}),
+        fit,
         sample,
         measure,
         block=512,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ouroboros_jax.base import Context, Learner, Pool
+from ouroboros_jax.base import Context, Learner, Pool, closed_form
 from ouroboros_jax.draws.numbers import normals
 from ouroboros_jax.learners.options import chosen_metrics
 from ouroboros_jax.metrics.linalg import matmul
@@ -65,10 +65,10 @@ def _location(estimate: Callable[[jax.Array, jax.Array], jax.Array], metrics) ->
     """
     wanted = chosen_metrics(metrics, OF_LOCATION)
 
-    def fit_step(key, settings, fit_state, pool: Pool):
-        del key, settings, fit_state
+    def fit(key, settings, params, pool: Pool):
+        del key, settings, params
         data = jnp.where((pool.weights > 0)[:, None], pool.data, 0)
-        return Location(estimate(data, pool.weights.astype(data.dtype))), {}
+        return Location(estimate(data, pool.weights.astype(data.dtype)))
 
     def sample(key, settings, params, source, num):
         del source
@@ -99,11 +99,9 @@ def _location(estimate: Callable[[jax.Array, jax.Array], jax.Array], metrics) ->
         }
         return {name: compute[name]() for name in wanted}
 
-    return Learner(
+    return closed_form(
         lambda key, settings, data: Location(jnp.zeros(data.shape[1], data.dtype)),
-        lambda key, settings, params, pool: params,
-        fit_step,
-        lambda params: (params, {}),
+        fit,
         sample,
         measure,
         block=512,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ouroboros_jax.base import Learner
+from ouroboros_jax.base import Learner, closed_form
 from ouroboros_jax.data.text import Text
 from ouroboros_jax.decoding.choice import draw
 from ouroboros_jax.draws.numbers import unit_uniforms
@@ -55,19 +55,15 @@ def ngram(text: Text, *, order: int = 1, metrics=None) -> Learner:
         del key, settings, data
         return NGrams(tuple(jnp.zeros((vocab**k, vocab), jnp.float32) for k in range(order)))
 
-    def fit_begin(key, settings, params, pool):
-        del key, settings, pool
-        return params
-
-    def fit_step(key, settings, fit_state, pool):
-        del key, settings, fit_state
+    def fit(key, settings, params, pool):
+        del key, settings, params
         tokens, weights = pool.data.astype(jnp.int32), pool.weights.astype(jnp.float32)
         tables = []
         for k in range(order):
             context, token = _windows(tokens, k, vocab)
             each = jnp.broadcast_to(weights[:, None], token.shape)
             tables.append(jnp.zeros((vocab**k, vocab), jnp.float32).at[context, token].add(each))
-        return NGrams(tuple(tables)), {}
+        return NGrams(tuple(tables))
 
     def sample(key, settings, params, source, num):
         del source
@@ -121,9 +117,7 @@ def ngram(text: Text, *, order: int = 1, metrics=None) -> Learner:
             found["test_log_likelihood"] = -each.sum(-1).mean()
         return {name: found[name] for name in chosen if name in found}
 
-    return Learner(
-        init, fit_begin, fit_step, lambda params: (params, {}), sample, measure, block=64
-    )
+    return closed_form(init, fit, sample, measure, block=64)
 
 
 def _context(tokens: jax.Array, k: int, vocab: int) -> jax.Array:

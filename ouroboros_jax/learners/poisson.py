@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ouroboros_jax.base import Context, Learner, Moments, Pool
+from ouroboros_jax.base import Context, Learner, Moments, Pool, closed_form
 from ouroboros_jax.data.symbols import Rate
 from ouroboros_jax.draws.counts import poisson as draw_poisson
 from ouroboros_jax.learners.options import check_choices, chosen_metrics
@@ -54,19 +54,15 @@ def poisson(*, draw: str = "sufficient", metrics=None) -> Learner:
         del key, settings, data
         return Poisson(jnp.ones((), jnp.result_type(float)))
 
-    def fit_begin(key, settings, params, pool):
-        del key, settings, pool
-        return params
-
-    def fit_step(key, settings, fit_state, pool: Pool):
+    def fit(key, settings, params, pool: Pool):
         del key, settings
-        dtype = fit_state.rate.dtype
+        dtype = params.rate.dtype
         if is_total:
             size = jnp.maximum(pool.data.num, 1).astype(dtype)
             means, weights = pool.data.total.astype(dtype) / size, pool.totals.astype(dtype)
         else:
             means, weights = pool.data.astype(dtype), pool.weights.astype(dtype)
-        return Poisson((weights * means).sum() / weights.sum()), {}
+        return Poisson((weights * means).sum() / weights.sum())
 
     def sample(key, settings, params, source, num):
         del settings, source
@@ -92,11 +88,9 @@ def poisson(*, draw: str = "sufficient", metrics=None) -> Learner:
     def law(truth):
         return Poisson(truth.rate) if isinstance(truth, Rate) else None
 
-    return Learner(
+    return closed_form(
         init,
-        fit_begin,
-        fit_step,
-        lambda params: (params, {}),
+        fit,
         sample,
         measure,
         moments=Moments(draw_total, of, merge, law, points_with) if is_total else None,

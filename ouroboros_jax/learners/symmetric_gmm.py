@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ouroboros_jax.base import Context, Learner, Pool
+from ouroboros_jax.base import Context, Learner, Pool, closed_form
 from ouroboros_jax.draws.numbers import normals
 from ouroboros_jax.draws.threefry import split
 from ouroboros_jax.errors import UserError
@@ -114,8 +114,8 @@ def symmetric_gmm(*, estimator: str = "approximate", metrics=None) -> Learner:
             )
         return Symmetric(jnp.zeros(1, data.dtype), jnp.zeros(1, data.dtype))
 
-    def fit_step(key, settings, fit_state, pool: Pool):
-        del key, settings, fit_state
+    def fit(key, settings, params, pool: Pool):
+        del key, settings, params
         there = pool.weights > 0
         x = jnp.where(there, pool.data[:, 0], 0)
         share = (pool.weights / pool.weights.sum()).astype(x.dtype)
@@ -132,7 +132,7 @@ def symmetric_gmm(*, estimator: str = "approximate", metrics=None) -> Learner:
         log_root = jnp.log(root) + jnp.log(largest)
         log_mean = log_root + jnp.log1p(-ratio) / 2
         log_std = log_root + jnp.log(jnp.maximum(ratio, 0)) / 2
-        return Symmetric(log_mean[None], log_std[None]), {}
+        return Symmetric(log_mean[None], log_std[None])
 
     def sample(key, settings, params, source, num):
         del settings, source
@@ -163,11 +163,9 @@ def symmetric_gmm(*, estimator: str = "approximate", metrics=None) -> Learner:
         }
         return {name: compute[name]() for name in wanted}
 
-    return Learner(
+    return closed_form(
         init,
-        lambda key, settings, params, pool: params,
-        fit_step,
-        lambda params: (params, {}),
+        fit,
         sample,
         measure,
         block=512,
