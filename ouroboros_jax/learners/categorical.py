@@ -6,6 +6,7 @@ losing one is for ever, and `sampler.temperature` T, which draws from p^(1/T), i
 are drawn in place of points, exact in law, where the regime keeps no point's identity.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -15,7 +16,8 @@ import numpy as np
 from ouroboros_jax.base import Context, Learner, Moments, Pool, closed_form
 from ouroboros_jax.data.symbols import SymbolLaw
 from ouroboros_jax.draws.counts import multinomial, symbols, tally
-from ouroboros_jax.learners.options import check_choices, chosen_metrics
+from ouroboros_jax.learners.options import check_choices
+from ouroboros_jax.metrics.asked import chosen_metrics, computed, if_known
 from ouroboros_jax.metrics.names.symbols import OF_SYMBOLS
 from ouroboros_jax.samplers import tempered
 
@@ -50,7 +52,7 @@ def categorical(*, num_symbols: int, draw: str = "sufficient", metrics=None) -> 
     """
     check_choices("categorical", draw=draw)
     is_counted = draw == "sufficient"
-    chosen = chosen_metrics(metrics, OF_SYMBOLS)
+    wanted = chosen_metrics(metrics, OF_SYMBOLS)
 
     def drawn_from(settings, params: Categorical):
         return tempered(params.probabilities, settings.sampler["temperature"])
@@ -83,7 +85,7 @@ def categorical(*, num_symbols: int, draw: str = "sufficient", metrics=None) -> 
 
     def measure(settings, params, context: Context):
         del settings
-        values = symbol_metrics(params.probabilities, context, chosen)
+        values = symbol_metrics(params.probabilities, context, wanted)
         return values | {"degenerate": (params.probabilities > 0).sum() == 1}
 
     def draw_counts(key, settings, params, num):
@@ -114,38 +116,36 @@ def symbol_metrics(p: jax.Array, context: Context, names) -> dict[str, jax.Array
     What needs an absent truth, reference or test is NaN. Divergences are from the truth: of the
     model's own symbols, so that one that has lost some is at a finite distance.
     """
-    nan = jnp.full((), jnp.nan, p.dtype)
-    truth, reference, test = context.truth, context.reference, context.test
-    is_known = isinstance(truth, SymbolLaw)
+    truth = context.truth if isinstance(context.truth, SymbolLaw) else None
+    known = partial(if_known, dtype=p.dtype)
 
     def surviving(p):
         return (p > 0).sum(dtype=jnp.int32)
 
-    def kl_to_truth():
+    def surviving_share(reference):
+        return surviving(p) / surviving(reference.probabilities).astype(p.dtype)
+
+    def kl_to_truth(truth):
         ratio = jnp.where(p > 0, p, 1) / jnp.where(p > 0, truth.probabilities, 1)
         return (p * jnp.log(ratio)).sum()
 
     def of_truth(function):
-        return lambda: function() if is_known else nan
+        return lambda: known(truth, function)
 
     compute = {
         "heterozygosity": lambda: 1 - jnp.square(p).sum(),
         "entropy": lambda: jax.scipy.special.entr(p).sum(),
         "max_probability": p.max,
         "surviving": lambda: surviving(p),
-        "surviving_share": lambda: (
-            nan
-            if reference is None
-            else surviving(p) / surviving(reference.probabilities).astype(p.dtype)
-        ),
-        "surviving_mass": of_truth(lambda: jnp.where(p > 0, truth.probabilities, 0).sum()),
-        "rare_mass": of_truth(lambda: jnp.where(truth.is_rare, p, 0).sum()),
-        "rare_surviving": of_truth(lambda: (truth.is_rare & (p > 0)).sum(dtype=jnp.int32)),
-        "total_variation": of_truth(lambda: jnp.abs(p - truth.probabilities).sum() / 2),
+        "surviving_share": lambda: known(context.reference, surviving_share),
+        "surviving_mass": of_truth(lambda truth: jnp.where(p > 0, truth.probabilities, 0).sum()),
+        "rare_mass": of_truth(lambda truth: jnp.where(truth.is_rare, p, 0).sum()),
+        "rare_surviving": of_truth(lambda truth: (truth.is_rare & (p > 0)).sum(dtype=jnp.int32)),
+        "total_variation": of_truth(lambda truth: jnp.abs(p - truth.probabilities).sum() / 2),
         "kl_to_truth": of_truth(kl_to_truth),
         "is_fixated": lambda: surviving(p) == 1,
-        "test_log_likelihood": lambda: (
-            nan if test is None else jnp.log(p)[test.astype(jnp.int32)].mean()
+        "test_log_likelihood": lambda: known(
+            context.test, lambda test: jnp.log(p)[test.astype(jnp.int32)].mean()
         ),
     }
-    return {name: compute[name]() for name in names}
+    return computed(compute, names)

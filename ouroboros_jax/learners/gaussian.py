@@ -19,8 +19,10 @@ from ouroboros_jax.base import Context, Learner, Mixture, Moments, Pool, closed_
 from ouroboros_jax.draws.numbers import log_chi_square_of, normal_of, normals, symmetric_uniforms
 from ouroboros_jax.draws.threefry import fold_in
 from ouroboros_jax.learners.options import check_choices
+from ouroboros_jax.metrics.asked import chosen_metrics
 from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.mixture import mixture_metrics
+from ouroboros_jax.metrics.names.mixtures import OF_MIXTURES
 from ouroboros_jax.metrics.roots import root_of_rows, root_with_rows
 
 
@@ -193,6 +195,7 @@ def gaussian(*, estimator: str = "mle", draw: str = "sufficient", metrics=None) 
     """
     check_choices("gaussian", estimator=estimator, draw=draw)
     unbiased = estimator == "unbiased"
+    wanted = chosen_metrics(metrics, OF_MIXTURES)
 
     def init(key, settings, data):
         del key, settings
@@ -224,7 +227,7 @@ def gaussian(*, estimator: str = "mle", draw: str = "sufficient", metrics=None) 
 
     def measure(settings, params, context: Context):
         context = context._replace(reference=mixture_of(context.reference))
-        return mixture_metrics(mixture_of(params), settings, context, metrics)
+        return mixture_metrics(mixture_of(params), settings, context, wanted)
 
     def law(truth: Mixture):
         if truth.weights.shape[0] != 1:

@@ -17,8 +17,9 @@ from jax.scipy.special import ndtri
 from ouroboros_jax.base import Context, Learner, Mixture, Params, Pool
 from ouroboros_jax.draws.numbers import normal_of_unit, unit_uniforms
 from ouroboros_jax.learners import em, kmeans
-from ouroboros_jax.learners.options import check_choices, chosen_metrics
+from ouroboros_jax.learners.options import check_choices
 from ouroboros_jax.metrics import mixture as metrics_of
+from ouroboros_jax.metrics.asked import chosen_metrics, computed, picked
 from ouroboros_jax.metrics.linalg import lower_times
 from ouroboros_jax.metrics.names.mixtures import OF_COMPONENTS, OF_EM, OF_MIXTURES
 
@@ -190,8 +191,7 @@ def gmm(
             "converged": fit_state.converged,
             "lower_bound": fit_state.lower_bound,
         }
-        info = {name: value for name, value in found.items() if name in wanted}
-        return fit_state.params, info | {"degenerate": fit_state.degenerate}
+        return fit_state.params, picked(found, wanted) | {"degenerate": fit_state.degenerate}
 
     def sample(key, settings, params, source, num):
         del source
@@ -214,7 +214,7 @@ def gmm(
             "weights": lambda: mixture.weights,
             "separation": lambda: metrics_of.separation(mixture),
         }
-        return found | {name: compute() for name, compute in own.items() if name in wanted}
+        return found | computed(own, wanted)
 
     return Learner(init_params, fit_begin, fit_step, fit_end, sample, measure, num_steps=1, block=1)
 

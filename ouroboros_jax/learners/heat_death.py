@@ -27,7 +27,8 @@ from ouroboros_jax.base import Context, Key, Learner, Moments, Params, Pool
 from ouroboros_jax.data.outcomes import External, Start
 from ouroboros_jax.draws.numbers import unit_uniforms
 from ouroboros_jax.draws.threefry import split
-from ouroboros_jax.learners.options import check_choices, chosen_metrics
+from ouroboros_jax.learners.options import check_choices
+from ouroboros_jax.metrics.asked import chosen_metrics, picked
 from ouroboros_jax.metrics.names.heat_death import OF_HEAT_DEATH
 from ouroboros_jax.samplers import tempered
 
@@ -117,7 +118,7 @@ def heat_death(*, dynamics: str = "map", metrics=None) -> Learner:
     """
     check_choices("heat_death", dynamics=dynamics)
     is_counted, is_ode = dynamics == "counts", dynamics == "ode"
-    chosen = chosen_metrics(metrics, OF_HEAT_DEATH)
+    wanted = chosen_metrics(metrics, OF_HEAT_DEATH)
 
     def draw(key, settings, params: Params, num):
         num = jnp.asarray(num, jnp.int32)
@@ -164,7 +165,7 @@ def heat_death(*, dynamics: str = "map", metrics=None) -> Learner:
         return Fit(Outcomes(jnp.where(is_start, pooled, fine)), jnp.where(is_start, 0, error)), {}
 
     def fit_end(fit):
-        return fit.params, {"step_error": fit.error} if is_ode and "step_error" in chosen else {}
+        return fit.params, picked({"step_error": fit.error}, wanted) if is_ode else {}
 
     def sample(key, settings, params, source, num):
         del source
@@ -188,7 +189,7 @@ def heat_death(*, dynamics: str = "map", metrics=None) -> Learner:
             ),
             "probabilities": p,
         }  # fmt: skip
-        return {name: value for name, value in values.items() if name in chosen}
+        return picked(values, wanted)
 
     return Learner(
         init,

@@ -17,6 +17,7 @@ pool's estimate, as long as no more than M points are asked for. `mean`, `varian
 are those of the whole pool in either case; `test_log_likelihood` is that of the points kept.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -26,9 +27,10 @@ from jax.scipy.special import gammaln, logsumexp
 
 from ouroboros_jax.base import Context, Learner, Pool, closed_form
 from ouroboros_jax.draws.numbers import normal_of_unit, unit_uniforms
-from ouroboros_jax.learners.options import check_choices, chosen_metrics
+from ouroboros_jax.learners.options import check_choices
+from ouroboros_jax.metrics.asked import chosen_metrics, computed, if_known
 from ouroboros_jax.metrics.linalg import matmul
-from ouroboros_jax.metrics.mixture import total_mean
+from ouroboros_jax.metrics.mixture import mean_squared_error
 from ouroboros_jax.metrics.names.densities import OF_KDE
 
 _ROWS = 64  # of test points whose distances to all kept ones are held at a time
@@ -166,24 +168,19 @@ def kde(
 
     def measure(settings, params, context: Context):
         del settings
-        nan = jnp.full((), jnp.nan, params.points.dtype)
-        truth, test = context.truth, context.test
-
-        def mean_squared_error():
-            if truth is None:
-                return nan
-            return jnp.square(params.mean - total_mean(truth.mixture)).sum()
-
+        known = partial(if_known, dtype=params.points.dtype)
         compute = {
             "mean": lambda: params.mean,
             "variance": lambda: params.variance.mean(),
-            "mean_squared_error": mean_squared_error,
+            "mean_squared_error": lambda: known(
+                context.truth, partial(mean_squared_error, params.mean)
+            ),
             "bandwidth": lambda: params.bandwidth,
-            "test_log_likelihood": lambda: (
-                nan if test is None else log_density(params, kernel, test).mean()
+            "test_log_likelihood": lambda: known(
+                context.test, lambda test: log_density(params, kernel, test).mean()
             ),
         }
-        return {name: compute[name]() for name in wanted}
+        return computed(compute, wanted)
 
     return closed_form(
         init,

@@ -6,6 +6,7 @@ generation keeps the inputs and replaces the targets by the last model's, plus n
 ones every generation. With fewer points than features a fit is the shortest of the exact solutions.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -14,7 +15,8 @@ import jax.numpy as jnp
 from ouroboros_jax.base import Context, Learner, Pool, closed_form
 from ouroboros_jax.draws.numbers import normals
 from ouroboros_jax.learners.least_squares import shortest_solution
-from ouroboros_jax.learners.options import check_choices, chosen_metrics
+from ouroboros_jax.learners.options import check_choices
+from ouroboros_jax.metrics.asked import chosen_metrics, computed, if_known
 from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.names.regression import OF_LINEAR
 
@@ -119,21 +121,18 @@ def linear_regression(
 
     def measure(settings, params, context: Context):
         del settings
-        truth, test = context.truth, context.test
-        nan = jnp.full((), jnp.nan, params.coefficients.dtype)
+        known = partial(if_known, dtype=params.coefficients.dtype)
 
-        def test_mse():
-            if test is None:
-                return nan
+        def error(test):
             return jnp.square(test["targets"] - predict(params, test["inputs"])).mean()
 
         compute = {
-            "excess_error": lambda: nan if truth is None else excess_error(params, truth),
-            "test_mse": test_mse,
+            "excess_error": lambda: known(context.truth, partial(excess_error, params)),
+            "test_mse": lambda: known(context.test, error),
             "coefficient_norm": lambda: jnp.sqrt(jnp.square(params.coefficients).sum()),
             "noise": lambda: jnp.exp(params.log_noise),
         }
-        return {name: compute[name]() for name in wanted}
+        return computed(compute, wanted)
 
     return closed_form(
         init,

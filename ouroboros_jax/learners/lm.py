@@ -21,6 +21,8 @@ from ouroboros_jax.learners import lm_measure
 from ouroboros_jax.learners.lm_loss import mean_loss
 from ouroboros_jax.learners.lm_training import Recipe, Training, begin, train_epoch
 from ouroboros_jax.learners.options import check_choices
+from ouroboros_jax.metrics.asked import chosen_metrics, picked
+from ouroboros_jax.metrics.names.text import OF_MODELS, OF_WRITING
 from ouroboros_jax.models.checkpoints import load
 from ouroboros_jax.models.decoder import Decoder
 from ouroboros_jax.models.decoder_config import DecoderConfig
@@ -102,6 +104,7 @@ def lm(
         method=method,
         prompts=prompts,
     )
+    wanted = chosen_metrics(metrics, (*OF_MODELS, *OF_WRITING))
     block = text.validation.shape[1]
     tokenizer = text.tokenizer
     config, initial = decoder_of(
@@ -176,8 +179,7 @@ def lm(
     told = lm_measure.Scored(model, tokenizer.size, rows, bos, num_scored, write)
 
     def measure(settings, params, context):
-        found = lm_measure.measure(told, settings, params, context)
-        return {name: a for name, a in found.items() if metrics is None or name in metrics}
+        return picked(lm_measure.measure(told, settings, params, context), wanted)
 
     def prepare(key, settings, table):
         del settings

@@ -6,6 +6,7 @@ has. One number a feature is all that is learnt, so nothing but the centre can d
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -13,9 +14,9 @@ import jax.numpy as jnp
 
 from ouroboros_jax.base import Context, Learner, Pool, closed_form
 from ouroboros_jax.draws.numbers import normals
-from ouroboros_jax.learners.options import chosen_metrics
+from ouroboros_jax.metrics.asked import chosen_metrics, computed, if_known
 from ouroboros_jax.metrics.linalg import matmul
-from ouroboros_jax.metrics.mixture import total_mean
+from ouroboros_jax.metrics.mixture import mean_squared_error
 from ouroboros_jax.metrics.names.densities import OF_LOCATION
 
 
@@ -78,26 +79,20 @@ def _location(estimate: Callable[[jax.Array, jax.Array], jax.Array], metrics) ->
         return params.centre[None] + spread * noise
 
     def measure(settings, params, context: Context):
-        truth, test = context.truth, context.test
-        nan = jnp.full((), jnp.nan, params.centre.dtype)
+        known = partial(if_known, dtype=params.centre.dtype)
 
-        def mean_squared_error():
-            if truth is None:
-                return nan
-            return jnp.square(params.centre - total_mean(truth.mixture)).sum()
-
-        def test_log_likelihood():
-            if test is None:
-                return nan
+        def log_likelihood(test):
             spread = jnp.asarray(settings.learner["spread"], test.dtype)
             return jax.scipy.stats.norm.logpdf(test, params.centre[None], spread).sum(1).mean()
 
         compute = {
             "mean": lambda: params.centre,
-            "mean_squared_error": mean_squared_error,
-            "test_log_likelihood": test_log_likelihood,
+            "mean_squared_error": lambda: known(
+                context.truth, partial(mean_squared_error, params.centre)
+            ),
+            "test_log_likelihood": lambda: known(context.test, log_likelihood),
         }
-        return {name: compute[name]() for name in wanted}
+        return computed(compute, wanted)
 
     return closed_form(
         lambda key, settings, data: Location(jnp.zeros(data.shape[1], data.dtype)),

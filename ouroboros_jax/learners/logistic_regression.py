@@ -6,6 +6,7 @@ can be told apart exactly, maximum likelihood has no finite answer: coefficients
 `ridge` or the number of steps holds them.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -15,7 +16,8 @@ from ouroboros_jax.base import Context, Learner, Pool
 from ouroboros_jax.draws.numbers import unit_uniforms
 from ouroboros_jax.learners.least_squares import shortest_solution
 from ouroboros_jax.learners.linear_regression import PROMPTS, excess_error, predict
-from ouroboros_jax.learners.options import check_choices, chosen_metrics
+from ouroboros_jax.learners.options import check_choices
+from ouroboros_jax.metrics.asked import chosen_metrics, computed, if_known, picked
 from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.names.regression import OF_LOGISTIC
 
@@ -39,6 +41,11 @@ class FitState(NamedTuple):
 def log_loss(logits: jax.Array, targets: jax.Array) -> jax.Array:
     """-ln P(target), of every point."""
     return jax.nn.softplus(logits) - targets * logits
+
+
+def is_right(logits: jax.Array, targets: jax.Array) -> jax.Array:
+    """1 where the likelier class is the target, else 0."""
+    return ((logits > 0) == (targets > 0.5)).astype(logits.dtype)
 
 
 def newton(
@@ -136,8 +143,7 @@ def logistic_regression(*, inputs: str = "same", intercept: bool = False, metric
         return FitState(Logistic(w[:num], offset), steps), {}
 
     def fit_end(fit_state):
-        info = {"newton_steps": fit_state.steps}
-        return fit_state.params, {name: info[name] for name in info if name in wanted}
+        return fit_state.params, picked({"newton_steps": fit_state.steps}, wanted)
 
     def sample(key, settings, params, source, num):
         del settings
@@ -148,23 +154,18 @@ def logistic_regression(*, inputs: str = "same", intercept: bool = False, metric
 
     def measure(settings, params, context: Context):
         del settings
-        truth, test = context.truth, context.test
-        nan = jnp.full((), jnp.nan, params.coefficients.dtype)
+        known = partial(if_known, dtype=params.coefficients.dtype)
 
-        def of_test(score):
-            if test is None:
-                return nan
-            return score(predict(params, test["inputs"]), test["targets"]).mean()
+        def mean_of(score):
+            return lambda test: score(predict(params, test["inputs"]), test["targets"]).mean()
 
         compute = {
-            "excess_error": lambda: nan if truth is None else excess_error(params, truth),
-            "test_log_loss": lambda: of_test(log_loss),
-            "accuracy": lambda: of_test(
-                lambda logits, y: ((logits > 0) == (y > 0.5)).astype(logits.dtype)
-            ),
+            "excess_error": lambda: known(context.truth, partial(excess_error, params)),
+            "test_log_loss": lambda: known(context.test, mean_of(log_loss)),
+            "accuracy": lambda: known(context.test, mean_of(is_right)),
             "coefficient_norm": lambda: jnp.sqrt(jnp.square(params.coefficients).sum()),
         }
-        return {name: compute[name]() for name in wanted if name in compute}
+        return computed(compute, wanted)
 
     return Learner(
         init,

@@ -15,8 +15,8 @@ from ouroboros_jax.data.text import Text
 from ouroboros_jax.decoding.choice import draw
 from ouroboros_jax.draws.numbers import unit_uniforms
 from ouroboros_jax.errors import UserError
-from ouroboros_jax.learners.options import chosen_metrics
 from ouroboros_jax.metrics import text as measures
+from ouroboros_jax.metrics.asked import chosen_metrics, picked
 from ouroboros_jax.metrics.names.text import OF_COUNTS
 
 MOST_COUNTS = 2**25  # numbers in the largest table
@@ -49,7 +49,7 @@ def ngram(text: Text, *, order: int = 1, metrics=None) -> Learner:
             f"learner.order={order} with a vocabulary of {vocab} has {vocab**order:,} counts, more "
             f"than {MOST_COUNTS:,}: lower data.vocab_size, or set data.tokenizer to 'bytes'"
         )
-    chosen = chosen_metrics(metrics, OF_COUNTS)
+    wanted = chosen_metrics(metrics, OF_COUNTS)
 
     def init(key, settings, data):
         del key, settings, data
@@ -115,7 +115,7 @@ def ngram(text: Text, *, order: int = 1, metrics=None) -> Learner:
             loss = each.mean()
             found |= {"test_loss": loss, "test_perplexity": jnp.exp(loss)}
             found["test_log_likelihood"] = -each.sum(-1).mean()
-        return {name: found[name] for name in chosen if name in found}
+        return picked(found, wanted)
 
     return closed_form(init, fit, sample, measure, block=64)
 

@@ -5,6 +5,7 @@ generation is one number whatever n; a total of 0 is for ever, and the chain sur
 probability 1 - exp(-n lambda g_k).
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -14,7 +15,8 @@ import numpy as np
 from ouroboros_jax.base import Context, Learner, Moments, Pool, closed_form
 from ouroboros_jax.data.symbols import Rate
 from ouroboros_jax.draws.counts import poisson as draw_poisson
-from ouroboros_jax.learners.options import check_choices, chosen_metrics
+from ouroboros_jax.learners.options import check_choices
+from ouroboros_jax.metrics.asked import chosen_metrics, computed, if_known
 from ouroboros_jax.metrics.names.symbols import OF_RATES
 
 
@@ -48,7 +50,7 @@ def poisson(*, draw: str = "sufficient", metrics=None) -> Learner:
     """
     check_choices("poisson", draw=draw)
     is_total = draw == "sufficient"
-    chosen = chosen_metrics(metrics, OF_RATES)
+    wanted = chosen_metrics(metrics, OF_RATES)
 
     def init(key, settings, data):
         del key, settings, data
@@ -70,7 +72,7 @@ def poisson(*, draw: str = "sufficient", metrics=None) -> Learner:
 
     def measure(settings, params, context: Context):
         del settings
-        values = rate_metrics(params.rate, context, chosen)
+        values = rate_metrics(params.rate, context, wanted)
         return values | {"degenerate": params.rate == 0}
 
     def draw_total(key, settings, params, num):
@@ -100,21 +102,17 @@ def poisson(*, draw: str = "sufficient", metrics=None) -> Learner:
 
 def rate_metrics(rate: jax.Array, context: Context, names) -> dict[str, jax.Array]:
     """The metrics called `names` of a rate; what needs an absent truth or test is NaN."""
-    nan = jnp.full((), jnp.nan, rate.dtype)
-    truth, test = context.truth, context.test
+    truth = context.truth if isinstance(context.truth, Rate) else None
+    known = partial(if_known, dtype=rate.dtype)
 
-    def test_log_likelihood():
-        if test is None:
-            return nan
+    def log_likelihood(test):
         values = test.astype(rate.dtype)
         return (jax.scipy.special.xlogy(values, rate) - rate - jax.lax.lgamma(values + 1)).mean()
 
     compute = {
         "rate": lambda: rate,
         "is_alive": lambda: rate > 0,
-        "mean_squared_error": lambda: (
-            jnp.square(rate - truth.rate) if isinstance(truth, Rate) else nan
-        ),
-        "test_log_likelihood": test_log_likelihood,
+        "mean_squared_error": lambda: known(truth, lambda truth: jnp.square(rate - truth.rate)),
+        "test_log_likelihood": lambda: known(context.test, log_likelihood),
     }
-    return {name: compute[name]() for name in names}
+    return computed(compute, names)

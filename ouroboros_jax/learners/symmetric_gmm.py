@@ -23,7 +23,8 @@ from ouroboros_jax.base import Context, Learner, Pool, closed_form
 from ouroboros_jax.draws.numbers import normals
 from ouroboros_jax.draws.threefry import split
 from ouroboros_jax.errors import UserError
-from ouroboros_jax.learners.options import check_choices, chosen_metrics
+from ouroboros_jax.learners.options import check_choices
+from ouroboros_jax.metrics.asked import chosen_metrics, computed, if_known
 from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.names.densities import OF_SYMMETRIC
 
@@ -145,11 +146,8 @@ def symmetric_gmm(*, estimator: str = "approximate", metrics=None) -> Learner:
     def measure(settings, params, context: Context):
         del settings
         mean, std = jnp.exp(params.log_mean[0]), jnp.exp(params.log_std[0])
-        test = context.test
 
-        def test_log_likelihood():
-            if test is None:
-                return jnp.full((), jnp.nan, mean.dtype)
+        def log_likelihood(test):
             sides = jnp.stack([mean, -mean])
             z = (test[:, 0][:, None] - sides[None]) / std
             peak = params.log_std[0] + np.log(8 * np.pi) / 2
@@ -159,9 +157,9 @@ def symmetric_gmm(*, estimator: str = "approximate", metrics=None) -> Learner:
             "half_distance": lambda: mean,
             "std": lambda: std,
             "variance": lambda: jnp.square(mean) + jnp.square(std),
-            "test_log_likelihood": test_log_likelihood,
+            "test_log_likelihood": lambda: if_known(context.test, log_likelihood, mean.dtype),
         }
-        return {name: compute[name]() for name in wanted}
+        return computed(compute, wanted)
 
     return closed_form(
         init,

@@ -20,6 +20,8 @@ from ouroboros_jax.learners.epochs import Training, begin, epoch
 from ouroboros_jax.learners.image_losses import RECONSTRUCTIONS, cross_entropy, kl_to_normal
 from ouroboros_jax.learners.options import check_choices
 from ouroboros_jax.learners.pixels import as_float, as_kept, in_chunks
+from ouroboros_jax.metrics.asked import chosen_metrics, picked
+from ouroboros_jax.metrics.names.images import OF_VAE
 from ouroboros_jax.models.classifier import Classifier, mlp_classifier
 from ouroboros_jax.models.vae import Network, conv_vae, mlp_vae
 
@@ -105,7 +107,8 @@ def vae(
         conv_impl=conv_impl,
     )
     labeller = mlp_classifier(layer_sizes=classifier_layer_sizes, initializer=initializer)
-    is_judged = metrics is None or not set(vae_measure.JUDGED).isdisjoint(metrics)
+    wanted = chosen_metrics(metrics, OF_VAE)
+    is_judged = not set(vae_measure.JUDGED).isdisjoint(wanted)
     model = Model(own, latent_dim, labeller if classifier else None, loss, pixels)
 
     def init(key, settings, data):
@@ -151,7 +154,7 @@ def vae(
                 is_due=fit.epoch < classifier_epochs,
             )
             info |= about
-        return Fit(training, labelling, fit.epoch + 1), vae_measure.chosen(info, metrics)
+        return Fit(training, labelling, fit.epoch + 1), picked(info, wanted)
 
     def fit_end(fit):
         params = {"vae": fit.vae.params}
@@ -165,7 +168,7 @@ def vae(
 
     def measure(settings, params, context):
         return vae_measure.measure(
-            model, draw_floats, num_scored, metrics, settings, params, context
+            model, draw_floats, num_scored, wanted, settings, params, context
         )
 
     def draw_floats(key, settings, params, shape, num):
@@ -174,7 +177,7 @@ def vae(
     def across(key, settings, models, table, test):
         del test
         shape = table["image"].shape[1:]
-        return vae_measure.matrices(model, draw_floats, metrics, key, settings, models, shape)
+        return vae_measure.matrices(model, draw_floats, wanted, key, settings, models, shape)
 
     return Learner(
         init,

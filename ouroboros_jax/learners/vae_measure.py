@@ -18,6 +18,7 @@ from ouroboros_jax.learners import judge
 from ouroboros_jax.learners.image_losses import RECONSTRUCTIONS, cross_entropy, kl_to_normal
 from ouroboros_jax.learners.pixels import in_chunks
 from ouroboros_jax.metrics import images as of_images
+from ouroboros_jax.metrics.asked import picked
 from ouroboros_jax.metrics.names.images import CODE_EDGES, MATRICES
 
 CHUNK = 500
@@ -28,16 +29,11 @@ JUDGED = (  # metrics that a judge is needed for
 )
 
 
-def chosen(found: Metrics, names: Sequence[str] | None) -> Metrics:
-    """Those of the metrics that are asked for; all where `names` is None."""
-    return {name: a for name, a in found.items() if names is None or name in names}
-
-
 def measure(
     model: Any,
     draw: Callable[..., dict[str, jax.Array]],
     num: int,
-    names: Sequence[str] | None,
+    names: Sequence[str],
     settings: Settings,
     params: Params,
     context: Context,
@@ -48,7 +44,7 @@ def measure(
       model: the learner's networks, see `vae.Model`.
       draw: `(key, settings, params, shape, num)`, generated images as floats, with labels.
       num: generated images to take them of.
-      names: the metrics asked for; None for all.
+      names: the metrics asked for.
       settings, params, context: as of `Learner.measure`; `context.prepared` is a `judge.Judge`.
     """
     prepared: judge.Judge = context.prepared
@@ -59,7 +55,7 @@ def measure(
     found |= _of_labels(model, params, context, generated)
     found |= _of_spread(prepared, generated["image"])
     found |= _of_test(model, key_noise, params, context.test)
-    return chosen(found, names)
+    return picked(found, names)
 
 
 def _of_codes(model, reference: Params, images: jax.Array) -> Metrics:
@@ -150,7 +146,7 @@ def _tried(classifier, params: Params, images, labels) -> tuple[jax.Array, jax.A
 def matrices(
     model: Any,
     draw: Callable[..., dict[str, jax.Array]],
-    names: Sequence[str] | None,
+    names: Sequence[str],
     key: jax.Array,
     settings: Settings,
     models: Params,
@@ -169,7 +165,7 @@ def matrices(
       `MATRICES`, [G, G]: the classifier's generation by the data's. Their diagonals are of labels
       that the classifier gave itself.
     """
-    if names is not None and not set(MATRICES) & set(names):
+    if set(MATRICES).isdisjoint(names):
         return {}
     num = jax.tree.leaves(models)[0].shape[0]
 
@@ -185,4 +181,4 @@ def matrices(
 
     losses, accuracies = jax.lax.map(of_data, (jnp.arange(num), models))
     found = dict(zip(MATRICES, (accuracies.T, losses.T), strict=True))
-    return chosen(found, names)
+    return picked(found, names)

@@ -6,8 +6,8 @@ mixture of one component. Every function takes `base.Mixture`; `factors` may be 
 independent features and spares them all matrix algebra.
 """
 
-from collections.abc import Iterable
-from functools import reduce
+from collections.abc import Sequence
+from functools import partial, reduce
 from typing import NamedTuple
 
 import jax
@@ -16,6 +16,7 @@ import numpy as np
 from jax.scipy.special import ndtr, ndtri
 
 from ouroboros_jax.base import Context, Metrics, Mixture, Settings
+from ouroboros_jax.metrics.asked import computed, if_known
 from ouroboros_jax.metrics.linalg import (
     correlation_cholesky,
     invert_lower,
@@ -150,9 +151,9 @@ def log_det_covariance(mixture: Mixture) -> jax.Array:
     return 2 * log_roots(moment_match(mixture))[0]
 
 
-def mean_squared_error(mixture: Mixture, truth: Mixture) -> jax.Array:
-    """Squared Euclidean distance of the total means."""
-    return jnp.square(total_mean(mixture) - total_mean(truth)).sum()
+def mean_squared_error(mean: jax.Array, truth: Truth) -> jax.Array:
+    """Squared Euclidean distance of a mean [D] from the truth's."""
+    return jnp.square(mean - total_mean(truth.mixture)).sum()
 
 
 def _sums(mixture: Mixture, first, second) -> tuple[jax.Array, jax.Array]:
@@ -305,44 +306,42 @@ def mixture_metrics(
     mixture: Mixture,
     settings: Settings,
     context: Context,
-    names: Iterable[str] | None = None,
+    names: Sequence[str] = OF_MIXTURES,
 ) -> Metrics:
-    """The metrics called `names`, all of `OF_MIXTURES` by default; nothing else is computed.
+    """The metrics called `names`, which are among `OF_MIXTURES`; nothing else is computed.
 
     Args:
       mixture: the model of one generation.
       settings: `settings.sampler["bias"]`, where there is one, counts in `tail_mass`.
       context: `truth` a `Truth` or None, `reference` a `Mixture` or None, `test` rows [N, D] or
         None; what needs an absent one is NaN.
-      names: a subset of `OF_MIXTURES`.
+      names: which.
 
     `test_log_likelihood` of one Gaussian with a known truth is its exact expectation; otherwise it
     is the mean over `test`.
     """
-    names = OF_MIXTURES if names is None else tuple(names)
-    if unknown := sorted(set(names) - set(OF_MIXTURES)):
-        raise ValueError(f"metrics={unknown}: expected names among {', '.join(OF_MIXTURES)}.")
     truth, reference, test = context.truth, context.reference, context.test
-    nan = jnp.full((), jnp.nan, mixture.means.dtype)
+    known = partial(if_known, dtype=mixture.means.dtype)
     bias = settings.sampler.get("bias")
 
     def test_log_likelihood():
         if truth is not None and len(mixture.weights) == 1:
             return expected_log_likelihood(mixture, truth.mixture)
-        return nan if test is None else log_pdf(mixture, test).mean()
+        return known(test, lambda test: log_pdf(mixture, test).mean())
 
     def drawn():
         return mixture if bias is None else broaden(mixture, bias)
 
-    known = truth is not None
     compute = {
         "mean": lambda: total_mean(mixture),
         "variance": lambda: variance(mixture),
         "log_det_covariance": lambda: log_det_covariance(mixture),
-        "mean_squared_error": lambda: mean_squared_error(mixture, truth.mixture) if known else nan,
-        "l2_squared": lambda: nan if reference is None else l2_squared(mixture, reference),
-        "w2_squared": lambda: w2_squared(mixture, truth.mixture) if known else nan,
+        "mean_squared_error": lambda: known(
+            truth, lambda truth: mean_squared_error(total_mean(mixture), truth)
+        ),
+        "l2_squared": lambda: known(reference, partial(l2_squared, mixture)),
+        "w2_squared": lambda: known(truth, lambda truth: w2_squared(mixture, truth.mixture)),
         "test_log_likelihood": test_log_likelihood,
-        "tail_mass": lambda: tail_mass(drawn(), truth.low, truth.high) if known else nan,
+        "tail_mass": lambda: known(truth, lambda truth: tail_mass(drawn(), truth.low, truth.high)),
     }
-    return {name: compute[name]() for name in names}
+    return computed(compute, names)
