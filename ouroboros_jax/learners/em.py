@@ -31,7 +31,7 @@ class Points(NamedTuple):
     variances: jax.Array  # [D]
 
 
-class Run(NamedTuple):
+class EMState(NamedTuple):
     """A fit under way, or over."""
 
     mixture: Mixture
@@ -118,7 +118,7 @@ def _quantile_groups(points: Points, num_groups: int) -> list[jax.Array]:
     return below[:1] + [inner & ~outer for inner, outer in zip(below[1:], below[:-1], strict=True)]
 
 
-def maximise(start: Mixture, points: Points, settings, reg_covar) -> Run:
+def maximise(start: Mixture, points: Points, settings, reg_covar) -> EMState:
     """Expectation-maximisation from `start` until the lower bound changes by less than `tol`."""
     dtype = points.columns.dtype
     tol = jnp.asarray(settings["tol"], dtype)
@@ -129,7 +129,7 @@ def maximise(start: Mixture, points: Points, settings, reg_covar) -> Run:
         lower_bound = matmul(log_pdf, points.weights)
         mixture, degenerate = _m_step(run.mixture, responsibilities, deltas, points, reg_covar)
         change = lower_bound - run.lower_bound
-        return Run(mixture, lower_bound, change, run.steps + 1, degenerate)
+        return EMState(mixture, lower_bound, change, run.steps + 1, degenerate)
 
     def goes_on(run):
         return (run.steps < settings["max_iter"]) & (jnp.abs(run.change) >= tol)
@@ -137,10 +137,10 @@ def maximise(start: Mixture, points: Points, settings, reg_covar) -> Run:
     return jax.lax.while_loop(goes_on, step, unfitted(start))
 
 
-def unfitted(mixture: Mixture) -> Run:
+def unfitted(mixture: Mixture) -> EMState:
     """A fit that has taken no step."""
     unknown = jnp.array(jnp.inf, mixture.means.dtype)
-    return Run(mixture, -unknown, unknown, jnp.int32(0), jnp.array(False))
+    return EMState(mixture, -unknown, unknown, jnp.int32(0), jnp.array(False))
 
 
 def _m_step(mixture, responsibilities, deltas, points: Points, reg_covar):

@@ -45,7 +45,7 @@ class Tally(NamedTuple):
     counts: jax.Array  # [2, K]; int32, or float where they are expected counts
 
 
-class Fit(NamedTuple):
+class FitState(NamedTuple):
     """A fit and, of a differential equation, what halving its step changes."""
 
     params: Outcomes
@@ -143,7 +143,7 @@ def heat_death(*, dynamics: str = "map", metrics=None) -> Learner:
 
     def fit_begin(key, settings, params, pool):
         del key, settings, pool
-        return Fit(params, jnp.zeros(()))
+        return FitState(params, jnp.zeros(()))
 
     def fit_step(key, settings, fit, pool):
         del key
@@ -162,7 +162,9 @@ def heat_death(*, dynamics: str = "map", metrics=None) -> Learner:
         error = jnp.abs(fine - coarse).max() / 15
         # All points are real in generation 0 alone, whose data set is the start.
         is_start = rest == 0
-        return Fit(Outcomes(jnp.where(is_start, pooled, fine)), jnp.where(is_start, 0, error)), {}
+        return FitState(
+            Outcomes(jnp.where(is_start, pooled, fine)), jnp.where(is_start, 0, error)
+        ), {}
 
     def fit_end(fit):
         return fit.params, picked({"step_error": fit.error}, wanted) if is_ode else {}

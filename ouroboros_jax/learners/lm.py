@@ -19,7 +19,7 @@ from ouroboros_jax.decoding import Knobs, Plan, continue_rows
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.learners import lm_measure
 from ouroboros_jax.learners.lm_loss import mean_loss
-from ouroboros_jax.learners.lm_training import Recipe, Training, begin, train_epoch
+from ouroboros_jax.learners.lm_training import TrainingOptions, TrainState, begin, train_epoch
 from ouroboros_jax.learners.options import check_choices
 from ouroboros_jax.metrics.asked import chosen_metrics, picked
 from ouroboros_jax.metrics.names.text import OF_MODELS, OF_WRITING
@@ -32,10 +32,10 @@ BATCHES_AT_ONCE = 2  # of rows, in a call from the host
 PROMPTS = {"previous": "previous", "original": "real", "none": "table"}
 
 
-class Fit(NamedTuple):
+class FitState(NamedTuple):
     """A fit half-way: the model being trained, and the best so far by validation loss."""
 
-    training: Training
+    training: TrainState
     best: Any  # parameters; () where the last are kept
     best_loss: jax.Array
     best_epoch: jax.Array
@@ -120,7 +120,7 @@ def lm(
     )
     model = Decoder(config, DTYPES[dtype], remat)
     bos = _begin_token(text) if prompts == "none" else None
-    recipe = Recipe(batch_size, epochs, optimizer, schedule, bos, _has_dropout(config))
+    options = TrainingOptions(batch_size, epochs, optimizer, schedule, bos, _has_dropout(config))
     validation = text.validation[:num_validation]
     num_new = block if min_new_tokens is None else min(min_new_tokens, block)
     pad = tokenizer.pad or 0
@@ -143,12 +143,12 @@ def lm(
     def fit_begin(key, settings, params, pool):
         del key, pool
         best = params if keep == "best" else ()
-        return Fit(
-            begin(params, traced(settings), recipe), best, jnp.float32(jnp.inf), jnp.int32(0)
+        return FitState(
+            begin(params, traced(settings), options), best, jnp.float32(jnp.inf), jnp.int32(0)
         )
 
     def fit_step(key, settings, fit, pool):
-        training, info = train_epoch(key, model, fit.training, pool, traced(settings), recipe)
+        training, info = train_epoch(key, model, fit.training, pool, traced(settings), options)
         loss = mean_loss(model, training.params, jnp.asarray(validation), bos, rows)
         info["validation_loss"] = loss
         is_best = (loss < fit.best_loss) | (keep != "best")
@@ -159,7 +159,7 @@ def lm(
         )
         best_loss = jnp.where(is_best, loss, fit.best_loss)
         best_epoch = jnp.where(is_best, training.epoch, fit.best_epoch)
-        return Fit(training, best, best_loss, best_epoch), info
+        return FitState(training, best, best_loss, best_epoch), info
 
     def fit_end(fit):
         params = fit.best if keep == "best" else fit.training.params

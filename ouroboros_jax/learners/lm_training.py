@@ -16,7 +16,7 @@ from ouroboros_jax.models.decoder import Decoder
 FINAL_RATE = 1e-6  # of the cosine schedules, as in the code of Shumailov et al.
 
 
-class Recipe(NamedTuple):
+class TrainingOptions(NamedTuple):
     """The static settings of training."""
 
     batch_size: int
@@ -27,7 +27,7 @@ class Recipe(NamedTuple):
     has_dropout: bool
 
 
-class Training(NamedTuple):
+class TrainState(NamedTuple):
     """A model being trained."""
 
     params: Any
@@ -78,20 +78,20 @@ SCHEDULES: dict[str, Callable[..., jax.Array]] = {  # of the share of all batche
 }
 
 
-def begin(params: Any, settings: dict[str, jax.Array], recipe: Recipe) -> Training:
+def begin(params: Any, settings: dict[str, jax.Array], options: TrainingOptions) -> TrainState:
     """Training from `params`, its optimiser new."""
-    moments = OPTIMIZERS[recipe.optimizer](settings).init(params)
-    return Training(params, moments, jnp.int32(0), jnp.int32(0))
+    moments = OPTIMIZERS[options.optimizer](settings).init(params)
+    return TrainState(params, moments, jnp.int32(0), jnp.int32(0))
 
 
 def train_epoch(
     key: jax.Array,
     model: Decoder,
-    state: Training,
+    state: TrainState,
     pool: Pool,
     settings: dict[str, jax.Array],
-    recipe: Recipe,
-) -> tuple[Training, dict[str, jax.Array]]:
+    options: TrainingOptions,
+) -> tuple[TrainState, dict[str, jax.Array]]:
     """One pass over the pool's rows in random order, each counting by its weight.
 
     Rows of weight 0 come last and batches of them alone are skipped. The rate of a step follows
@@ -102,23 +102,23 @@ def train_epoch(
       `learning_rate`.
     """
     key_order, key_dropout = split(key)
-    num, size = pool.weights.shape[0], recipe.batch_size
+    num, size = pool.weights.shape[0], options.batch_size
     num_batches = -(-num // size)
     there = pool.weights > 0
     order = jnp.pad(shuffled(key_order, there), (0, num_batches * size - num))
     order = order.reshape(num_batches, size)
     is_real = (jnp.arange(num_batches * size) < num).reshape(num_batches, size)
     batches_there = -(-there.sum() // size)  # that hold a row
-    update = OPTIMIZERS[recipe.optimizer](settings).update
+    update = OPTIMIZERS[options.optimizer](settings).update
 
     def learn(state, i):
         rows = order[i]
         weights = jnp.where(is_real[i], pool.weights[rows], 0).astype(jnp.float32)
         weights = weights / weights.sum()
-        key = fold_in(key_dropout, i) if recipe.has_dropout else None
+        key = fold_in(key_dropout, i) if options.has_dropout else None
 
         def loss_of(params):
-            losses = token_losses(model, params, pool.data[rows], recipe.bos, key=key)
+            losses = token_losses(model, params, pool.data[rows], options.bos, key=key)
             return (weights * losses.mean(-1)).sum()
 
         loss, gradient = jax.value_and_grad(loss_of)(state.params)
@@ -126,11 +126,11 @@ def train_epoch(
         most = settings["clip_norm"]
         scale = jnp.where((most > 0) & (norm > most), most / (norm + 1e-6), 1.0)
         gradient = jax.tree.map(lambda g: g * scale, gradient)
-        progress = state.step / (batches_there * recipe.num_epochs)
-        rate = SCHEDULES[recipe.schedule](progress, settings, recipe.num_epochs)
+        progress = state.step / (batches_there * options.num_epochs)
+        rate = SCHEDULES[options.schedule](progress, settings, options.num_epochs)
         change, moments = update(gradient, state.moments, state.params)
         params = jax.tree.map(lambda p, c: p - rate * c, state.params, change)
-        return Training(params, moments, state.step + 1, state.epoch), (loss, norm, rate)
+        return TrainState(params, moments, state.step + 1, state.epoch), (loss, norm, rate)
 
     def body(i, carry):
         state, total = carry

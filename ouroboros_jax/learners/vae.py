@@ -29,7 +29,7 @@ CHUNK = 500  # images decoded at a time
 NO_LABEL = -1
 
 
-class Fit(NamedTuple):
+class FitState(NamedTuple):
     """A fit half-way."""
 
     vae: Training
@@ -127,7 +127,7 @@ def vae(
             if classifier_start == "fresh":
                 labelling = init(key, settings, pool.data)["classifier"]
             labelling = begin(labelling)
-        return Fit(begin(params["vae"]), labelling, jnp.int32(0))
+        return FitState(begin(params["vae"]), labelling, jnp.int32(0))
 
     def fit_step(key, settings: Settings, fit, pool):
         key_vae, key_classifier = split(key)
@@ -154,7 +154,7 @@ def vae(
                 is_due=fit.epoch < classifier_epochs,
             )
             info |= about
-        return Fit(training, labelling, fit.epoch + 1), picked(info, wanted)
+        return FitState(training, labelling, fit.epoch + 1), picked(info, wanted)
 
     def fit_end(fit):
         params = {"vae": fit.vae.params}

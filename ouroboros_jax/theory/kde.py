@@ -19,7 +19,7 @@ from ouroboros_jax.theory.clock import as_generations, sizes_of, values_at
 KERNELS, RULES = ("gaussian", "tophat"), ("fixed", "scott", "silverman")
 
 
-class Spread(NamedTuple):
+class Moments(NamedTuple):
     """Expected moments at `generation`, float64 of its shape."""
 
     points: np.ndarray  # variance of the points trained on
@@ -63,7 +63,7 @@ def replace(
     kernel="gaussian",
     num_real=None,
     variance=1.0,
-) -> Spread:
+) -> Moments:
     """Each generation is fitted to n points of the last: V' = (1 - 1/n) (V + c).
 
     At equal sizes V_g = (n-1) c + (1 - 1/n)^g (V_0 - (n-1) c): it expands where (n-1) c > V_0.
@@ -76,7 +76,7 @@ def replace(
         drawn = points[-1] + added[g - 1]
         points.append((1 - 1 / n[g]) * drawn)
         errors.append(errors[-1] + drawn / n[g])
-    return _spread(points, added, errors, generation)
+    return _moments(points, added, errors, generation)
 
 
 def accumulate(
@@ -89,7 +89,7 @@ def accumulate(
     kernel="gaussian",
     num_real=None,
     variance=1.0,
-) -> Spread:
+) -> Moments:
     """Each generation is fitted to all points so far, n new ones each.
 
     At equal sizes V_(g+1) = V_g + c/(g+2) - (V_g + c)/(n (g+2)^2), g + 2 data sets being trained
@@ -105,7 +105,7 @@ def accumulate(
         within = (1 - share) * points[-1] + share * (1 - 1 / n[g]) * drawn
         points.append(within + share * (1 - share) * drawn / n[g])
         errors.append(errors[-1] + share**2 * drawn / n[g])
-    return _spread(points, added, errors, generation)
+    return _moments(points, added, errors, generation)
 
 
 def fixed_point(num_samples, bandwidth, *, num_features=1, kernel="gaussian"):
@@ -114,7 +114,7 @@ def fixed_point(num_samples, bandwidth, *, num_features=1, kernel="gaussian"):
     return (n - 1) * kernel_variance(bandwidth, num_features=num_features, kernel=kernel)
 
 
-def _spread(points, added, errors, generation) -> Spread:
+def _moments(points, added, errors, generation) -> Moments:
     points = np.array(points)
     added = added.reshape(-1, *[1] * (points.ndim - 1))
-    return Spread(points[generation], (points + added)[generation], np.array(errors)[generation])
+    return Moments(points[generation], (points + added)[generation], np.array(errors)[generation])

@@ -17,7 +17,7 @@ RATES = {"learning_rate": 1e-4, "weight_decay": 0.01, "clip_norm": 0.0, "warmup"
 
 def epochs_of(model: Decoder, params: Any, tokens: np.ndarray, batch: int) -> Callable[[int], None]:
     """An epoch of so many chains in one call, their states handed on from call to call."""
-    recipe = lm_training.Recipe(batch, 1, "adamw", "constant", None, True)
+    options = lm_training.TrainingOptions(batch, 1, "adamw", "constant", None, True)
     rates = {name: jnp.float32(value) for name, value in RATES.items()}
     weights = jnp.ones(len(tokens))
     pool = Pool(
@@ -26,13 +26,13 @@ def epochs_of(model: Decoder, params: Any, tokens: np.ndarray, batch: int) -> Ca
 
     @partial(jax.jit, static_argnums=1)
     def begin(params, chains):
-        begun = lm_training.begin(params, rates, recipe)
+        begun = lm_training.begin(params, rates, options)
         return jax.tree.map(lambda a: jnp.stack([a] * chains), begun)
 
     @partial(jax.jit, donate_argnums=1)
     def epoch(keys, states):
         def one(item):
-            return lm_training.train_epoch(item[0], model, item[1], pool, rates, recipe)[0]
+            return lm_training.train_epoch(item[0], model, item[1], pool, rates, options)[0]
 
         return jax.lax.map(one, (keys, states))
 

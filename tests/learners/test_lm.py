@@ -211,10 +211,10 @@ def test_gradients_are_clipped(tiny):
     told = {}
     for most in (0.0, 1e-3):
         settings = settings_of({"clip_norm": most, "weight_decay": 0.0})
-        recipe = lm_training.Recipe(16, 1, "sgd", "constant", None, False)
-        state = lm_training.begin(begun, settings.learner, recipe)
+        options = lm_training.TrainingOptions(16, 1, "sgd", "constant", None, False)
+        state = lm_training.begin(begun, settings.learner, options)
         after, info = jax.jit(lm_training.train_epoch, static_argnums=(1, 5))(
-            jax.random.key(0), MODEL, state, pool, settings.learner, recipe
+            jax.random.key(0), MODEL, state, pool, settings.learner, options
         )
         moved = jax.tree.map(lambda a, b: a - b, after.params, begun)
         length = np.sqrt(sum(float(jnp.square(a).sum()) for a in jax.tree.leaves(moved)))
