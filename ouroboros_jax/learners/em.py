@@ -149,45 +149,68 @@ def _m_step(mixture, responsibilities, deltas, points: Points, reg_covar):
     `deltas` [K, D, N] are the points about the old means. A component that has lost all its points
     keeps its place and shape, and a weight of about 1e-9.
     """
-    dim = deltas.shape[1]
-    weights = points.weights
+    few = 0.01 * float(jnp.finfo(points.weights.dtype).eps)
     is_diagonal = mixture.factors is None
-    few = 0.01 * float(jnp.finfo(weights.dtype).eps)
-    if is_diagonal or dim <= UNROLLED:
-        first, second = (np.arange(dim),) * 2 if is_diagonal else np.tril_indices(dim)
-        share = responsibilities[:, None]
-        once = share * deltas
-        twice = [once[:, i] * deltas[:, j] for i, j in zip(first, second, strict=True)]
-        sums = matmul(jnp.concatenate([share, once, jnp.stack(twice, 1)], 1), weights)
-        found, shift, square = sums[:, 0], sums[:, 1 : 1 + dim], sums[:, 1 + dim :]
-        if not is_diagonal:
-            places = np.zeros((dim, dim), int)
-            places[first, second] = places[second, first] = np.arange(len(first))
-            square = square[:, places]
-    else:
+    moments = _moments(responsibilities, deltas, points.weights, is_diagonal)
+    mass = moments.mass + few
+    shift = moments.shift / mass[:, None]
+    fit = _diagonal_fit if is_diagonal else _full_fit
+    log_scales, factors, is_narrow = fit(moments.square, shift, mass, points, reg_covar)
+    new = Mixture(mass / mass.sum(), mixture.means + shift, log_scales, factors)
+    is_alive = moments.mass > few
+    kept = jax.tree.map(
+        lambda a, b: jnp.where(is_alive.reshape((-1,) + (1,) * (a.ndim - 1)), a, b), new, mixture
+    )
+    return kept._replace(weights=new.weights), ~is_alive.all() | is_narrow
+
+
+class _Moments(NamedTuple):
+    """Weighted sums over the points that components are responsible for."""
+
+    mass: jax.Array  # [K]
+    shift: jax.Array  # [K, D], about the old means
+    square: jax.Array  # [K, D], or [K, D, D] of full covariances
+
+
+def _moments(responsibilities, deltas, weights, is_diagonal: bool) -> _Moments:
+    """All sums in one product where that is short, and squares by a product a component else."""
+    dim = deltas.shape[1]
+    if not is_diagonal and dim > UNROLLED:
         share = (responsibilities * weights[None])[:, None]
         once = share * deltas
-        found, shift, square = share.sum((1, 2)), once.sum(2), matmul(once, deltas.mT)
-    mass = found + few
-    shift = shift / mass[:, None]
+        return _Moments(share.sum((1, 2)), once.sum(2), matmul(once, deltas.mT))
+    first, second = (np.arange(dim),) * 2 if is_diagonal else np.tril_indices(dim)
+    share = responsibilities[:, None]
+    once = share * deltas
+    twice = [once[:, i] * deltas[:, j] for i, j in zip(first, second, strict=True)]
+    sums = matmul(jnp.concatenate([share, once, jnp.stack(twice, 1)], 1), weights)
+    mass, shift, square = sums[:, 0], sums[:, 1 : 1 + dim], sums[:, 1 + dim :]
+    if not is_diagonal:
+        places = np.zeros((dim, dim), int)
+        places[first, second] = places[second, first] = np.arange(len(first))
+        square = square[:, places]
+    return _Moments(mass, shift, square)
+
+
+def _diagonal_fit(square, shift, mass, points: Points, reg_covar):
+    """Log-scales [K, D], no factors, and whether a component is as narrow as any may be."""
+    variances = square / mass[:, None] - jnp.square(shift)
+    scales, is_narrow = _scales(variances, points, reg_covar)
+    return jnp.log(scales), None, is_narrow
+
+
+def _full_fit(square, shift, mass, points: Points, reg_covar):
+    """Log-scales [K, D], factors [K, D, D], and whether one is as narrow as any, or singular."""
+    cov = square / mass[:, None, None] - shift[:, :, None] * shift[:, None, :]
+    scales, is_narrow = _scales(jnp.diagonal(cov, axis1=-2, axis2=-1), points, reg_covar)
+    corr = jnp.clip(cov / (scales[:, :, None] * scales[:, None, :]), -1, 1)
+    is_own = np.eye(len(points.variances), dtype=bool)[None]
+    factors = correlation_cholesky(jnp.where(is_own, 1, corr))
+    return jnp.log(scales), factors, is_narrow | is_singular(factors).any()
+
+
+def _scales(variances, points: Points, reg_covar):
+    """Standard deviations [K, D] of regularised variances, and whether any is at the least."""
     floors = least_scales(points)[None]
-    factors = None
-    if is_diagonal:
-        variances = square / mass[:, None] - jnp.square(shift)
-    else:
-        cov = square / mass[:, None, None] - shift[:, :, None] * shift[:, None, :]
-        variances = jnp.diagonal(cov, axis1=-2, axis2=-1)
     wide = jnp.sqrt(jnp.maximum(variances, 0) + reg_covar)
-    scales = jnp.maximum(wide, floors)
-    if not is_diagonal:
-        corr = jnp.clip(cov / (scales[:, :, None] * scales[:, None, :]), -1, 1)
-        factors = correlation_cholesky(jnp.where(np.eye(dim, dtype=bool)[None], 1, corr))
-    is_alive = found > few
-    old, new = mixture, Mixture(mass / mass.sum(), mixture.means + shift, jnp.log(scales), factors)
-    kept = jax.tree.map(
-        lambda a, b: jnp.where(is_alive.reshape((-1,) + (1,) * (a.ndim - 1)), a, b), new, old
-    )
-    degenerate = ~is_alive.all() | (wide <= floors).any()
-    if not is_diagonal:
-        degenerate |= is_singular(factors).any()
-    return kept._replace(weights=new.weights), degenerate
+    return jnp.maximum(wide, floors), (wide <= floors).any()
