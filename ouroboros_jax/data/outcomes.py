@@ -69,11 +69,11 @@ def outcomes(
 
     def draw_external(key, settings, num):
         del settings
-        return _symbols(key, as_floats(h), num)
+        return draw_outcomes(key, as_floats(h), num)
 
     def draw_start(key, settings, num):
         key_start, key_points = split(key)
-        return _symbols(key_points, begin(settings).draw(key_start), num)
+        return draw_outcomes(key_points, begin(settings).draw(key_start), num)
 
     definition = {"external": h.tolist(), "start": start if isinstance(start, str) else [*start]}
     initial = law("start", draw_start, shape=(), truth=begin)
@@ -92,7 +92,7 @@ def _law_of(name: str | Sequence[float], num_outcomes: int) -> np.ndarray:
     return np.array(name, np.float64) / sum(name)
 
 
-def _symbols(key: jax.Array, probabilities: jax.Array, num: int) -> jax.Array:
+def draw_outcomes(key: jax.Array, probabilities: jax.Array, num: int) -> jax.Array:
     """`num` outcomes, int32 [num]."""
     edges = jnp.cumsum(probabilities)[:-1]
     uniform = unit_uniforms(key, (num,), probabilities.dtype)

@@ -6,6 +6,8 @@ mean what they mean there; `reg_covar` decides where a long chain ends, since no
 narrower than its square root.
 """
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import permutations
 from typing import NamedTuple
 
@@ -14,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtri
 
-from ouroboros_jax.base import Context, Learner, Mixture, Params, Pool
+from ouroboros_jax.base import Context, Learner, Metrics, Mixture, Params, Pool
 from ouroboros_jax.draws.numbers import normal_of_unit, unit_uniforms
 from ouroboros_jax.learners import em, kmeans
 from ouroboros_jax.learners.options import check_choices
@@ -91,132 +93,110 @@ def _pack(mixture: Mixture) -> Params:
     return FullMixture(*lean, mixture.factors[:, *below] / diagonal[:, below[0]])
 
 
-def gmm(
-    *,
-    components: int = 2,
-    covariance: str = "full",
-    n_init: int = 1,
-    init: str = "kmeans",
-    metrics=None,
-) -> Learner:
-    """A mixture of `components` Gaussians, fitted by expectation-maximisation.
+def init_params(key, settings, data: jax.Array, *, components: int, covariance: str) -> Params:
+    """Equal components along the first feature that varies: labels in its order."""
+    del key, settings
+    points = em.points_of(data, jnp.ones(data.shape[:1], data.dtype))
+    scales = jnp.maximum(jnp.sqrt(points.variances), em.least_scales(points))
+    varies = points.variances > 0
+    along = scales * (jnp.arange(len(scales)) == jnp.argmax(varies))
+    levels = ndtri((np.arange(components) + 0.5) / components).astype(data.dtype)
+    shape = (components, len(scales))
+    return params_of(
+        Mixture(
+            jnp.full(components, 1 / components, data.dtype),
+            points.center[None] + levels[:, None] * along[None],
+            jnp.broadcast_to(jnp.log(scales)[None], shape),
+            jnp.broadcast_to(jnp.eye(len(scales), dtype=data.dtype)[None], (*shape, shape[1])),
+        ),
+        covariance,
+    )
 
-    Args:
-      components: K.
-      covariance: `full`, or `diag` for independent features.
-      n_init: random starts of a fit, of which the one of highest lower bound is kept; starts
-        that draw no random numbers are tried once.
-      init: what a fit begins from. `kmeans`: the labels of a k-means run, the cold start of
-        scikit-learn; `kmeans++`: its seeding points alone, with covariance `reg_covar`;
-        `quantile`: K groups of equal weight along the first principal axis; `previous`: the last
-        generation's parameters.
-      metrics: names of the metrics to compute; None for all.
 
-    Traced settings: `tol`, `max_iter`, `reg_covar` of `settings.learner`, and `settings.sampler`'s
-    `bias`, which multiplies covariances when sampling. Pool weights count as repeated rows do; its
-    groups are ignored. Components take the labels of the previous generation's nearest ones, and
-    at generation 0 are sorted by the first feature.
-    """
-    known = (*OF_MIXTURES, *OF_COMPONENTS, *OF_EM)
-    if components < 1:
-        raise ValueError(f"components={components}: expected at least 1.")
-    if n_init < 1:
-        raise ValueError(f"n_init={n_init}: expected at least 1.")
-    check_choices("gmm", covariance=covariance, init=init)
-    wanted = chosen_metrics(metrics, known)
-    num_starts = n_init if init in ("kmeans", "kmeans++") else 1
+def fit_begin(key, settings, params: Params, pool: Pool) -> FitState:
+    """The fit before its one step."""
+    del key, settings
+    dtype = pool.data.dtype
+    no = jnp.array(False)
+    return FitState(params, params, jnp.int32(0), no, jnp.array(-jnp.inf, dtype), no)
 
-    def init_params(key, settings, data):
-        """Equal components along the first feature that varies: labels in its order."""
-        del key, settings
-        points = em.points_of(data, jnp.ones(data.shape[:1], data.dtype))
-        scales = jnp.maximum(jnp.sqrt(points.variances), em.least_scales(points))
-        varies = points.variances > 0
-        along = scales * (jnp.arange(len(scales)) == jnp.argmax(varies))
-        levels = ndtri((np.arange(components) + 0.5) / components).astype(data.dtype)
-        shape = (components, len(scales))
-        return params_of(
-            Mixture(
-                jnp.full(components, 1 / components, data.dtype),
-                points.center[None] + levels[:, None] * along[None],
-                jnp.broadcast_to(jnp.log(scales)[None], shape),
-                jnp.broadcast_to(jnp.eye(len(scales), dtype=data.dtype)[None], (*shape, shape[1])),
-            ),
-            covariance,
-        )
 
-    def fit_begin(key, settings, params, pool: Pool):
-        del key, settings
-        dtype = pool.data.dtype
-        no = jnp.array(False)
-        return FitState(params, params, jnp.int32(0), no, jnp.array(-jnp.inf, dtype), no)
+def fit_step(
+    key, settings, fit_state: FitState, pool: Pool, *, init: str, num_starts: int
+) -> tuple[FitState, Metrics]:
+    """The best of `num_starts` runs of expectation-maximisation, with the labels of before."""
+    points = em.points_of(pool.data, pool.weights)
+    reg_covar = jnp.asarray(settings.learner["reg_covar"], points.columns.dtype)
+    previous = _unpack(fit_state.previous)
 
-    def fit_step(key, settings, fit_state, pool: Pool):
-        points = em.points_of(pool.data, pool.weights)
-        reg_covar = jnp.asarray(settings.learner["reg_covar"], points.columns.dtype)
-        previous = _unpack(fit_state.previous)
-
-        def attempt(uniforms):
-            if init == "previous":
-                start = previous._replace(means=previous.means - points.center[None])
-            else:
-                start = em.begin(init, uniforms, points, previous, reg_covar)
-            return em.maximise(start, points, settings.learner, reg_covar)
-
-        shape = (num_starts, kmeans.num_uniforms(components))
-        uniforms = unit_uniforms(key, shape, points.columns.dtype)
-        if num_starts == 1:
-            best = attempt(uniforms[0])
+    def attempt(uniforms):
+        if init == "previous":
+            start = previous._replace(means=previous.means - points.center[None])
         else:
+            start = em.begin(init, uniforms, points, previous, reg_covar)
+        return em.maximise(start, points, settings.learner, reg_covar)
 
-            def better(i, best):
-                run = attempt(uniforms[i])
-                wins = (run.lower_bound > best.lower_bound) | (i == 0)
-                return jax.tree.map(lambda a, b: jnp.where(wins, a, b), run, best)
+    shape = (num_starts, kmeans.num_uniforms(len(previous.weights)))
+    best = _best(attempt, unit_uniforms(key, shape, points.columns.dtype), previous)
+    mixture = best.mixture._replace(means=best.mixture.means + points.center[None])
+    order = _labels(mixture, previous)
+    params = _pack(jax.tree.map(lambda a: a[order], mixture))
+    tol = jnp.asarray(settings.learner["tol"], best.change.dtype)
+    converged = jnp.abs(best.change) < tol
+    fitted = FitState(
+        fit_state.previous, params, best.steps, converged, best.lower_bound, best.degenerate
+    )
+    return fitted, {"lower_bound": best.lower_bound}
 
-            best = jax.lax.fori_loop(0, num_starts, better, em.unfitted(previous))
-        mixture = best.mixture._replace(means=best.mixture.means + points.center[None])
-        order = _labels(mixture, previous)
-        params = _pack(jax.tree.map(lambda a: a[order], mixture))
-        tol = jnp.asarray(settings.learner["tol"], best.change.dtype)
-        converged = jnp.abs(best.change) < tol
-        fitted = FitState(
-            fit_state.previous, params, best.steps, converged, best.lower_bound, best.degenerate
-        )
-        return fitted, {"lower_bound": best.lower_bound}
 
-    def fit_end(fit_state):
-        found = {
-            "em_steps": fit_state.steps,
-            "converged": fit_state.converged,
-            "lower_bound": fit_state.lower_bound,
-        }
-        return fit_state.params, picked(found, wanted) | {"degenerate": fit_state.degenerate}
+def _best(attempt: Callable[[jax.Array], em.EMState], uniforms: jax.Array, like: Mixture):
+    """The run of highest lower bound among those that begin from each row of `uniforms`."""
+    if len(uniforms) == 1:
+        return attempt(uniforms[0])
 
-    def sample(key, settings, params, source, num):
-        del source
-        mixture = _unpack(params)
-        if "bias" in settings.sampler:
-            mixture = metrics_of.broaden(mixture, settings.sampler["bias"])
-        return draw(key, mixture, num)
+    def better(i, best):
+        run = attempt(uniforms[i])
+        wins = (run.lower_bound > best.lower_bound) | (i == 0)
+        return jax.tree.map(lambda a, b: jnp.where(wins, a, b), run, best)
 
-    def measure(settings, params, context: Context):
-        mixture = _unpack(params)
-        if context.reference is not None:
-            context = context._replace(reference=_unpack(context.reference))
-        names = [name for name in OF_MIXTURES if name in wanted]
-        found = metrics_of.mixture_metrics(mixture, settings, context, names)
-        one = mixture.means.shape[-1] == 1
-        scales = jnp.exp(mixture.log_scales)
-        own = {
-            "component_mean": lambda: mixture.means[:, 0] if one else mixture.means,
-            "component_std": lambda: scales[:, 0] if one else scales,
-            "weights": lambda: mixture.weights,
-            "separation": lambda: metrics_of.separation(mixture),
-        }
-        return found | computed(own, wanted)
+    return jax.lax.fori_loop(0, len(uniforms), better, em.unfitted(like))
 
-    return Learner(init_params, fit_begin, fit_step, fit_end, sample, measure, num_steps=1, block=1)
+
+def fit_end(fit_state: FitState, *, wanted: Sequence[str]) -> tuple[Params, Metrics]:
+    """The parameters, and how the fit went."""
+    found = {
+        "em_steps": fit_state.steps,
+        "converged": fit_state.converged,
+        "lower_bound": fit_state.lower_bound,
+    }
+    return fit_state.params, picked(found, wanted) | {"degenerate": fit_state.degenerate}
+
+
+def sample(key, settings, params: Params, source, num: int) -> jax.Array:
+    """`num` points [num, D]."""
+    del source
+    mixture = _unpack(params)
+    if "bias" in settings.sampler:
+        mixture = metrics_of.broaden(mixture, settings.sampler["bias"])
+    return draw(key, mixture, num)
+
+
+def measure(settings, params: Params, context: Context, *, wanted: Sequence[str]) -> Metrics:
+    """Metrics of one generation."""
+    mixture = _unpack(params)
+    if context.reference is not None:
+        context = context._replace(reference=_unpack(context.reference))
+    names = [name for name in OF_MIXTURES if name in wanted]
+    found = metrics_of.mixture_metrics(mixture, settings, context, names)
+    one = mixture.means.shape[-1] == 1
+    scales = jnp.exp(mixture.log_scales)
+    own = {
+        "component_mean": lambda: mixture.means[:, 0] if one else mixture.means,
+        "component_std": lambda: scales[:, 0] if one else scales,
+        "weights": lambda: mixture.weights,
+        "separation": lambda: metrics_of.separation(mixture),
+    }
+    return found | computed(own, wanted)
 
 
 def draw(key: jax.Array, mixture: Mixture, num: int) -> jax.Array:
@@ -288,3 +268,46 @@ def _labels(mixture: Mixture, previous: Mixture) -> jax.Array:
         return (gains(carry[0]) > 0).any() & (carry[1] < num * num)
 
     return jax.lax.while_loop(gains_any, exchange, (order, 0))[0]
+
+
+def gmm(
+    *,
+    components: int = 2,
+    covariance: str = "full",
+    n_init: int = 1,
+    init: str = "kmeans",
+    metrics=None,
+) -> Learner:
+    """A mixture of `components` Gaussians, fitted by expectation-maximisation.
+
+    Args:
+      components: K.
+      covariance: `full`, or `diag` for independent features.
+      n_init: random starts of a fit, of which the one of highest lower bound is kept; starts
+        that draw no random numbers are tried once.
+      init: what a fit begins from. `kmeans`: the labels of a k-means run, the cold start of
+        scikit-learn; `kmeans++`: its seeding points alone, with covariance `reg_covar`;
+        `quantile`: K groups of equal weight along the first principal axis; `previous`: the last
+        generation's parameters.
+      metrics: names of the metrics to compute; None for all.
+
+    Traced settings: `tol`, `max_iter`, `reg_covar` of `settings.learner`, and `settings.sampler`'s
+    `bias`, which multiplies covariances when sampling. Pool weights count as repeated rows do; its
+    groups are ignored. Components take the labels of the previous generation's nearest ones, and
+    at generation 0 are sorted by the first feature.
+    """
+    if components < 1:
+        raise ValueError(f"components={components}: expected at least 1.")
+    if n_init < 1:
+        raise ValueError(f"n_init={n_init}: expected at least 1.")
+    check_choices("gmm", covariance=covariance, init=init)
+    wanted = chosen_metrics(metrics, (*OF_MIXTURES, *OF_COMPONENTS, *OF_EM))
+    num_starts = n_init if init in ("kmeans", "kmeans++") else 1
+    return Learner(
+        partial(init_params, components=components, covariance=covariance),
+        fit_begin,
+        partial(fit_step, init=init, num_starts=num_starts),
+        partial(fit_end, wanted=wanted),
+        sample,
+        partial(measure, wanted=wanted),
+    )

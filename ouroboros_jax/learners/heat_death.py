@@ -17,15 +17,25 @@ finely the share is rounded; `counts` draws numbers of points instead of points,
 Generation 0 is the data's start itself, without sampling error.
 """
 
+from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ouroboros_jax.base import Context, Key, Learner, Moments, Params, Pool
-from ouroboros_jax.data.outcomes import External, Start
-from ouroboros_jax.draws.numbers import unit_uniforms
+from ouroboros_jax.base import (
+    Context,
+    Key,
+    Learner,
+    Metrics,
+    Moments,
+    Params,
+    Pool,
+    closed_form,
+)
+from ouroboros_jax.data.outcomes import External, Start, draw_outcomes
 from ouroboros_jax.draws.threefry import split
 from ouroboros_jax.learners.options import check_choices
 from ouroboros_jax.metrics.asked import chosen_metrics, picked
@@ -46,7 +56,7 @@ class Tally(NamedTuple):
 
 
 class FitState(NamedTuple):
-    """A fit and, of a differential equation, what halving its step changes."""
+    """A fit of the differential equation, and what halving its step changes."""
 
     params: Outcomes
     error: jax.Array  # []
@@ -105,8 +115,100 @@ def by_origin(pool: Pool) -> tuple[jax.Array, jax.Array]:
     return parts, parts.sum(1)
 
 
+def draw_tally(key: Key, settings, params: Params, num, *, is_counted: bool) -> Tally:
+    """A data set of `num` points of a model, a `Start` or an `External` law.
+
+    Whole numbers where they are counted, expected ones elsewhere; a start's are never drawn.
+    """
+    num = jnp.asarray(num, jnp.int32)
+    if isinstance(params, Start):
+        exactly = whole_counts if is_counted else expected_counts
+        drawn = exactly(params.draw(key), num)
+        return Tally(jnp.stack([drawn, jnp.zeros_like(drawn)]))
+    law = params.probabilities
+    if isinstance(params, Outcomes):
+        law = tempered(law, settings.sampler["temperature"])
+    drawn = few_counts(key, law, num) if is_counted else expected_counts(law, num)
+    rows = [drawn, jnp.zeros_like(drawn)]
+    return Tally(jnp.stack(rows if isinstance(params, External) else rows[::-1]))
+
+
+def merge(a: Tally, b: Tally) -> Tally:
+    """The union of two data sets."""
+    return Tally(a.counts + b.counts)
+
+
 def _of(data, mask):
     raise ValueError("heat_death is started from a law on its outcomes: use data.name='outcomes'.")
+
+
+def init(key: Key, settings, data: Tally) -> Outcomes:
+    """Every outcome as likely."""
+    del key, settings
+    num_outcomes = data.counts.shape[-1]
+    return Outcomes(jnp.full(num_outcomes, 1 / num_outcomes))
+
+
+def frequencies(key: Key, settings, params: Outcomes, pool: Pool) -> Outcomes:
+    """The map and the counts: outcomes as often as in the pool."""
+    del key, settings, params
+    return Outcomes(by_origin(pool)[0].sum(0))
+
+
+def begin_flow(key: Key, settings, params: Outcomes, pool: Pool) -> FitState:
+    """Where a step of the differential equation begins."""
+    del key, settings, pool
+    return FitState(params, jnp.zeros(()))
+
+
+def flow(key: Key, settings, fit_state: FitState, pool: Pool) -> tuple[FitState, Metrics]:
+    """A step of the differential equation by two half ones, and by one for its error."""
+    del key
+    parts, (share, rest) = by_origin(pool)
+    p, step = fit_state.params.probabilities, settings.learner["step"]
+
+    def field(p):
+        tau = tempered(jnp.maximum(p, 0), settings.sampler["temperature"])
+        return (1 - share) * tau + parts[0] - p
+
+    coarse = runge_kutta(field, p, step)
+    fine = runge_kutta(field, runge_kutta(field, p, step / 2), step / 2)
+    error = jnp.abs(fine - coarse).max() / 15
+    # All points are real in generation 0 alone, whose data set is the start.
+    is_start = rest == 0
+    params = Outcomes(jnp.where(is_start, parts.sum(0), fine))
+    return FitState(params, jnp.where(is_start, 0, error)), {}
+
+
+def end_flow(fit_state: FitState, *, wanted: Sequence[str]) -> tuple[Outcomes, Metrics]:
+    """Where the step ends, and its error."""
+    return fit_state.params, picked({"step_error": fit_state.error}, wanted)
+
+
+def sample(key: Key, settings, params: Outcomes, source, num: int) -> jax.Array:
+    """`num` outcomes, int32 [num]."""
+    del source
+    return draw_outcomes(key, tempered(params.probabilities, settings.sampler["temperature"]), num)
+
+
+def measure(settings, params: Outcomes, context: Context, *, wanted: Sequence[str]) -> Metrics:
+    """Metrics of one generation."""
+    del settings
+    p, before = params.probabilities, context.reference.probabilities
+    external = context.truth.probabilities
+    values = {
+        "max_probability": p.max(),
+        "deviation": jnp.abs(p - 1 / p.shape[0]).max(),
+        "heterozygosity": 1 - jnp.square(p).sum(),
+        "entropy": jax.scipy.special.entr(p).sum(),
+        "support": (p > 0).sum(dtype=jnp.int32),
+        "is_leader_kept": p[before.argmax()] == p.max(),
+        "external_distance": 2 * jnp.arcsin(
+            jnp.sqrt(jnp.square(jnp.sqrt(p) - jnp.sqrt(external)).sum()) / 2
+        ),
+        "probabilities": p,
+    }  # fmt: skip
+    return picked(values, wanted)
 
 
 def heat_death(*, dynamics: str = "map", metrics=None) -> Learner:
@@ -117,89 +219,23 @@ def heat_death(*, dynamics: str = "map", metrics=None) -> Learner:
       metrics: names of the metrics to compute; None for all.
     """
     check_choices("heat_death", dynamics=dynamics)
-    is_counted, is_ode = dynamics == "counts", dynamics == "ode"
+    is_counted = dynamics == "counts"
     wanted = chosen_metrics(metrics, OF_HEAT_DEATH)
-
-    def draw(key, settings, params: Params, num):
-        num = jnp.asarray(num, jnp.int32)
-        exactly = whole_counts if is_counted else expected_counts
-        if isinstance(params, Start):
-            drawn = exactly(params.draw(key), num)
-            return Tally(jnp.stack([drawn, jnp.zeros_like(drawn)]))
-        law = params.probabilities
-        if isinstance(params, Outcomes):
-            law = tempered(law, settings.sampler["temperature"])
-        drawn = few_counts(key, law, num) if is_counted else expected_counts(law, num)
-        rows = [drawn, jnp.zeros_like(drawn)]
-        return Tally(jnp.stack(rows if isinstance(params, External) else rows[::-1]))
-
-    def merge(a: Tally, b: Tally):
-        return Tally(a.counts + b.counts)
-
-    def init(key, settings, data: Tally):
-        del key, settings
-        num_outcomes = data.counts.shape[-1]
-        return Outcomes(jnp.full(num_outcomes, 1 / num_outcomes))
-
-    def fit_begin(key, settings, params, pool):
-        del key, settings, pool
-        return FitState(params, jnp.zeros(()))
-
-    def fit_step(key, settings, fit, pool):
-        del key
-        parts, (share, rest) = by_origin(pool)
-        pooled = parts.sum(0)
-        if not is_ode:
-            return fit._replace(params=Outcomes(pooled)), {}
-        p, step = fit.params.probabilities, settings.learner["step"]
-
-        def field(p):
-            tau = tempered(jnp.maximum(p, 0), settings.sampler["temperature"])
-            return (1 - share) * tau + parts[0] - p
-
-        coarse = runge_kutta(field, p, step)
-        fine = runge_kutta(field, runge_kutta(field, p, step / 2), step / 2)
-        error = jnp.abs(fine - coarse).max() / 15
-        # All points are real in generation 0 alone, whose data set is the start.
-        is_start = rest == 0
-        return FitState(
-            Outcomes(jnp.where(is_start, pooled, fine)), jnp.where(is_start, 0, error)
-        ), {}
-
-    def fit_end(fit):
-        return fit.params, picked({"step_error": fit.error}, wanted) if is_ode else {}
-
-    def sample(key, settings, params, source, num):
-        del source
-        law = tempered(params.probabilities, settings.sampler["temperature"])
-        uniform = unit_uniforms(key, (num,), law.dtype)
-        return (uniform[:, None] >= jnp.cumsum(law)[None, :-1]).sum(1, dtype=jnp.int32)
-
-    def measure(settings, params, context: Context):
-        del settings
-        p, before = params.probabilities, context.reference.probabilities
-        external = context.truth.probabilities
-        values = {
-            "max_probability": p.max(),
-            "deviation": jnp.abs(p - 1 / p.shape[0]).max(),
-            "heterozygosity": 1 - jnp.square(p).sum(),
-            "entropy": jax.scipy.special.entr(p).sum(),
-            "support": (p > 0).sum(dtype=jnp.int32),
-            "is_leader_kept": p[before.argmax()] == p.max(),
-            "external_distance": 2 * jnp.arcsin(
-                jnp.sqrt(jnp.square(jnp.sqrt(p) - jnp.sqrt(external)).sum()) / 2
-            ),
-            "probabilities": p,
-        }  # fmt: skip
-        return picked(values, wanted)
-
-    return Learner(
+    learner = closed_form(
         init,
-        fit_begin,
-        fit_step,
-        fit_end,
+        frequencies,
         sample,
-        measure,
-        moments=Moments(draw, _of, merge, lambda truth: truth, points_with if is_counted else None),
+        partial(measure, wanted=wanted),
+        moments=Moments(
+            partial(draw_tally, is_counted=is_counted),
+            _of,
+            merge,
+            lambda truth: truth,
+            points_with if is_counted else None,
+        ),
         block=512,
     )
+    if dynamics != "ode":
+        return learner
+    end = partial(end_flow, wanted=wanted)
+    return learner._replace(fit_begin=begin_flow, fit_step=flow, fit_end=end)

@@ -17,6 +17,7 @@ pool's estimate, as long as no more than M points are asked for. `mean`, `varian
 are those of the whole pool in either case; `test_log_likelihood` is that of the points kept.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import gammaln, logsumexp
 
-from ouroboros_jax.base import Context, Learner, Pool, closed_form
+from ouroboros_jax.base import Context, Learner, Metrics, Pool, closed_form
 from ouroboros_jax.draws.numbers import normal_of_unit, unit_uniforms
 from ouroboros_jax.learners.options import check_choices
 from ouroboros_jax.metrics.asked import chosen_metrics, computed, if_known
@@ -91,6 +92,89 @@ def _choose(uniforms: jax.Array, weights: jax.Array) -> jax.Array:
     return jnp.minimum(jnp.searchsorted(edges, uniforms * edges[-1], side="right"), last)
 
 
+def init(key, settings, data: jax.Array, *, capacity: int) -> Kernels:
+    """Room for `capacity` times as many points as there are."""
+    del key, settings
+    num_points, num_features = data.shape
+    kept, zeros = capacity * num_points, jnp.zeros(num_features, data.dtype)
+    one = jnp.ones((), data.dtype)
+    weights = jnp.zeros(kept, data.dtype).at[0].set(1)
+    points = jnp.zeros((kept, num_features), data.dtype)
+    return Kernels(points, weights, one, zeros, jnp.ones_like(zeros), 0 * one)
+
+
+def keep(key, pool: Pool, num: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """`num` points of a pool, their weights, and whether they are draws from it."""
+    slots, dtype = pool.weights.shape[0], pool.data.dtype
+    there = pool.weights > 0
+    if slots <= num:
+        room = num - slots
+        points = jnp.pad(jnp.where(there[:, None], pool.data, 0), ((0, room), (0, 0)))
+        return points, jnp.pad(pool.weights, (0, room)).astype(dtype), jnp.zeros((), dtype)
+    drawn = _choose(unit_uniforms(key, (num,), dtype), pool.weights.astype(dtype))
+    _, in_order = jax.lax.top_k(there * (slots - jnp.arange(slots, dtype=jnp.float32)), num)
+    fits = there.sum() <= num
+    place = jnp.where(fits, in_order, drawn)
+    is_real = jnp.where(fits, jnp.arange(num) < there.sum(), True)
+    weights = jnp.where(fits, pool.weights[place], 1) * is_real
+    points = jnp.where(is_real[:, None], pool.data[place], 0)
+    return points, weights.astype(dtype), 1 - fits.astype(dtype)
+
+
+def fit(key, settings, params: Kernels, pool: Pool, *, kernel: str, rule: str) -> Kernels:
+    """The estimate on a pool's points."""
+    num, num_features = params.points.shape
+    dtype = pool.data.dtype
+    share = (pool.weights / pool.weights.sum()).astype(dtype)
+    mean = matmul(share, pool.data)
+    spread = matmul(share, jnp.square(pool.data - mean[None]))
+    if rule == "fixed":
+        bandwidth = jnp.asarray(settings.learner["bandwidth"], dtype)
+    else:
+        count = jnp.square(pool.weights.sum()) / jnp.square(pool.weights).sum()
+        bandwidth = bandwidth_by_rule(rule, count.astype(dtype), num_features)
+    points, weights, once = keep(key, pool, num)
+    variance = spread + kernel_variance(kernel, bandwidth, num_features)
+    return Kernels(points, weights / weights.sum(), bandwidth, mean, variance, once)
+
+
+def sample(key, settings, params: Kernels, source, num: int, *, kernel: str) -> jax.Array:
+    """`num` kept points [num, D], each blurred by a kernel."""
+    del settings, source
+    slots, num_features = params.points.shape
+    dtype = params.points.dtype
+    columns = num_features + 1 + (kernel == "tophat")
+    uniforms = unit_uniforms(key, (num, columns), dtype)
+    turn = (uniforms[0, 0] * slots).astype(jnp.int32) + jnp.arange(num)
+    place = jnp.where(params.once > 0, turn % slots, _choose(uniforms[:, 0], params.weights))
+    noise = normal_of_unit(uniforms[:, 1 : num_features + 1])
+    if kernel == "tophat":
+        radius = uniforms[:, -1] ** (1 / num_features)
+        length = jnp.sqrt(jnp.square(noise).sum(1))
+        noise = noise * (radius / jnp.where(length > 0, length, 1))[:, None]
+    return params.points[place] + params.bandwidth * noise
+
+
+def measure(
+    settings, params: Kernels, context: Context, *, kernel: str, wanted: Sequence[str]
+) -> Metrics:
+    """Metrics of one generation."""
+    del settings
+    known = partial(if_known, dtype=params.points.dtype)
+    compute = {
+        "mean": lambda: params.mean,
+        "variance": lambda: params.variance.mean(),
+        "mean_squared_error": lambda: known(
+            context.truth, partial(mean_squared_error, params.mean)
+        ),
+        "bandwidth": lambda: params.bandwidth,
+        "test_log_likelihood": lambda: known(
+            context.test, lambda test: log_density(params, kernel, test).mean()
+        ),
+    }
+    return computed(compute, wanted)
+
+
 def kde(
     *, kernel: str = "gaussian", rule: str = "fixed", capacity: int = 1, metrics=None
 ) -> Learner:
@@ -109,83 +193,10 @@ def kde(
     if capacity < 1:
         raise ValueError(f"capacity={capacity}: expected at least 1.")
     wanted = chosen_metrics(metrics, OF_KDE)
-
-    def init(key, settings, data):
-        del key, settings
-        num_points, num_features = data.shape
-        kept, zeros = capacity * num_points, jnp.zeros(num_features, data.dtype)
-        one = jnp.ones((), data.dtype)
-        weights = jnp.zeros(kept, data.dtype).at[0].set(1)
-        points = jnp.zeros((kept, num_features), data.dtype)
-        return Kernels(points, weights, one, zeros, jnp.ones_like(zeros), 0 * one)
-
-    def keep(key, pool: Pool, num: int):
-        """`num` points of a pool, their weights, and whether they are draws from it."""
-        slots, dtype = pool.weights.shape[0], pool.data.dtype
-        there = pool.weights > 0
-        if slots <= num:
-            room = num - slots
-            points = jnp.pad(jnp.where(there[:, None], pool.data, 0), ((0, room), (0, 0)))
-            return points, jnp.pad(pool.weights, (0, room)).astype(dtype), jnp.zeros((), dtype)
-        drawn = _choose(unit_uniforms(key, (num,), dtype), pool.weights.astype(dtype))
-        _, in_order = jax.lax.top_k(there * (slots - jnp.arange(slots, dtype=jnp.float32)), num)
-        fits = there.sum() <= num
-        place = jnp.where(fits, in_order, drawn)
-        is_real = jnp.where(fits, jnp.arange(num) < there.sum(), True)
-        weights = jnp.where(fits, pool.weights[place], 1) * is_real
-        points = jnp.where(is_real[:, None], pool.data[place], 0)
-        return points, weights.astype(dtype), 1 - fits.astype(dtype)
-
-    def fit(key, settings, params, pool: Pool):
-        num, num_features = params.points.shape
-        dtype = pool.data.dtype
-        share = (pool.weights / pool.weights.sum()).astype(dtype)
-        mean = matmul(share, pool.data)
-        spread = matmul(share, jnp.square(pool.data - mean[None]))
-        if rule == "fixed":
-            bandwidth = jnp.asarray(settings.learner["bandwidth"], dtype)
-        else:
-            count = jnp.square(pool.weights.sum()) / jnp.square(pool.weights).sum()
-            bandwidth = bandwidth_by_rule(rule, count.astype(dtype), num_features)
-        points, weights, once = keep(key, pool, num)
-        variance = spread + kernel_variance(kernel, bandwidth, num_features)
-        return Kernels(points, weights / weights.sum(), bandwidth, mean, variance, once)
-
-    def sample(key, settings, params, source, num):
-        del settings, source
-        slots, num_features = params.points.shape
-        dtype = params.points.dtype
-        columns = num_features + 1 + (kernel == "tophat")
-        uniforms = unit_uniforms(key, (num, columns), dtype)
-        turn = (uniforms[0, 0] * slots).astype(jnp.int32) + jnp.arange(num)
-        place = jnp.where(params.once > 0, turn % slots, _choose(uniforms[:, 0], params.weights))
-        noise = normal_of_unit(uniforms[:, 1 : num_features + 1])
-        if kernel == "tophat":
-            radius = uniforms[:, -1] ** (1 / num_features)
-            length = jnp.sqrt(jnp.square(noise).sum(1))
-            noise = noise * (radius / jnp.where(length > 0, length, 1))[:, None]
-        return params.points[place] + params.bandwidth * noise
-
-    def measure(settings, params, context: Context):
-        del settings
-        known = partial(if_known, dtype=params.points.dtype)
-        compute = {
-            "mean": lambda: params.mean,
-            "variance": lambda: params.variance.mean(),
-            "mean_squared_error": lambda: known(
-                context.truth, partial(mean_squared_error, params.mean)
-            ),
-            "bandwidth": lambda: params.bandwidth,
-            "test_log_likelihood": lambda: known(
-                context.test, lambda test: log_density(params, kernel, test).mean()
-            ),
-        }
-        return computed(compute, wanted)
-
     return closed_form(
-        init,
-        fit,
-        sample,
-        measure,
+        partial(init, capacity=capacity),
+        partial(fit, kernel=kernel, rule=rule),
+        partial(sample, kernel=kernel),
+        partial(measure, kernel=kernel, wanted=wanted),
         block=512,
     )

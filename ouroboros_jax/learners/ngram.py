@@ -5,12 +5,15 @@ every token's count, so that the vocabulary which survives has an exact law; of 
 context is such a chain, with a random number of draws of its own.
 """
 
+from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from ouroboros_jax.base import Learner, closed_form
+from ouroboros_jax.base import Context, Learner, Metrics, Pool, closed_form
 from ouroboros_jax.data.text import Text
 from ouroboros_jax.decoding.choice import draw
 from ouroboros_jax.draws.numbers import unit_uniforms
@@ -32,92 +35,92 @@ class NGrams(NamedTuple):
     tables: tuple[jax.Array, ...]
 
 
-def ngram(text: Text, *, order: int = 1, metrics=None) -> Learner:
-    """Counts of n-grams. A block's token follows the longest context that was seen.
+class Shape(NamedTuple):
+    """What decides the shapes of counts and blocks."""
 
-    Args:
-      text: whose tokens they are.
-      order: n; a token follows n - 1 others. The first of a block follow fewer.
-      metrics: names of the metrics to compute; None for all.
+    order: int
+    vocab: int  # V
+    length: int  # tokens of a block
+    dtype: np.dtype  # of tokens
 
-    The traced setting `learner.smoothing` is added to every count after every context, seen or not;
-    without it what never followed a context has probability 0.
-    """
-    vocab, dtype = text.tokenizer.size, text.tokenizer.dtype
-    if vocab**order > MOST_COUNTS:
-        raise UserError(
-            f"learner.order={order} with a vocabulary of {vocab} has {vocab**order:,} counts, more "
-            f"than {MOST_COUNTS:,}: lower data.vocab_size, or set data.tokenizer to 'bytes'"
-        )
-    wanted = chosen_metrics(metrics, OF_COUNTS)
 
-    def init(key, settings, data):
-        del key, settings, data
-        return NGrams(tuple(jnp.zeros((vocab**k, vocab), jnp.float32) for k in range(order)))
+def init(key, settings, data, *, shape: Shape) -> NGrams:
+    """Nothing seen."""
+    del key, settings, data
+    rows = (shape.vocab**k for k in range(shape.order))
+    return NGrams(tuple(jnp.zeros((num, shape.vocab), jnp.float32) for num in rows))
 
-    def fit(key, settings, params, pool):
-        del key, settings, params
-        tokens, weights = pool.data.astype(jnp.int32), pool.weights.astype(jnp.float32)
-        tables = []
-        for k in range(order):
-            context, token = _windows(tokens, k, vocab)
-            each = jnp.broadcast_to(weights[:, None], token.shape)
-            tables.append(jnp.zeros((vocab**k, vocab), jnp.float32).at[context, token].add(each))
-        return NGrams(tuple(tables))
 
-    def sample(key, settings, params, source, num):
-        del source
-        length = text.validation.shape[1]
-        uniforms = unit_uniforms(key, (num, length, 2), jnp.float32)
-        temperature = settings.sampler["temperature"].astype(jnp.float32)
+def fit(key, settings, params: NGrams, pool: Pool, *, shape: Shape) -> NGrams:
+    """The counts of a pool's blocks."""
+    del key, settings, params
+    vocab = shape.vocab
+    tokens, weights = pool.data.astype(jnp.int32), pool.weights.astype(jnp.float32)
+    tables = []
+    for k in range(shape.order):
+        context, token = _windows(tokens, k, vocab)
+        each = jnp.broadcast_to(weights[:, None], token.shape)
+        tables.append(jnp.zeros((vocab**k, vocab), jnp.float32).at[context, token].add(each))
+    return NGrams(tuple(tables))
 
-        def step(contexts, t):
-            """`contexts` [order, B] are table rows: of no token, of the last one, ..."""
 
-            def look(k):
-                counts = params.tables[k][contexts[k]]
-                return counts, counts.sum(-1, keepdims=True)
+def sample(key, settings, params: NGrams, source, num: int, *, shape: Shape) -> jax.Array:
+    """`num` blocks [num, T]."""
+    del source
+    order, vocab, length, dtype = shape
+    uniforms = unit_uniforms(key, (num, length, 2), jnp.float32)
+    temperature = settings.sampler["temperature"].astype(jnp.float32)
 
-            token = draw(uniforms[:, t], _backed_off(look, order, t, settings, vocab) / temperature)
-            rows = [jnp.zeros_like(token)]
-            rows += [(contexts[k - 1] * vocab + token) % vocab**k for k in range(1, order)]
-            return jnp.stack(rows), token
-
-        start = jnp.zeros((order, num), jnp.int32)
-        _, tokens = jax.lax.scan(step, start, jnp.arange(length))
-        return tokens.T.astype(dtype)
-
-    def losses(settings, params, blocks):
-        """-log p of every token of blocks [N, T], [N, T]."""
-        blocks = blocks.astype(jnp.int32)
+    def step(contexts, t):
+        """`contexts` [order, B] are table rows: of no token, of the last one, ..."""
 
         def look(k):
-            context, token = _windows(blocks, k, vocab)
-            context, token = (jnp.pad(a, ((0, 0), (k, 0))) for a in (context, token))
-            return params.tables[k][context, token], params.tables[k].sum(-1)[context]
+            counts = params.tables[k][contexts[k]]
+            return counts, counts.sum(-1, keepdims=True)
 
-        depth = jnp.arange(blocks.shape[1])[None]
-        return -_backed_off(look, order, depth, settings, vocab)
+        token = draw(uniforms[:, t], _backed_off(look, t, settings, shape) / temperature)
+        rows = [jnp.zeros_like(token)]
+        rows += [(contexts[k - 1] * vocab + token) % vocab**k for k in range(1, order)]
+        return jnp.stack(rows), token
 
-    def measure(settings, params, context):
-        counts = params.tables[0][0]
-        surviving = (counts > 0).sum(dtype=jnp.int32)
-        first = (context.reference.tables[0][0] > 0).sum()
-        found = {
-            "surviving": surviving,
-            "surviving_share": surviving / first,
-            "token_entropy": measures.entropy_of(counts),
-            "zipf_exponent": measures.zipf_exponent(counts),
-            "num_contexts": (params.tables[-1].sum(-1) > 0).sum(dtype=jnp.int32),
-        }
-        if context.test is not None:
-            each = losses(settings, params, context.test)
-            loss = each.mean()
-            found |= {"test_loss": loss, "test_perplexity": jnp.exp(loss)}
-            found["test_log_likelihood"] = -each.sum(-1).mean()
-        return picked(found, wanted)
+    start = jnp.zeros((order, num), jnp.int32)
+    _, tokens = jax.lax.scan(step, start, jnp.arange(length))
+    return tokens.T.astype(dtype)
 
-    return closed_form(init, fit, sample, measure, block=64)
+
+def losses(settings, params: NGrams, blocks: jax.Array, shape: Shape) -> jax.Array:
+    """-log p of every token of blocks [N, T], [N, T]."""
+    blocks = blocks.astype(jnp.int32)
+
+    def look(k):
+        context, token = _windows(blocks, k, shape.vocab)
+        context, token = (jnp.pad(a, ((0, 0), (k, 0))) for a in (context, token))
+        return params.tables[k][context, token], params.tables[k].sum(-1)[context]
+
+    depth = jnp.arange(blocks.shape[1])[None]
+    return -_backed_off(look, depth, settings, shape)
+
+
+def measure(
+    settings, params: NGrams, context: Context, *, shape: Shape, wanted: Sequence[str]
+) -> Metrics:
+    """Metrics of one generation."""
+    counts = params.tables[0][0]
+    surviving = (counts > 0).sum(dtype=jnp.int32)
+    first = (context.reference.tables[0][0] > 0).sum()
+    found = {
+        "surviving": surviving,
+        "surviving_share": surviving / first,
+        "token_entropy": measures.entropy_of(counts),
+        "zipf_exponent": measures.zipf_exponent(counts),
+        "num_contexts": (params.tables[-1].sum(-1) > 0).sum(dtype=jnp.int32),
+    }
+    if context.test is not None:
+        each = losses(settings, params, context.test, shape)
+        loss = each.mean()
+        found |= {"test_loss": loss, "test_perplexity": jnp.exp(loss)}
+        found["test_log_likelihood"] = -each.sum(-1).mean()
+    return picked(found, wanted)
 
 
 def _context(tokens: jax.Array, k: int, vocab: int) -> jax.Array:
@@ -134,7 +137,7 @@ def _windows(tokens: jax.Array, k: int, vocab: int) -> tuple[jax.Array, jax.Arra
     return _context(tokens, k, vocab)[:, :-1], tokens[:, k:]
 
 
-def _backed_off(look, order, depth, settings, vocab) -> jax.Array:
+def _backed_off(look, depth, settings, shape: Shape) -> jax.Array:
     """Log-probabilities by the longest context of at most `depth` tokens that was seen.
 
     `look(k)` gives the counts of tokens after their k last ones, and the counts of those contexts.
@@ -142,13 +145,43 @@ def _backed_off(look, order, depth, settings, vocab) -> jax.Array:
     alpha = settings.learner["smoothing"].astype(jnp.float32)
 
     def log_probability(counts, total):
-        total = total + alpha * vocab
+        total = total + alpha * shape.vocab
         is_seen = total > 0
         share = jnp.log(jnp.where(is_seen, counts + alpha, 1))
-        return share - jnp.log(jnp.where(is_seen, total, vocab)), is_seen
+        return share - jnp.log(jnp.where(is_seen, total, shape.vocab)), is_seen
 
     found, _ = log_probability(*look(0))
-    for k in range(1, order):
+    for k in range(1, shape.order):
         longer, is_seen = log_probability(*look(k))
         found = jnp.where(is_seen & (depth >= k), longer, found)
     return found
+
+
+def ngram(text: Text, *, order: int = 1, metrics=None) -> Learner:
+    """Counts of n-grams. A block's token follows the longest context that was seen.
+
+    Args:
+      text: whose tokens they are.
+      order: n; a token follows n - 1 others. The first of a block follow fewer.
+      metrics: names of the metrics to compute; None for all.
+
+    The traced setting `learner.smoothing` is added to every count after every context, seen or not;
+    without it what never followed a context has probability 0.
+    """
+    tokenizer, length = text.tokenizer, text.validation.shape[1]
+    num_counts = tokenizer.size**order
+    if num_counts > MOST_COUNTS:
+        raise UserError(
+            f"learner.order={order} with a vocabulary of {tokenizer.size} has {num_counts:,} "
+            f"counts, more than {MOST_COUNTS:,}: lower data.vocab_size, or set data.tokenizer to "
+            "'bytes'"
+        )
+    wanted = chosen_metrics(metrics, OF_COUNTS)
+    shape = Shape(order, tokenizer.size, length, tokenizer.dtype)
+    return closed_form(
+        partial(init, shape=shape),
+        partial(fit, shape=shape),
+        partial(sample, shape=shape),
+        partial(measure, shape=shape, wanted=wanted),
+        block=64,
+    )
