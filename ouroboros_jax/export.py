@@ -35,10 +35,11 @@ def export(point: registry.Point, params: Callable[[], Any], out: str | Path) ->
       UserError: for a run of another learner, a generation that is not there, a file at `out`.
     """
     check_learner(point["learner.name"])
-    from ouroboros_jax.learners.lm import decoder_of
+    from ouroboros_jax.learners.lm import DECODER, decoder_of
     from ouroboros_jax.models import checkpoints
     from ouroboros_jax.programs.factories import make_real
 
     text = make_real(point).text
-    config, _ = decoder_of(text, **registry.options("learner", point))
+    told = registry.options("learner", point)
+    config, _ = decoder_of(text, **{name: told[name] for name in DECODER})
     checkpoints.export(config, params(), out, text.tokenizer)

@@ -13,7 +13,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ouroboros_jax import registry
 from ouroboros_jax.figures.bands import evenly
 from ouroboros_jax.figures.evolution import chosen_generations
 from ouroboros_jax.figures.study import Study, as_study
@@ -177,9 +176,9 @@ def _reconstructed(point: dict[str, Any], params: Any, images: np.ndarray) -> np
     """Decoder means of the means of the codes of images [N, H, W, C]."""
     import jax
 
-    from ouroboros_jax.learners.vae import network_of
+    from ouroboros_jax.learners.vae_model import NETWORK, network_of
 
-    network = network_of(**registry.options("learner", point))
+    network = network_of(**{name: point[f"learner.{name}"] for name in NETWORK})
     codes, _ = network.encode(params["vae"], images)
     return np.asarray(jax.nn.sigmoid(network.decode(params["vae"], codes, images.shape[1:])))
 

@@ -7,7 +7,7 @@ linear_regression, logistic_regression
 categorical, poisson
                      symbols and counts
 heat_death           a few outcomes at a temperature
-vae                  images; image_losses, judge, pixels and vae_measure are parts of it
+vae                  images; vae_model, vae_measure, image_losses, judge and pixels are parts of it
 lm, ngram            tokens; lm_loss, lm_training and lm_measure are parts of lm
 
 em, kmeans           how mixtures are fitted

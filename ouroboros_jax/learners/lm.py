@@ -6,14 +6,15 @@ Gerstgrasser et al. (arXiv 2404.01413), who train small models from scratch.
 """
 
 import dataclasses
-import functools
+from collections.abc import Mapping
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ouroboros_jax.base import Learner, Parts
+from ouroboros_jax.base import Data, Key, Learner, Metrics, Params, Parts, Pool, Settings
 from ouroboros_jax.data.text import Text
 from ouroboros_jax.decoding import Knobs, Plan, continue_rows
 from ouroboros_jax.errors import UserError
@@ -21,7 +22,7 @@ from ouroboros_jax.learners import lm_measure
 from ouroboros_jax.learners.lm_loss import mean_loss
 from ouroboros_jax.learners.lm_training import TrainingOptions, TrainState, begin, train_epoch
 from ouroboros_jax.learners.options import check_choices
-from ouroboros_jax.metrics.asked import chosen_metrics, picked
+from ouroboros_jax.metrics.asked import chosen_metrics
 from ouroboros_jax.metrics.names.text import OF_MODELS, OF_WRITING
 from ouroboros_jax.models.checkpoints import load
 from ouroboros_jax.models.decoder import Decoder
@@ -32,13 +33,106 @@ BATCHES_AT_ONCE = 2  # of rows, in a call from the host
 PROMPTS = {"previous": "previous", "original": "real", "none": "table"}
 
 
+class Setup(NamedTuple):
+    """The static half of the learner."""
+
+    model: Decoder
+    initial: Params | None  # a checkpoint's parameters
+    training: TrainingOptions
+    keeps_best: bool  # the best epoch's parameters, not the last's
+    validation: np.ndarray  # int [M, T], real blocks
+    plan: Plan
+    rows: int  # decoded or scored at a time
+    bos: int | None  # what new blocks begin with; None: they continue others
+    dtype: np.dtype  # of tokens
+
+
 class FitState(NamedTuple):
     """A fit half-way: the model being trained, and the best so far by validation loss."""
 
     training: TrainState
-    best: Any  # parameters; () where the last are kept
+    best: Params | tuple[()]  # () where the last are kept
     best_loss: jax.Array
     best_epoch: jax.Array
+
+
+def init(key: Key, settings: Settings, data: Data, *, setup: Setup) -> Params:
+    """A checkpoint's parameters, or new ones."""
+    del settings, data
+    if setup.initial is not None:
+        return _constant(setup.initial)
+    tokens = jnp.zeros((1, 2), jnp.int32)
+    return setup.model.init(key, tokens, tokens)["params"]
+
+
+def fit_begin(
+    key: Key, settings: Settings, params: Params, pool: Pool, *, setup: Setup
+) -> FitState:
+    """A fit from `params`, its optimiser new."""
+    del key, pool
+    training = begin(params, _in_float32(settings.learner), setup.training)
+    best = params if setup.keeps_best else ()
+    return FitState(training, best, jnp.float32(jnp.inf), jnp.int32(0))
+
+
+def fit_step(
+    key: Key, settings: Settings, fit_state: FitState, pool: Pool, *, setup: Setup
+) -> tuple[FitState, Metrics]:
+    """One epoch, and the loss on validation text after it."""
+    told = _in_float32(settings.learner)
+    training, info = train_epoch(key, setup.model, fit_state.training, pool, told, setup.training)
+    validation = jnp.asarray(setup.validation)
+    loss = mean_loss(setup.model, training.params, validation, setup.bos, setup.rows)
+    info["validation_loss"] = loss
+    is_best = (loss < fit_state.best_loss) | (not setup.keeps_best)
+    best = jax.tree.map(
+        lambda old, new: jnp.where(is_best, new, old),
+        fit_state.best,
+        training.params if setup.keeps_best else (),
+    )
+    best_loss = jnp.where(is_best, loss, fit_state.best_loss)
+    best_epoch = jnp.where(is_best, training.epoch, fit_state.best_epoch)
+    return FitState(training, best, best_loss, best_epoch), info
+
+
+def fit_end(fit_state: FitState, *, setup: Setup) -> tuple[Params, Metrics]:
+    """The parameters that are kept, and how good they were."""
+    params = fit_state.best if setup.keeps_best else fit_state.training.params
+    return params, {
+        "best_validation_loss": fit_state.best_loss,
+        "best_epoch": fit_state.best_epoch,
+    }
+
+
+def write(
+    key: Key, settings: Settings, params: Params, prompts: jax.Array, places=None, *, setup: Setup
+) -> jax.Array:
+    """Continuations int32 [M, N] of as many prompts [M, P], or of those at `places` alone; without
+    prompts, of the token of a text's beginning."""
+    if setup.bos is not None:
+        prompts = jnp.full((prompts.shape[0], 1), setup.bos, jnp.int32)
+    knobs = Knobs(**_in_float32({name: settings.sampler[name] for name in Knobs._fields}))
+    prompts = prompts.astype(jnp.int32)
+    return continue_rows(key, setup.model, params, prompts, knobs, setup.plan, setup.rows, places)
+
+
+def sample(
+    key: Key,
+    settings: Settings,
+    params: Params,
+    source: jax.Array,
+    num: int,
+    places: jax.Array | None = None,
+    *,
+    setup: Setup,
+) -> jax.Array:
+    """`num` blocks, or those at `places` of them, that continue those of `source`."""
+    source = source[jnp.arange(num) % source.shape[0]]
+    return write(key, settings, params, source, places, setup=setup).astype(setup.dtype)
+
+
+def _in_float32(numbers: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    return {name: jnp.asarray(a, jnp.float32) for name, a in numbers.items()}
 
 
 def lm(
@@ -105,8 +199,7 @@ def lm(
         prompts=prompts,
     )
     wanted = chosen_metrics(metrics, (*OF_MODELS, *OF_WRITING))
-    block = text.validation.shape[1]
-    tokenizer = text.tokenizer
+    block, tokenizer = text.validation.shape[1], text.tokenizer
     config, initial = decoder_of(
         text,
         checkpoint=checkpoint,
@@ -118,85 +211,43 @@ def lm(
         dropout=dropout,
         prompts=prompts,
     )
-    model = Decoder(config, DTYPES[dtype], remat)
     bos = _begin_token(text) if prompts == "none" else None
-    options = TrainingOptions(batch_size, epochs, optimizer, schedule, bos, _has_dropout(config))
-    validation = text.validation[:num_validation]
-    num_new = block if min_new_tokens is None else min(min_new_tokens, block)
-    pad = tokenizer.pad or 0
-    ends = () if tokenizer.eos is None else config.ends
-    plan = Plan(*(block, num_new, method, num_beams if method == "beam" else 1, ends, pad))
-
-    def init(key, settings, data):
-        del settings, data
-        if initial is not None:
-            return _constant(initial)
-        tokens = jnp.zeros((1, 2), jnp.int32)
-        return model.init(key, tokens, tokens)["params"]
-
-    def knobs(settings) -> Knobs:
-        return Knobs(*(jnp.asarray(settings.sampler[name], jnp.float32) for name in Knobs._fields))
-
-    def traced(settings) -> dict[str, jax.Array]:
-        return {name: jnp.asarray(a, jnp.float32) for name, a in settings.learner.items()}
-
-    def fit_begin(key, settings, params, pool):
-        del key, pool
-        best = params if keep == "best" else ()
-        return FitState(
-            begin(params, traced(settings), options), best, jnp.float32(jnp.inf), jnp.int32(0)
-        )
-
-    def fit_step(key, settings, fit, pool):
-        training, info = train_epoch(key, model, fit.training, pool, traced(settings), options)
-        loss = mean_loss(model, training.params, jnp.asarray(validation), bos, rows)
-        info["validation_loss"] = loss
-        is_best = (loss < fit.best_loss) | (keep != "best")
-        best = jax.tree.map(
-            lambda old, new: jnp.where(is_best, new, old),
-            fit.best,
-            training.params if keep == "best" else (),
-        )
-        best_loss = jnp.where(is_best, loss, fit.best_loss)
-        best_epoch = jnp.where(is_best, training.epoch, fit.best_epoch)
-        return FitState(training, best, best_loss, best_epoch), info
-
-    def fit_end(fit):
-        params = fit.best if keep == "best" else fit.training.params
-        return params, {"best_validation_loss": fit.best_loss, "best_epoch": fit.best_epoch}
-
-    def write(key, settings, params, source, places=None):
-        if bos is not None:
-            source = jnp.full((source.shape[0], 1), bos, jnp.int32)
-        return continue_rows(
-            key, model, params, source.astype(jnp.int32), knobs(settings), plan, rows, places
-        )
-
-    def sample(key, settings, params, source, num, places=None):
-        source = source[jnp.arange(num) % source.shape[0]]
-        return write(key, settings, params, source, places).astype(tokenizer.dtype)
-
-    told = lm_measure.Scored(model, tokenizer.size, rows, bos, num_scored, write)
-
-    def measure(settings, params, context):
-        return picked(lm_measure.measure(told, settings, params, context), wanted)
-
-    def prepare(key, settings, table):
-        del settings
-        return lm_measure.Prepared(key, table if num_scored else jnp.zeros((0, block), jnp.int32))
-
+    setup = Setup(
+        model=Decoder(config, DTYPES[dtype], remat),
+        initial=initial,
+        training=TrainingOptions(
+            batch_size, epochs, optimizer, schedule, bos, _has_dropout(config)
+        ),
+        keeps_best=keep == "best",
+        validation=text.validation[:num_validation],
+        plan=Plan(
+            max_new_tokens=block,
+            min_new_tokens=block if min_new_tokens is None else min(min_new_tokens, block),
+            method=method,
+            num_beams=num_beams if method == "beam" else 1,
+            eos=() if tokenizer.eos is None else config.ends,
+            pad=tokenizer.pad or 0,
+        ),
+        rows=rows,
+        bos=bos,
+        dtype=tokenizer.dtype,
+    )
+    scored = lm_measure.Scored(
+        setup.model, tokenizer.size, rows, bos, num_scored, partial(write, setup=setup)
+    )
+    draw = partial(sample, setup=setup)
     return Learner(
-        init,
-        fit_begin,
-        fit_step,
-        fit_end,
-        sample,
-        measure,
+        partial(init, setup=setup),
+        partial(fit_begin, setup=setup),
+        partial(fit_step, setup=setup),
+        partial(fit_end, setup=setup),
+        draw,
+        partial(lm_measure.measure, told=scored, wanted=wanted),
         num_steps=epochs,
         hosted=True,
-        parts=Parts(sample, BATCHES_AT_ONCE * rows),
+        parts=Parts(draw, BATCHES_AT_ONCE * rows),
         prompts=PROMPTS[prompts],
-        prepare=prepare,
+        prepare=partial(lm_measure.prepare, told=scored),
     )
 
 
@@ -214,9 +265,15 @@ def _has_dropout(config: DecoderConfig) -> bool:
     return max(config.embed_dropout, config.dropout, config.attention_dropout) > 0
 
 
-@functools.lru_cache(maxsize=1)
+@lru_cache(maxsize=1)
 def _loaded(checkpoint: str):
     return load(checkpoint)
+
+
+DECODER = (
+    *("checkpoint", "family", "num_layers", "num_heads", "width", "ffn_width", "dropout"),
+    "prompts",
+)
 
 
 def decoder_of(
@@ -230,14 +287,12 @@ def decoder_of(
     ffn_width: int,
     dropout: float | None,
     prompts: str,
-    **others: Any,
 ) -> tuple[DecoderConfig, Any]:
-    """The model of the settings of `lm`, and a checkpoint's parameters or None.
+    """The model of the settings `DECODER` of `lm`, and a checkpoint's parameters or None.
 
     Raises:
       UserError: for a checkpoint that does not go with the tokens, or their blocks.
     """
-    del others
     block, tokenizer = text.validation.shape[1], text.tokenizer
     prompt = 1 if prompts == "none" else block
     initial = None
@@ -258,7 +313,11 @@ def decoder_of(
     else:
         is_opt = family == "opt"
         config = DecoderConfig(
-            *(tokenizer.size, prompt + block, width, num_layers, num_heads),
+            vocab_size=tokenizer.size,
+            num_positions=prompt + block,
+            width=width,
+            num_layers=num_layers,
+            num_heads=num_heads,
             ffn_width=ffn_width or 4 * width,
             family=family,
             activation="relu" if is_opt else "gelu_new",

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ouroboros_jax.decoding.stepping import Decoder
+from ouroboros_jax.models.decoder import Decoder
 
 
 def token_losses(

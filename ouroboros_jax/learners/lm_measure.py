@@ -4,14 +4,16 @@ Its loss on held-out real text; what it writes after held-out prompts, and what 
 of that; its next-token distribution.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from ouroboros_jax.base import Context
 from ouroboros_jax.learners.lm_loss import mean_loss, over_batches, token_losses
 from ouroboros_jax.metrics import text
+from ouroboros_jax.metrics.asked import picked
 from ouroboros_jax.models.decoder import Decoder
 
 TOPS = (10, 100, 1000)
@@ -38,8 +40,16 @@ class Scored(NamedTuple):
     write: Callable[[jax.Array, Any, Any, jax.Array], jax.Array]  # (key, settings, params, prompts)
 
 
-def measure(told: Scored, settings, params, context) -> dict[str, jax.Array]:
-    """All metrics of one generation; see `metrics/names/text.py`."""
+def prepare(key: jax.Array, settings, table: jax.Array, *, told: Scored) -> Prepared:
+    """What a chain is measured with, `table` being the real training text."""
+    del settings
+    return Prepared(key, table if told.num_scored else jnp.zeros((0, table.shape[1]), jnp.int32))
+
+
+def measure(
+    settings, params, context: Context, *, told: Scored, wanted: Sequence[str]
+) -> dict[str, jax.Array]:
+    """Metrics of one generation; see `metrics/names/text.py`."""
     loss = mean_loss(told.model, params, context.test, told.bos, told.batch_size)
     found = {
         "test_loss": loss,
@@ -49,7 +59,7 @@ def measure(told: Scored, settings, params, context) -> dict[str, jax.Array]:
     found |= next_token(told, params, context.test)
     if told.num_scored:
         found |= of_writing(told, settings, params, context)
-    return found
+    return picked(found, wanted)
 
 
 def _predicted(told, blocks) -> int:

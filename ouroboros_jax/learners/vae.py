@@ -7,26 +7,21 @@ was trained on the set before. Generated images are decoder means unless pixels 
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from ouroboros_jax.base import Learner, Settings
-from ouroboros_jax.draws.numbers import normals, unit_uniforms
-from ouroboros_jax.draws.threefry import fold_in, split
+from ouroboros_jax.base import Data, Key, Learner, Metrics, Params, Pool, Settings
+from ouroboros_jax.draws.threefry import split
 from ouroboros_jax.learners import judge, vae_measure
 from ouroboros_jax.learners.epochs import Training, begin, epoch
-from ouroboros_jax.learners.image_losses import RECONSTRUCTIONS, cross_entropy, kl_to_normal
 from ouroboros_jax.learners.options import check_choices
-from ouroboros_jax.learners.pixels import as_float, as_kept, in_chunks
+from ouroboros_jax.learners.vae_model import Model, classifier_loss, draw, network_of, vae_loss
 from ouroboros_jax.metrics.asked import chosen_metrics, picked
 from ouroboros_jax.metrics.names.images import OF_VAE
-from ouroboros_jax.models.classifier import Classifier, mlp_classifier
-from ouroboros_jax.models.vae import Network, conv_vae, mlp_vae
-
-CHUNK = 500  # images decoded at a time
-NO_LABEL = -1
+from ouroboros_jax.models.classifier import mlp_classifier
 
 
 class FitState(NamedTuple):
@@ -37,14 +32,107 @@ class FitState(NamedTuple):
     epoch: jax.Array  # int32 [], done
 
 
-class Model(NamedTuple):
-    """The static half of the learner: networks, loss, how images are drawn."""
+class FitOptions(NamedTuple):
+    """The static settings of a fit."""
 
-    network: Network
-    latent_dim: int
-    classifier: Classifier | None
-    loss: str
-    pixels: str
+    epochs: int
+    batch_size: int
+    classifier_epochs: int
+    classifier_start: str
+
+
+def init(key: Key, settings: Settings, data: Data, *, model: Model) -> Params:
+    """New parameters of the networks."""
+    del settings
+    shape = data["image"].shape[1:]
+    key_vae, key_classifier = split(key)
+    params = {"vae": model.network.init(key_vae, shape)}
+    if model.classifier is not None:
+        params["classifier"] = model.classifier.init(key_classifier, shape)
+    return params
+
+
+def fit_begin(
+    key: Key, settings: Settings, params: Params, pool: Pool, *, model: Model, options: FitOptions
+) -> FitState:
+    """A fit from `params`, its optimisers new; of the classifier perhaps from none."""
+    labelling = ()
+    if model.classifier is not None:
+        labelling = params["classifier"]
+        if options.classifier_start == "fresh":
+            labelling = init(key, settings, pool.data, model=model)["classifier"]
+        labelling = begin(labelling)
+    return FitState(begin(params["vae"]), labelling, jnp.int32(0))
+
+
+def fit_step(
+    key: Key,
+    settings: Settings,
+    fit_state: FitState,
+    pool: Pool,
+    *,
+    model: Model,
+    options: FitOptions,
+    wanted: Sequence[str],
+) -> tuple[FitState, Metrics]:
+    """One epoch of each network that has epochs left."""
+    key_vae, key_classifier = split(key)
+    told = settings.learner
+    training, info = epoch(
+        key_vae,
+        fit_state.vae,
+        pool,
+        vae_loss(model, told["beta"]),
+        batch_size=options.batch_size,
+        learning_rate=told["learning_rate"],
+        weight_decay=told["weight_decay"],
+        is_due=fit_state.epoch < options.epochs,
+    )
+    labelling = fit_state.classifier
+    if model.classifier is not None:
+        labelling, about = epoch(
+            key_classifier,
+            fit_state.classifier,
+            pool,
+            classifier_loss(model.classifier),
+            batch_size=options.batch_size,
+            learning_rate=told["classifier_learning_rate"],
+            is_due=fit_state.epoch < options.classifier_epochs,
+        )
+        info |= about
+    return FitState(training, labelling, fit_state.epoch + 1), picked(info, wanted)
+
+
+def fit_end(fit_state: FitState) -> tuple[Params, Metrics]:
+    """The parameters of the networks that there are."""
+    params = {"vae": fit_state.vae.params}
+    if fit_state.classifier:
+        params["classifier"] = fit_state.classifier.params
+    return params, {}
+
+
+def sample(
+    key: Key, settings: Settings, params: Params, source: Data, num: int, *, model: Model
+) -> Data:
+    """`num` images as large as those of `source`, and kept as they are."""
+    image = source["image"]
+    return draw(key, settings, params, image.shape[1:], num, model=model, dtype=image.dtype)
+
+
+def across(
+    key: Key,
+    settings: Settings,
+    models: Params,
+    table: Data,
+    test: Data,
+    *,
+    model: Model,
+    wanted: Sequence[str],
+) -> Metrics:
+    """Metrics of all generations together."""
+    del test
+    shape = table["image"].shape[1:]
+    return vae_measure.matrices(key, settings, models, shape, model=model, wanted=wanted)
 
 
 def vae(
@@ -99,179 +187,34 @@ def vae(
         pixels=pixels,
         classifier_start=classifier_start,
     )
-    own = network_of(
-        network=network,
-        layer_sizes=layer_sizes,
-        latent_dim=latent_dim,
-        initializer=initializer,
-        conv_impl=conv_impl,
-    )
-    labeller = mlp_classifier(layer_sizes=classifier_layer_sizes, initializer=initializer)
     wanted = chosen_metrics(metrics, OF_VAE)
     is_judged = not set(vae_measure.JUDGED).isdisjoint(wanted)
-    model = Model(own, latent_dim, labeller if classifier else None, loss, pixels)
-
-    def init(key, settings, data):
-        del settings
-        shape = data["image"].shape[1:]
-        key_vae, key_classifier = split(key)
-        params = {"vae": model.network.init(key_vae, shape)}
-        if classifier:
-            params["classifier"] = labeller.init(key_classifier, shape)
-        return params
-
-    def fit_begin(key, settings, params, pool):
-        labelling = ()
-        if classifier:
-            labelling = params["classifier"]
-            if classifier_start == "fresh":
-                labelling = init(key, settings, pool.data)["classifier"]
-            labelling = begin(labelling)
-        return FitState(begin(params["vae"]), labelling, jnp.int32(0))
-
-    def fit_step(key, settings: Settings, fit, pool):
-        key_vae, key_classifier = split(key)
-        told = settings.learner
-        training, info = epoch(
-            key_vae,
-            fit.vae,
-            pool,
-            vae_loss(model, told["beta"]),
-            batch_size=batch_size,
-            learning_rate=told["learning_rate"],
-            weight_decay=told["weight_decay"],
-            is_due=fit.epoch < epochs,
-        )
-        labelling = fit.classifier
-        if classifier:
-            labelling, about = epoch(
-                key_classifier,
-                fit.classifier,
-                pool,
-                classifier_loss(labeller),
-                batch_size=batch_size,
-                learning_rate=told["classifier_learning_rate"],
-                is_due=fit.epoch < classifier_epochs,
-            )
-            info |= about
-        return FitState(training, labelling, fit.epoch + 1), picked(info, wanted)
-
-    def fit_end(fit):
-        params = {"vae": fit.vae.params}
-        if classifier:
-            params["classifier"] = fit.classifier.params
-        return params, {}
-
-    def draw(key, settings, params, source, num):
-        image = source["image"]
-        return sample(key, settings, model, params, image.shape[1:], num, image.dtype)
-
-    def measure(settings, params, context):
-        return vae_measure.measure(
-            model, draw_floats, num_scored, wanted, settings, params, context
-        )
-
-    def draw_floats(key, settings, params, shape, num):
-        return sample(key, settings, model, params, shape, num, jnp.result_type(float))
-
-    def across(key, settings, models, table, test):
-        del test
-        shape = table["image"].shape[1:]
-        return vae_measure.matrices(model, draw_floats, wanted, key, settings, models, shape)
-
+    model = Model(
+        network_of(
+            network=network,
+            layer_sizes=layer_sizes,
+            latent_dim=latent_dim,
+            initializer=initializer,
+            conv_impl=conv_impl,
+        ),
+        latent_dim,
+        mlp_classifier(layer_sizes=classifier_layer_sizes, initializer=initializer)
+        if classifier
+        else None,
+        loss,
+        pixels,
+    )
+    options = FitOptions(epochs, batch_size, classifier_epochs, classifier_start)
     return Learner(
-        init,
-        fit_begin,
-        fit_step,
+        partial(init, model=model),
+        partial(fit_begin, model=model, options=options),
+        partial(fit_step, model=model, options=options, wanted=wanted),
         fit_end,
-        draw,
-        measure,
+        partial(sample, model=model),
+        partial(vae_measure.measure, model=model, num=num_scored, wanted=wanted),
         num_steps=max(epochs, classifier_epochs) if classifier else epochs,
         hosted=True,
         points="stream" if points == "stream" else "recipes",
         prepare=lambda key, settings, table: judge.train(key, table, is_asked=is_judged),
-        across=across if classifier else None,
+        across=partial(across, model=model, wanted=wanted) if classifier else None,
     )
-
-
-def network_of(
-    *,
-    network: str,
-    layer_sizes: Sequence[int],
-    latent_dim: int,
-    initializer: str,
-    conv_impl: str,
-    **others: Any,
-) -> Network:
-    """The autoencoder of the settings of `vae`."""
-    del others
-    sizes = {"layer_sizes": layer_sizes, "latent_dim": latent_dim, "initializer": initializer}
-    if network == "mlp":
-        return mlp_vae(**sizes)
-    return conv_vae(**sizes, conv_impl=conv_impl)
-
-
-def vae_loss(model: Model, beta: jax.Array):
-    """The loss of a batch, a sum over its images as published: reconstruction + beta KL."""
-    reconstruct = RECONSTRUCTIONS[model.loss]
-
-    def loss(key, params, data, weights):
-        images = as_float(data["image"])
-        mean, log_var = model.network.encode(params, images)
-        codes = mean + jnp.exp(log_var / 2) * normals(key, mean.shape, mean.dtype)
-        logits = model.network.decode(params, codes, images.shape[1:])
-        reconstruction = (weights * reconstruct(logits, images)).sum()
-        kl = (weights * kl_to_normal(mean, log_var)).sum()
-        return reconstruction + beta * kl, {"reconstruction": reconstruction, "kl": kl}
-
-    return loss
-
-
-def classifier_loss(classifier: Classifier):
-    """The mean cross-entropy of a batch."""
-
-    def loss(key, params, data, weights):
-        del key
-        logits = classifier.logits(params, as_float(data["image"]))
-        total = (weights * cross_entropy(logits, data["label"])).sum()
-        right = (weights * (logits.argmax(1) == data["label"])).sum()
-        sums = {"classifier_loss": total, "classifier_accuracy": right}
-        return total / weights.sum(), sums
-
-    return loss
-
-
-def sample(
-    key: jax.Array,
-    settings: Settings,
-    model: Model,
-    params: Any,
-    shape: tuple[int, ...],
-    num: int,
-    dtype: Any,
-) -> dict[str, jax.Array]:
-    """`num` images of `shape`, kept as `dtype`, with their labels.
-
-    Codes are normal, of variance `sampler.temperature`, and none is further than
-    `sampler.truncation` of their standard deviations from 0.
-    """
-    key_codes, key_pixels = split(key)
-    bound = settings.sampler["truncation"].astype(jnp.result_type(float))
-    codes = jax.random.truncated_normal(
-        key_codes, -bound, bound, (num, model.latent_dim), bound.dtype
-    )
-    codes = codes * jnp.sqrt(settings.sampler["temperature"]).astype(codes.dtype)
-
-    def decode(i, codes):
-        images = jax.nn.sigmoid(model.network.decode(params["vae"], codes, shape))
-        if model.pixels == "bernoulli":
-            uniform = unit_uniforms(fold_in(key_pixels, i), images.shape)
-            images = (uniform < images).astype(images.dtype)
-        image = as_kept(images, dtype)
-        label = jnp.full(images.shape[0], NO_LABEL, jnp.int32)
-        if model.classifier is not None:
-            logits = model.classifier.logits(params["classifier"], as_float(image))
-            label = logits.argmax(1).astype(jnp.int32)
-        return {"image": image, "label": label}
-
-    return in_chunks(decode, codes, CHUNK)

@@ -4,8 +4,7 @@ Metrics are taken with the same codes and noise in every generation of a chain, 
 changes is the model.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +16,7 @@ from ouroboros_jax.draws.threefry import fold_in, split
 from ouroboros_jax.learners import judge
 from ouroboros_jax.learners.image_losses import RECONSTRUCTIONS, cross_entropy, kl_to_normal
 from ouroboros_jax.learners.pixels import in_chunks
+from ouroboros_jax.learners.vae_model import Model, draw
 from ouroboros_jax.metrics import images as of_images
 from ouroboros_jax.metrics.asked import picked
 from ouroboros_jax.metrics.names.images import CODE_EDGES, MATRICES
@@ -30,35 +30,34 @@ JUDGED = (  # metrics that a judge is needed for
 
 
 def measure(
-    model: Any,
-    draw: Callable[..., dict[str, jax.Array]],
-    num: int,
-    names: Sequence[str],
     settings: Settings,
     params: Params,
     context: Context,
+    *,
+    model: Model,
+    num: int,
+    wanted: Sequence[str],
 ) -> Metrics:
     """Metrics of one generation.
 
     Args:
-      model: the learner's networks, see `vae.Model`.
-      draw: `(key, settings, params, shape, num)`, generated images as floats, with labels.
-      num: generated images to take them of.
-      names: the metrics asked for.
       settings, params, context: as of `Learner.measure`; `context.prepared` is a `judge.Judge`.
+      model: the learner's networks.
+      num: generated images to take them of.
+      wanted: the metrics asked for.
     """
     prepared: judge.Judge = context.prepared
     key_draw, key_noise = split(prepared.key)
     shape = context.test["image"].shape[1:]
-    generated = draw(key_draw, settings, params, shape, num)
+    generated = draw(key_draw, settings, params, shape, num, model=model)
     found = _of_codes(model, context.reference["vae"], generated["image"])
     found |= _of_labels(model, params, context, generated)
     found |= _of_spread(prepared, generated["image"])
     found |= _of_test(model, key_noise, params, context.test)
-    return picked(found, names)
+    return picked(found, wanted)
 
 
-def _of_codes(model, reference: Params, images: jax.Array) -> Metrics:
+def _of_codes(model: Model, reference: Params, images: jax.Array) -> Metrics:
     """Generation 0's codes (means) of generated images."""
     codes = in_chunks(lambda i, x: model.network.encode(reference, x)[0], images, CHUNK)
     low, high, bins = CODE_EDGES
@@ -73,7 +72,7 @@ def _of_codes(model, reference: Params, images: jax.Array) -> Metrics:
     }
 
 
-def _of_labels(model, params: Params, context: Context, generated) -> Metrics:
+def _of_labels(model: Model, params: Params, context: Context, generated) -> Metrics:
     """Classes of generated images, by the judge and by the first and this classifier."""
     images = generated["image"]
     labels = {}
@@ -115,7 +114,7 @@ def _of_spread(prepared: judge.Judge, images: jax.Array) -> Metrics:
     }
 
 
-def _of_test(model, key: jax.Array, params: Params, test) -> Metrics:
+def _of_test(model: Model, key: jax.Array, params: Params, test) -> Metrics:
     """The bound on held-out images, and this generation's classifier on them."""
     reconstruct = RECONSTRUCTIONS[model.loss]
 
@@ -144,35 +143,35 @@ def _tried(classifier, params: Params, images, labels) -> tuple[jax.Array, jax.A
 
 
 def matrices(
-    model: Any,
-    draw: Callable[..., dict[str, jax.Array]],
-    names: Sequence[str],
     key: jax.Array,
     settings: Settings,
     models: Params,
     shape: tuple[int, ...],
+    *,
+    model: Model,
+    wanted: Sequence[str],
 ) -> Metrics:
     """Every generation's classifier on every generation's images as that generation labels them.
 
     Args:
-      model, draw, names: as of `measure`.
       key: of the images.
       settings: of generation 0.
       models: of all generations, leaves [G, ...].
       shape: of an image.
+      model, wanted: as of `measure`.
 
     Returns:
       `MATRICES`, [G, G]: the classifier's generation by the data's. Their diagonals are of labels
       that the classifier gave itself.
     """
-    if set(MATRICES).isdisjoint(names):
+    if set(MATRICES).isdisjoint(wanted):
         return {}
     num = jax.tree.leaves(models)[0].shape[0]
 
     def of_data(item):
         generation, params = item
         key_data = fold_in(key, generation)
-        data = draw(key_data, settings, params, shape, NUM_CLASSIFIED)
+        data = draw(key_data, settings, params, shape, NUM_CLASSIFIED, model=model)
 
         def of_classifier(classifier):
             return _tried(model.classifier, classifier, data["image"], data["label"])
@@ -181,4 +180,4 @@ def matrices(
 
     losses, accuracies = jax.lax.map(of_data, (jnp.arange(num), models))
     found = dict(zip(MATRICES, (accuracies.T, losses.T), strict=True))
-    return picked(found, names)
+    return picked(found, wanted)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from ouroboros_jax.base import Context, Pool, Settings
-from ouroboros_jax.learners import epochs, judge
-from ouroboros_jax.learners import vae as vae_module
+from ouroboros_jax.learners import epochs, judge, vae_model
 from ouroboros_jax.learners.image_losses import cross_entropy
 from ouroboros_jax.learners.pixels import as_float, as_kept, in_chunks
-from ouroboros_jax.learners.vae import NO_LABEL, Model, classifier_loss, vae, vae_loss
+from ouroboros_jax.learners.vae import vae
+from ouroboros_jax.learners.vae_model import NO_LABEL, Model, classifier_loss, vae_loss
 from ouroboros_jax.models.classifier import mlp_classifier
 from ouroboros_jax.models.vae import conv_vae, mlp_vae
 
@@ -122,7 +122,7 @@ def test_loss_gradient_and_adam_are_pytorchs(reference, monkeypatch, name, conv_
     images = jnp.asarray(reference["images"], jnp.float32)[..., None]
     data = {"image": images, "label": jnp.asarray(reference["labels"], jnp.int32)}
     noise = jnp.asarray(reference[f"{name}/noise"])
-    monkeypatch.setattr(vae_module, "normals", lambda key, shape, dtype: noise.astype(dtype))
+    monkeypatch.setattr(vae_model, "normals", lambda key, shape, dtype: noise.astype(dtype))
     weights = jnp.ones(len(images))
 
     @jax.jit
@@ -252,7 +252,7 @@ def test_samplers_narrow_the_codes(case, monkeypatch):
     learner, data, (params, _) = case
     seen = []
     monkeypatch.setattr(
-        vae_module,
+        vae_model,
         "in_chunks",
         lambda function, codes, size: seen.append(codes) or in_chunks(function, codes, size),
     )
