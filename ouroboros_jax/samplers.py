@@ -1,7 +1,7 @@
-"""Temperature, on laws of symbols.
+"""How points are drawn: temperature on laws of symbols, bias on laws of points.
 
-`sampler.bias` of Gaussians and mixtures is `metrics.mixture.broaden`, what language models restrict
-and penalise `decoding/choice.py`, the truncation of codes `learners/vae.py`.
+What language models restrict and penalise is `decoding/choice.py`, the truncation of codes
+`learners/vae_model.py`.
 """
 
 import jax
@@ -19,3 +19,8 @@ def tempered(probabilities: jax.Array, temperature: jax.Array) -> jax.Array:
     # A loop of one turn or none: under `vmap` it costs nothing where every chain has T = 1.
     turns = (jnp.asarray(temperature) != 1).astype(jnp.int32)
     return jax.lax.fori_loop(0, turns, sharpen, probabilities)
+
+
+def broadened(log_scales: jax.Array, bias: jax.Array) -> jax.Array:
+    """Logarithms of standard deviations whose squares `bias` multiplies; 1 changes nothing."""
+    return log_scales + jnp.log(jnp.asarray(bias, log_scales.dtype)) / 2

@@ -24,6 +24,7 @@ from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.mixture import mixture_metrics
 from ouroboros_jax.metrics.names.mixtures import OF_MIXTURES
 from ouroboros_jax.metrics.roots import root_of_rows, root_with_rows
+from ouroboros_jax.samplers import broadened
 
 
 class Gaussian(NamedTuple):
@@ -136,7 +137,7 @@ def draw_statistics(key, settings, params: Gaussian, num) -> Statistics:
     dtype = params.mean.dtype
     num = jnp.asarray(num, dtype)
     log_num = jnp.log(jnp.maximum(num, 1))
-    log_scale = params.log_scale + jnp.log(settings.sampler["bias"]).astype(dtype) / 2
+    log_scale = broadened(params.log_scale, settings.sampler["bias"])
     factor = unpack(params.factor, d)
 
     # All numbers of one key, since hashing is most of the cost; another chi-square attempt, rare,
@@ -220,10 +221,10 @@ def gaussian(*, estimator: str = "mle", draw: str = "sufficient", metrics=None) 
     def sample(key, settings, params, source, num):
         del source
         d = params.mean.shape[0]
-        log_scale = params.log_scale + jnp.log(settings.sampler["bias"]) / 2
+        log_scale = broadened(params.log_scale, settings.sampler["bias"])
         z = normals(key, (num, d), params.mean.dtype)
         z = matmul(z, unpack(params.factor, d).T)
-        return params.mean[None] + jnp.exp(log_scale)[None].astype(z.dtype) * z
+        return params.mean[None] + jnp.exp(log_scale)[None] * z
 
     def measure(settings, params, context: Context):
         context = context._replace(reference=mixture_of(context.reference))

@@ -1,12 +1,6 @@
 """Least squares of any rank in plain arithmetic, cheap under `vmap`.
 
-LAPACK takes chains one by one, and its calls from several CPU devices at once wait for each other
-for ever; modified Gram-Schmidt vectorises over chains, and solves least squares as stably as
-Householder's reflections do, as long as the right-hand side goes through it as a column of its own
-(Björck).
-
-References:
-  Björck, Solving Linear Least Squares Problems by Gram-Schmidt Orthogonalization, 1967.
+By modified Gram-Schmidt, see `metrics/gram_schmidt.py`; LAPACK would take chains one by one.
 """
 
 from typing import NamedTuple
@@ -14,6 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ouroboros_jax.metrics.gram_schmidt import take_off
 from ouroboros_jax.metrics.linalg import matmul
 
 
@@ -31,21 +26,13 @@ def orthogonalise(columns: jax.Array, num: int) -> Factors:
     A column that those before it explain to within rounding becomes 0.
     """
     size, width = columns.shape
-    later = jnp.arange(width)
     least = float(jnp.finfo(columns.dtype).eps) * 4 * (size + num) ** 0.5
     lengths = jnp.sqrt(jnp.square(columns).sum(0))
 
     def take(j, carry):
         left, units, upper = carry
-        here = left[:, j]
-        length = jnp.sqrt(jnp.square(here).sum())
-        counts = length > least * lengths[j]
-        length = jnp.where(counts, length, 0)
-        unit = here / jnp.where(counts, length, 1) * counts
-        row = jnp.where(later > j, matmul(unit, left), 0)
-        left = left - unit[:, None] * row[None]
-        upper = upper.at[j].set(jnp.where(later == j, length, row))
-        return left, units.at[:, j].set(unit), upper
+        turn = take_off(left, j, least * lengths[j])
+        return turn.left, units.at[:, j].set(turn.unit), turn.put(upper, j)
 
     start = columns, jnp.zeros_like(columns[:, :num]), jnp.zeros((num, width), columns.dtype)
     left, units, upper = jax.lax.fori_loop(0, num, take, start)

@@ -2,7 +2,8 @@
 
 mixture        Gaussians and mixtures: distances, tails, components
 images, text   sets of images; texts
-linalg, roots  decompositions of many small matrices
+linalg, roots, gram_schmidt
+               decompositions of many small matrices
 names          what each metric is called, its units and axes
 asked          which of them are computed
 """

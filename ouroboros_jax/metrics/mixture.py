@@ -25,6 +25,7 @@ from ouroboros_jax.metrics.linalg import (
     singular_values,
 )
 from ouroboros_jax.metrics.names.mixtures import OF_MIXTURES
+from ouroboros_jax.samplers import broadened
 
 TAIL = 0.01  # of the truth, on either side of each feature
 _LOG_2PI = float(np.log(2 * np.pi))
@@ -298,8 +299,7 @@ def separation(mixture: Mixture) -> jax.Array:
 
 def broaden(mixture: Mixture, bias: jax.Array) -> Mixture:
     """The mixture that sampling with `bias` draws from: every covariance times `bias`."""
-    half = 0.5 * jnp.log(jnp.asarray(bias, mixture.means.dtype))
-    return mixture._replace(log_scales=mixture.log_scales + half)
+    return mixture._replace(log_scales=broadened(mixture.log_scales, bias))
 
 
 def mixture_metrics(

@@ -8,6 +8,7 @@ fast and right where its own check says so.
 import jax
 import jax.numpy as jnp
 
+from ouroboros_jax.metrics.gram_schmidt import take_off
 from ouroboros_jax.metrics.linalg import cholesky, divide_lower, matmul
 
 MANY_COLUMNS = 8  # from which on LAPACK, which takes chains one by one, is the faster
@@ -85,31 +86,19 @@ def _unless(is_good: jax.Array, root: jax.Array, rows: jax.Array, rank=None, siz
 
 
 def _gram_schmidt(rows: jax.Array, turns, rank=None, size=None) -> jax.Array:
-    """The first `turns` columns of the root of `rows`.
-
-    Modified Gram-Schmidt, whose R is as accurate as Householder's, and which vectorises over chains
-    where LAPACK takes them one by one.
-    """
+    """The first `turns` columns of the root of `rows`, by modified Gram-Schmidt."""
     d = rows.shape[1]
     if d == 1:
         return _lengths(rows)[:, None]
-    later = jnp.arange(d)
     rank = d if rank is None else rank
     noise, most = _noise(rows, size)
 
     def column(j, carry):
         rows, upper, noise, found = carry
-        here = rows[:, j]
-        length = jnp.sqrt(jnp.square(here).sum())
-        counts = (length > noise[j]) & (found < rank)
-        length = jnp.where(counts, length, 0)
-        safe = jnp.where(counts, length, 1)
-        unit = here / safe * counts
-        row = jnp.where(later > j, matmul(unit, rows), 0)
-        rows = rows - unit[:, None] * row[None]
-        noise = jnp.minimum(noise + counts * jnp.abs(row) / safe * noise[j], most)
-        upper = upper.at[j].set(jnp.where(later == j, length, row))
-        return rows, upper, noise, found + counts
+        turn = take_off(rows, j, noise[j], found < rank)
+        safe = jnp.where(turn.counts, turn.length, 1)
+        noise = jnp.minimum(noise + turn.counts * jnp.abs(turn.later) / safe * noise[j], most)
+        return turn.left, turn.put(upper, j), noise, found + turn.counts
 
     start = (rows, jnp.zeros((d, d), rows.dtype), noise, jnp.int32(0))
     return jax.lax.fori_loop(0, turns, column, start)[1].T
