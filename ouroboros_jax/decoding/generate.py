@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ouroboros_jax.chunks import in_chunks
 from ouroboros_jax.decoding.beams import beam_search
 from ouroboros_jax.decoding.plan import METHODS, Generated, Knobs, Plan
 from ouroboros_jax.decoding.sampling import sample_tokens
@@ -73,23 +74,18 @@ def continue_rows(
     A row's draws depend on the key and its place alone, not on the batches.
     """
     check_plan(model, prompts.shape[1], plan)
-    places = jnp.arange(prompts.shape[0]) if places is None else places
-    num = places.shape[0]
-    batch_size = min(batch_size, num)
-    num_batches = -(-num // batch_size)
-    place = places[jnp.minimum(jnp.arange(num_batches * batch_size), num - 1)]
     uniforms = None
     if plan.method == "sample":
-        uniforms = unit_uniforms(key, (prompts.shape[0], plan.max_new_tokens, 2))[place]
-        uniforms = uniforms.reshape(num_batches, batch_size, *uniforms.shape[1:])
-    batches = prompts[place].reshape(num_batches, batch_size, -1)
+        uniforms = unit_uniforms(key, (prompts.shape[0], plan.max_new_tokens, 2))
+    rows = prompts, uniforms
+    if places is not None:
+        rows = jax.tree.map(lambda a: a[places], rows)
 
-    def one(batch):
+    def one(_, batch):
         tokens, draws = batch
         return _one_batch(model, params, tokens, None, draws, knobs, plan).tokens
 
-    tokens = jax.lax.map(one, (batches, uniforms))
-    return tokens.reshape(-1, plan.max_new_tokens)[:num]
+    return in_chunks(one, rows, batch_size)
 
 
 def check_plan(model: Decoder, prompt_length: int, plan: Plan) -> None:

@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 
 from ouroboros_jax.base import Data, Key
+from ouroboros_jax.chunks import in_chunks
 from ouroboros_jax.draws.threefry import fold_in, split
 from ouroboros_jax.learners.epochs import begin, step
 from ouroboros_jax.learners.image_losses import cross_entropy
-from ouroboros_jax.learners.pixels import as_float, in_chunks
+from ouroboros_jax.learners.pixels import as_float
 from ouroboros_jax.metrics.images import radii
 from ouroboros_jax.models.classifier import Classifier, Params, mlp_classifier
 

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ouroboros_jax.chunks import in_chunks
 from ouroboros_jax.models.decoder import Decoder
 
 
@@ -44,17 +45,6 @@ def mean_loss(
     model: Decoder, params: Any, blocks: jax.Array, bos: int | None, batch_size: int
 ) -> jax.Array:
     """Mean loss a token of `blocks` [N, T], in nats."""
-    return over_batches(
-        lambda rows: token_losses(model, params, rows, bos).mean(-1), blocks, batch_size
+    return in_chunks(
+        lambda i, rows: token_losses(model, params, rows, bos).mean(-1), blocks, batch_size
     ).mean()
-
-
-def over_batches(function, rows: Any, batch_size: int) -> jax.Array:
-    """`function` of batches of rows, leaves [N, ...] to [batch, ...], put together, [N, ...]."""
-    num = jax.tree.leaves(rows)[0].shape[0]
-    batch_size = min(batch_size, num)
-    num_batches = -(-num // batch_size)
-    place = jnp.minimum(jnp.arange(num_batches * batch_size), num - 1)
-    batches = jax.tree.map(lambda a: a[place].reshape(num_batches, batch_size, *a.shape[1:]), rows)
-    found = jax.lax.map(function, batches)
-    return found.reshape(-1, *found.shape[2:])[:num]

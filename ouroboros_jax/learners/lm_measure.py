@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from ouroboros_jax.base import Context
-from ouroboros_jax.learners.lm_loss import mean_loss, over_batches, token_losses
+from ouroboros_jax.chunks import in_chunks
+from ouroboros_jax.learners.lm_loss import mean_loss, token_losses
 from ouroboros_jax.metrics import text
 from ouroboros_jax.metrics.asked import picked
 from ouroboros_jax.models.decoder import Decoder
@@ -70,13 +71,13 @@ def next_token(told: Scored, params, blocks) -> dict[str, jax.Array]:
     """Of the token after a held-out prefix, half a block long."""
     prefixes = blocks[: told.num_scored or NUM_COMPARED, : max(1, blocks.shape[1] // 2)]
 
-    def last_logits(rows):
+    def last_logits(_, rows):
         positions = jnp.broadcast_to(jnp.arange(rows.shape[1]), rows.shape)
         out = told.model.apply({"params": params}, rows.astype(jnp.int32), positions,
                                last_only=True)  # fmt: skip
         return out.logits[:, 0]
 
-    logits = over_batches(last_logits, prefixes, told.batch_size)
+    logits = in_chunks(last_logits, prefixes, told.batch_size)
     masses = text.top_masses(logits, TOPS)
     return {
         "top_mass": masses,
@@ -113,11 +114,11 @@ def _loss_under(told: Scored, params, prompts, written) -> jax.Array:
     """Mean loss a written token, [S]; given its prompt where there is one."""
     num = written.shape[1]
 
-    def one(rows):
+    def one(_, rows):
         prompt, new = rows
         if told.bos is not None:
             return token_losses(told.model, params, new, told.bos).mean(-1)
         whole = jnp.concatenate([prompt, new], 1)
         return token_losses(told.model, params, whole)[:, -num:].mean(-1)
 
-    return over_batches(one, (prompts, written), told.batch_size)
+    return in_chunks(one, (prompts, written), told.batch_size)

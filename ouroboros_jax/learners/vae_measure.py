@@ -10,12 +10,12 @@ import jax
 import jax.numpy as jnp
 
 from ouroboros_jax.base import Context, Metrics, Params, Settings
+from ouroboros_jax.chunks import in_chunks
 from ouroboros_jax.data.idx import NUM_CLASSES
 from ouroboros_jax.draws.numbers import normals
 from ouroboros_jax.draws.threefry import fold_in, split
 from ouroboros_jax.learners import judge
 from ouroboros_jax.learners.image_losses import RECONSTRUCTIONS, cross_entropy, kl_to_normal
-from ouroboros_jax.learners.pixels import in_chunks
 from ouroboros_jax.learners.vae_model import Model, draw
 from ouroboros_jax.metrics import images as of_images
 from ouroboros_jax.metrics.asked import picked

@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from ouroboros_jax.base import Params, Settings
+from ouroboros_jax.chunks import in_chunks
 from ouroboros_jax.draws.numbers import normals, unit_uniforms
 from ouroboros_jax.draws.threefry import fold_in, split
 from ouroboros_jax.learners.image_losses import RECONSTRUCTIONS, cross_entropy, kl_to_normal
-from ouroboros_jax.learners.pixels import as_float, as_kept, in_chunks
+from ouroboros_jax.learners.pixels import as_float, as_kept
 from ouroboros_jax.models.classifier import Classifier
 from ouroboros_jax.models.vae import Network, conv_vae, mlp_vae
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from ouroboros_jax.base import Context, Pool, Settings
+from ouroboros_jax.chunks import in_chunks
 from ouroboros_jax.learners import epochs, judge, vae_model
 from ouroboros_jax.learners.image_losses import cross_entropy
-from ouroboros_jax.learners.pixels import as_float, as_kept, in_chunks
+from ouroboros_jax.learners.pixels import as_float, as_kept
 from ouroboros_jax.learners.vae import vae
 from ouroboros_jax.learners.vae_model import NO_LABEL, Model, classifier_loss, vae_loss
 from ouroboros_jax.models.classifier import mlp_classifier
