@@ -54,28 +54,32 @@ OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
 }
 
 
-def _linear(progress, settings, epochs):
+def _linear(progress, settings):
     warmup = settings["warmup"]
     rising = progress / jnp.maximum(warmup, 1e-9)
     falling = (1 - progress) / jnp.maximum(1 - warmup, 1e-9)
     return jnp.where(progress < warmup, rising, falling) * settings["learning_rate"]
 
 
-def _cosine(progress, settings, epochs):
+def _cosine(progress, settings):
     rate = settings["learning_rate"]
     lowest = jnp.minimum(FINAL_RATE, rate)
     return lowest + (rate - lowest) * (1 + jnp.cos(jnp.pi * progress)) / 2
 
 
 SCHEDULES: dict[str, Callable[..., jax.Array]] = {  # of the share of all batches that are done
-    "constant": lambda progress, settings, epochs: settings["learning_rate"],
+    "constant": lambda progress, settings: settings["learning_rate"],
     "linear": _linear,
     "cosine": _cosine,
-    # As torch's CosineAnnealingLR stepped once an epoch.
-    "cosine_epochs": lambda progress, settings, epochs: _cosine(
-        jnp.floor(progress * epochs + 1e-4) / epochs, settings, epochs
-    ),
+    "cosine_epochs": _cosine,
 }
+
+
+def learning_rate(schedule: str, progress: jax.Array, settings, num_epochs: int) -> jax.Array:
+    """The rate after a share `progress` of all batches."""
+    if schedule == "cosine_epochs":  # as torch's CosineAnnealingLR stepped once an epoch
+        progress = jnp.floor(progress * num_epochs + 1e-4) / num_epochs
+    return SCHEDULES[schedule](progress, settings)
 
 
 def begin(params: Any, settings: dict[str, jax.Array], options: TrainingOptions) -> TrainState:
@@ -127,7 +131,7 @@ def train_epoch(
         scale = jnp.where((most > 0) & (norm > most), most / (norm + 1e-6), 1.0)
         gradient = jax.tree.map(lambda g: g * scale, gradient)
         progress = state.step / (batches_there * options.num_epochs)
-        rate = SCHEDULES[options.schedule](progress, settings, options.num_epochs)
+        rate = learning_rate(options.schedule, progress, settings, options.num_epochs)
         change, moments = update(gradient, state.moments, state.params)
         params = jax.tree.map(lambda p, c: p - rate * c, state.params, change)
         return TrainState(params, moments, state.step + 1, state.epoch), (loss, norm, rate)

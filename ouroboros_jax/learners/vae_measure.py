@@ -107,7 +107,10 @@ def _of_spread(prepared: judge.Judge, images: jax.Array) -> Metrics:
     features, real = judge.seen(prepared.params, few), prepared.features
     return found | {
         "frechet_distance": of_images.frechet_distance(
-            *(real.mean(0), jnp.cov(real.T)), *(features.mean(0), jnp.cov(features.T))
+            mean=real.mean(0),
+            covariance=jnp.cov(real.T),
+            other_mean=features.mean(0),
+            other_covariance=jnp.cov(features.T),
         ),
         "precision": of_images.covered(features, real, prepared.radii),
         "recall": of_images.covered(real, features, of_images.radii(features)),

@@ -16,7 +16,7 @@ import numpy as np
 from jax.scipy.special import ndtr, ndtri
 
 from ouroboros_jax.base import Context, Metrics, Mixture, Settings
-from ouroboros_jax.metrics.asked import computed, if_known
+from ouroboros_jax.metrics.asked import chosen_metrics, computed, if_known
 from ouroboros_jax.metrics.linalg import (
     correlation_cholesky,
     invert_lower,
@@ -43,13 +43,6 @@ class Truth(NamedTuple):
 def truth_of(mixture: Mixture, tail: float = TAIL) -> Truth:
     """The truth with its tail bounds, found once a run."""
     return Truth(mixture, *tail_bounds(mixture, tail))
-
-
-def from_moments(weights: jax.Array, means: jax.Array, covariances: jax.Array) -> Mixture:
-    """The mixture with weights [K], means [K, D] and positive definite covariances [K, D, D]."""
-    scales = jnp.sqrt(jnp.diagonal(covariances, axis1=-2, axis2=-1))
-    factors = correlation_cholesky(covariances / (scales[:, :, None] * scales[:, None, :]))
-    return Mixture(weights, means, jnp.log(scales), factors)
 
 
 def covariances(mixture: Mixture) -> jax.Array:
@@ -135,11 +128,6 @@ def moment_match(mixture: Mixture) -> Mixture:
 def total_mean(mixture: Mixture) -> jax.Array:
     """Mean of the whole mixture, [D]."""
     return moment_match(mixture).means[0]
-
-
-def total_covariance(mixture: Mixture) -> jax.Array:
-    """Covariance of the whole mixture, within plus between components, [D, D]."""
-    return covariances(moment_match(mixture))[0]
 
 
 def variance(mixture: Mixture) -> jax.Array:
@@ -306,16 +294,16 @@ def mixture_metrics(
     mixture: Mixture,
     settings: Settings,
     context: Context,
-    names: Sequence[str] = OF_MIXTURES,
+    names: Sequence[str] | None = None,
 ) -> Metrics:
-    """The metrics called `names`, which are among `OF_MIXTURES`; nothing else is computed.
+    """The metrics called `names`, all of `OF_MIXTURES` by default; nothing else is computed.
 
     Args:
       mixture: the model of one generation.
       settings: `settings.sampler["bias"]`, where there is one, counts in `tail_mass`.
       context: `truth` a `Truth` or None, `reference` a `Mixture` or None, `test` rows [N, D] or
         None; what needs an absent one is NaN.
-      names: which.
+      names: a subset of `OF_MIXTURES`.
 
     `test_log_likelihood` of one Gaussian with a known truth is its exact expectation; otherwise it
     is the mean over `test`.
@@ -344,4 +332,4 @@ def mixture_metrics(
         "test_log_likelihood": test_log_likelihood,
         "tail_mass": lambda: known(truth, lambda truth: tail_mass(drawn(), truth.low, truth.high)),
     }
-    return computed(compute, names)
+    return computed(compute, chosen_metrics(names, OF_MIXTURES))

@@ -115,14 +115,3 @@ class DecoderConfig:
     def projects(self) -> bool:
         """Whether embeddings are projected to another width."""
         return self.embed_width != self.width
-
-    @property
-    def num_parameters(self) -> int:
-        """Numbers in the model."""
-        d, f, e = self.width, self.ffn_width, self.embed_width
-        norm = 2 * d * self.norm_affine
-        bias = (4 * d + f + d) * self.use_bias
-        block = 4 * d * d + 2 * d * f + bias + 2 * norm
-        tables = self.vocab_size * e * (1 if self.tied else 2)
-        tables += (self.num_positions + self.position_offset) * d
-        return self.num_layers * block + tables + norm * self.final_norm + 2 * d * e * self.projects

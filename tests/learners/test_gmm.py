@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from mixtures import from_moments
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.mixture import GaussianMixture
 
@@ -22,7 +23,6 @@ gmm = cache(module.gmm)  # one learner, one compilation
 mixture_of = jax.jit(module.mixture_of)
 params_of = jax.jit(module.params_of, static_argnames="covariance")
 draw = jax.jit(module.draw, static_argnames="num")
-from_moments = jax.jit(mixture.from_moments)
 covariances, truth_of = jax.jit(mixture.covariances), jax.jit(mixture.truth_of)
 seed_centers = jax.jit(kmeans.seed_centers, static_argnums=3)
 

@@ -43,7 +43,6 @@ def test_weight_files_hold_the_same_numbers(name, loaded, file):
     assert jax.tree.structure(other.params) == jax.tree.structure(loaded.params)
     for a, b in zip(jax.tree.leaves(other.params), jax.tree.leaves(loaded.params), strict=True):
         assert a.dtype == b.dtype == np.float32 and (a == b).all()
-    assert sum(a.size for a in jax.tree.leaves(other.params)) == other.config.num_parameters
 
 
 def test_logits_and_hidden_states(loaded, reference, apply):
