@@ -1,5 +1,10 @@
-"""What every learner of the registry owes, whatever its data: one contract, one row a learner."""
+"""What every learner of the registry owes: one contract, one row a learner.
 
+Shapes, reproducibility, chains that are independent, metrics with names; and of those that are
+fitted to any points, fits that fit, in both widths of numbers.
+"""
+
+from functools import cache
 from typing import NamedTuple
 
 import jax
@@ -7,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ouroboros_jax.base import Context, Pool
 from ouroboros_jax.chain import FROZEN, Chain, Fit
 from ouroboros_jax.config import new_config
 from ouroboros_jax.keys import chain_key
@@ -23,7 +29,7 @@ TEXT = {"data.tokenizer": "bytes", "data.block": 16, "data.num_test": 8}
 ROWS = {  # the data of a learner and what keeps it small
     "gaussian": ("normal", {"learner.draw": "samples"}),
     "gmm": ("mixture", {}),
-    "kde": ("moons", {}),
+    "kde": ("moons", {"learner.bandwidth": 0.2}),  # samples then look like the data
     "mean": ("normal", {}),
     "median": ("normal", {}),
     "symmetric_gmm": ("mixture", {}),
@@ -42,6 +48,10 @@ ROWS = {  # the data of a learner and what keeps it small
         "learner.epochs": 2, "learner.batch_size": 8, "learner.num_scored": 40,
     }),
 }  # fmt: skip
+OF_ONE_SHAPE = ("symmetric_gmm", "mean", "median")  # cannot be fitted to any points
+OF_POINTS = [
+    name for name, entry in LEARNERS.items() if entry.kind == "points" and name not in OF_ONE_SHAPE
+]
 
 
 def test_no_learner_is_left_out():
@@ -57,6 +67,7 @@ class Case(NamedTuple):
     sample: object  # (key, params) -> NUM points
 
 
+@cache
 def case_of(name):
     data, overrides = ROWS[name]
     config = new_config(
@@ -111,8 +122,13 @@ def test_parameters_keep_their_shapes_and_are_finite(case, fitted):
 
 def test_keys_decide(case, fitted):
     again, other = (case.first(chain_key(seed, 0))[0] for seed in (1, 2))
-    jax.tree.map(np.testing.assert_array_equal, again, fitted)
-    leaves = zip(jax.tree.leaves(other.params), jax.tree.leaves(fitted.params), strict=True)
+    assert_decided(fitted, again, other)
+    assert_decided(*(case.sample(chain_key(seed, 0), fitted.params) for seed in (3, 3, 4)))
+
+
+def assert_decided(one, again, other):
+    jax.tree.map(np.testing.assert_array_equal, again, one)
+    leaves = zip(jax.tree.leaves(other), jax.tree.leaves(one), strict=True)
     assert any(not np.array_equal(a, b) for a, b in leaves)
 
 
@@ -159,3 +175,93 @@ def test_a_broken_fit_is_frozen(case, fitted):
     state, _ = chain.finish(Fit(fitted, (), ()))
     assert state.frozen
     jax.tree.map(np.testing.assert_array_equal, state.params, fitted.params)
+
+
+# Learners of points: fits of points that the test knows
+
+D, N, SLOTS = 2, 30, 40
+
+
+class Points(NamedTuple):
+    """A learner of points; a fit to `pool_of()` and its score, compiled."""
+
+    name: str
+    case: Case
+    fit: object  # (pool) -> parameters, from scratch
+    score: object  # (params, data) -> mean log likelihood
+    params: object  # of `pool_of()`
+
+
+def points_of(name, case):
+    learner, settings = case.program.learner, case.settings
+
+    @jax.jit
+    def fit(pool):
+        key_init, key_fit = jax.random.split(jax.random.key(0))
+        params = learner.init(key_init, settings, pool.data)
+        state = learner.fit_begin(key_fit, settings, params, pool)
+        for step in range(learner.num_steps):
+            key_step = jax.random.fold_in(key_fit, step)
+            state, _ = learner.fit_step(key_step, settings, state, pool)
+        return learner.fit_end(state)[0]
+
+    @jax.jit
+    def score(params, data):
+        context = Context(None, params, data)
+        return learner.measure(settings, params, context)["test_log_likelihood"]
+
+    return Points(name, case, fit, score, fit(pool_of()))
+
+
+def pool_of(rubbish=0.0, seed=0):
+    """Two clumps of points, and empty slots that hold `rubbish`."""
+    rng = np.random.default_rng(seed)
+    data = rng.standard_normal((SLOTS, D)) + 4 * (np.arange(SLOTS) % 2)[:, None]
+    data[N:] = rubbish
+    weights = (np.arange(SLOTS) < N).astype(float)
+    dtype = jnp.result_type(float)
+    group = jnp.zeros(SLOTS, jnp.int32)
+    return Pool(jnp.asarray(data, dtype), jnp.asarray(weights, dtype), group, jnp.full(1, 1.0 * N))
+
+
+@pytest.fixture(scope="module", params=OF_POINTS)
+def points(request):
+    return points_of(request.param, case_of(request.param))
+
+
+def test_empty_slots_mean_nothing(points):
+    other = points.fit(pool_of(rubbish=1e3))
+    jax.tree.map(np.testing.assert_array_equal, other, points.params)
+
+
+def test_a_fit_improves_its_objective(points):
+    """Beyond where it began, and beyond the fit of other data."""
+    data = pool_of().data[:N]
+    learner, settings = points.case.program.learner, points.case.settings
+    begun = jax.jit(learner.init)(jax.random.key(0), settings, data)
+    score = points.score(points.params, data)
+    assert np.isfinite(score)
+    assert score > points.score(begun, data)
+    assert score > points.score(points.fit(pool_of(seed=1)), data)
+
+
+def test_samples_look_like_the_data(points):
+    data = np.asarray(pool_of().data[:N])
+    drawn = jax.jit(points.case.program.learner.sample, static_argnums=4)(
+        jax.random.key(3), points.case.settings, points.params, None, 20_000
+    )
+    error = 4.5 * data.std(0) / np.sqrt(20_000)
+    np.testing.assert_allclose(drawn.mean(0), data.mean(0), atol=error.max())
+    np.testing.assert_allclose(np.std(drawn, 0), data.std(0), rtol=0.05)
+
+
+def test_64_bit(points):
+    data = pool_of().data[:N]
+    with jax.enable_x64(True):
+        wide = points_of(points.name, case_of.__wrapped__(points.name))
+        assert {leaf.dtype for leaf in jax.tree.leaves(wide.params)} == {np.dtype("float64")}
+        learner, settings = wide.case.program.learner, wide.case.settings
+        drawn = learner.sample(jax.random.key(0), settings, wide.params, None, 3)
+        assert drawn.dtype == jnp.float64
+        score = float(wide.score(wide.params, pool_of().data[:N]))
+    np.testing.assert_allclose(score, points.score(points.params, data), atol=0.02)
