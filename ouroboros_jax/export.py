@@ -35,7 +35,7 @@ def export(point: registry.Point, params: Callable[[], Any], out: str | Path) ->
       UserError: for a run of another learner, a generation that is not there, a file at `out`.
     """
     check_learner(point["learner.name"])
-    from ouroboros_jax.learners.lm import DECODER, decoder_of
+    from ouroboros_jax.learners.lm_model import DECODER, decoder_of
     from ouroboros_jax.models import checkpoints
     from ouroboros_jax.programs.factories import make_real
 

@@ -8,7 +8,7 @@ categorical, poisson
                      symbols and counts
 heat_death           a few outcomes at a temperature
 vae                  images; vae_model, vae_measure, image_losses, judge and pixels are parts of it
-lm, ngram            tokens; lm_loss, lm_training and lm_measure are parts of lm
+lm, ngram            tokens; lm_model, lm_loss, lm_training and lm_measure are parts of lm
 
 em, kmeans           how mixtures are fitted
 least_squares        how regressions are

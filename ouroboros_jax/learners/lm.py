@@ -5,9 +5,8 @@ it continue every block of its training text, and fine-tune it on that, again an
 Gerstgrasser et al. (arXiv 2404.01413), who train small models from scratch.
 """
 
-import dataclasses
 from collections.abc import Mapping
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -20,11 +19,11 @@ from ouroboros_jax.decoding import Knobs, Plan, continue_rows
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.learners import lm_measure
 from ouroboros_jax.learners.lm_loss import mean_loss
+from ouroboros_jax.learners.lm_model import decoder_of
 from ouroboros_jax.learners.lm_training import TrainingOptions, TrainState, begin, train_epoch
 from ouroboros_jax.learners.options import check_choices
 from ouroboros_jax.metrics.asked import chosen_metrics
 from ouroboros_jax.metrics.names.text import OF_MODELS, OF_WRITING
-from ouroboros_jax.models.checkpoints import load
 from ouroboros_jax.models.decoder import Decoder
 from ouroboros_jax.models.decoder_config import DecoderConfig
 
@@ -263,78 +262,6 @@ def _begin_token(text: Text) -> int:
 
 def _has_dropout(config: DecoderConfig) -> bool:
     return max(config.embed_dropout, config.dropout, config.attention_dropout) > 0
-
-
-@lru_cache(maxsize=1)
-def _loaded(checkpoint: str):
-    return load(checkpoint)
-
-
-DECODER = (
-    *("checkpoint", "family", "num_layers", "num_heads", "width", "ffn_width", "dropout"),
-    "prompts",
-)
-
-
-def decoder_of(
-    text: Text,
-    *,
-    checkpoint: str,
-    family: str,
-    num_layers: int,
-    num_heads: int,
-    width: int,
-    ffn_width: int,
-    dropout: float | None,
-    prompts: str,
-) -> tuple[DecoderConfig, Any]:
-    """The model of the settings `DECODER` of `lm`, and a checkpoint's parameters or None.
-
-    Raises:
-      UserError: for a checkpoint that does not go with the tokens, or their blocks.
-    """
-    block, tokenizer = text.validation.shape[1], text.tokenizer
-    prompt = 1 if prompts == "none" else block
-    initial = None
-    if checkpoint:
-        found = _loaded(checkpoint)
-        config, initial = found.config, found.params
-        if tokenizer.size != config.vocab_size:
-            raise UserError(
-                f"data.tokenizer={tokenizer.name!r} has {tokenizer.size} tokens and "
-                f"learner.checkpoint={checkpoint!r} {config.vocab_size}: leave data.tokenizer at "
-                "'auto'"
-            )
-        if prompt + block > config.num_positions:
-            raise UserError(
-                f"prompts of {prompt} tokens and data.block={block} new ones are more than the "
-                f"{config.num_positions} positions of learner.checkpoint={checkpoint!r}"
-            )
-    else:
-        is_opt = family == "opt"
-        config = DecoderConfig(
-            vocab_size=tokenizer.size,
-            num_positions=prompt + block,
-            width=width,
-            num_layers=num_layers,
-            num_heads=num_heads,
-            ffn_width=ffn_width or 4 * width,
-            family=family,
-            activation="relu" if is_opt else "gelu_new",
-            position_offset=2 if is_opt else 0,
-            embed_dropout=0.0,
-            dropout=0.0,
-            attention_dropout=0.0,
-            bos=tokenizer.bos,
-            eos=tokenizer.eos,
-            pad=tokenizer.pad,
-        )
-    if dropout is not None:
-        rates = dict.fromkeys(("embed_dropout", "dropout", "attention_dropout"), dropout)
-        if config.family == "opt":
-            rates = {"dropout": dropout}
-        config = dataclasses.replace(config, **rates)
-    return config, initial
 
 
 def _constant(params: Any) -> Any:

@@ -16,6 +16,8 @@ from ouroboros_jax.models.classifier import Classifier
 from ouroboros_jax.models.vae import Network, conv_vae, mlp_vae
 
 CHUNK = 500  # images decoded at a time
+# What `network_of` takes of the settings of `vae`:
+NETWORK = ("network", "layer_sizes", "latent_dim", "initializer", "conv_impl")
 NO_LABEL = -1
 
 
@@ -29,9 +31,6 @@ class Model(NamedTuple):
     pixels: str
 
 
-NETWORK = ("network", "layer_sizes", "latent_dim", "initializer", "conv_impl")
-
-
 def network_of(
     *,
     network: str,
@@ -40,7 +39,7 @@ def network_of(
     initializer: str,
     conv_impl: str,
 ) -> Network:
-    """The autoencoder of the settings `NETWORK` of `vae`."""
+    """The autoencoder of a learner's settings."""
     sizes = {"layer_sizes": layer_sizes, "latent_dim": latent_dim, "initializer": initializer}
     if network == "mlp":
         return mlp_vae(**sizes)
