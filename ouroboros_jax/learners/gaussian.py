@@ -235,15 +235,12 @@ def gaussian(*, estimator: str = "mle", draw: str = "sufficient", metrics=None) 
             return None
         return Gaussian(truth.means[0], truth.log_scales[0], pack(truth.factors[0]))
 
-    def of(data, mask):
-        return statistics_of(data, mask)
-
     return closed_form(
         init,
         fit,
         sample,
         measure,
-        moments=Moments(draw_statistics, of, merge, law, points_with)
+        moments=Moments(draw_statistics, statistics_of, merge, law, points_with)
         if draw == "sufficient"
         else None,
         block=512,
