@@ -225,7 +225,7 @@ def lm(
             method=method,
             num_beams=num_beams if method == "beam" else 1,
             eos=() if tokenizer.eos is None else config.ends,
-            pad=tokenizer.pad or 0,
+            pad=tokenizer.pad,
         ),
         rows=rows,
         bos=bos,

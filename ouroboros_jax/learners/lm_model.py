@@ -62,6 +62,8 @@ def decoder_of(
             )
     else:
         is_opt = family == "opt"
+        # A padding that also begins or ends a text is a token like others, and is learnt.
+        pad = None if tokenizer.pad in (tokenizer.bos, tokenizer.eos) else tokenizer.pad
         config = DecoderConfig(
             vocab_size=tokenizer.size,
             num_positions=prompt + block,
@@ -77,7 +79,7 @@ def decoder_of(
             attention_dropout=0.0,
             bos=tokenizer.bos,
             eos=tokenizer.eos,
-            pad=tokenizer.pad,
+            pad=pad,
         )
     if dropout is not None:
         rates = dict.fromkeys(("embed_dropout", "dropout", "attention_dropout"), dropout)

@@ -14,6 +14,7 @@ from ouroboros_jax.data.tokenizer import Tokenizer
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.learners import lm_training
 from ouroboros_jax.learners.lm import lm
+from ouroboros_jax.learners.lm_model import decoder_of
 from ouroboros_jax.learners.lm_loss import mean_loss, token_losses
 from ouroboros_jax.models.checkpoints import load
 from ouroboros_jax.models.decoder import Decoder
@@ -286,6 +287,22 @@ def test_a_checkpoint_is_where_a_fit_begins():
     long = text_of(np.zeros((2, 40), np.uint8), 128)
     with pytest.raises(UserError, match="40 new ones are more than the 64 positions"):
         lm(long, checkpoint=name)
+
+
+@pytest.mark.parametrize(("pad", "padding"), [(2, None), (1, 1)])
+def test_a_padding_that_also_ends_a_text_is_a_token_like_others(pad, padding):
+    options = {
+        "checkpoint": "",
+        "family": "opt",
+        "num_layers": 1,
+        "num_heads": 1,
+        "width": 8,
+        "ffn_width": 0,
+        "dropout": None,
+        "prompts": "previous",
+    }
+    config, _ = decoder_of(text_of(np.zeros((2, 8), np.uint8), 12, eos=2, pad=pad), **options)
+    assert config.untrained_row == padding
 
 
 def test_chains_side_by_side(tiny):
