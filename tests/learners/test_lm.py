@@ -14,8 +14,8 @@ from ouroboros_jax.data.tokenizer import Tokenizer
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.learners import lm_training
 from ouroboros_jax.learners.lm import lm
-from ouroboros_jax.learners.lm_model import decoder_of
 from ouroboros_jax.learners.lm_loss import mean_loss, token_losses
+from ouroboros_jax.learners.lm_model import decoder_of
 from ouroboros_jax.models.checkpoints import load
 from ouroboros_jax.models.decoder import Decoder
 from ouroboros_jax.models.decoder_config import DecoderConfig
