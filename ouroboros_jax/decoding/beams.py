@@ -43,6 +43,16 @@ class _State(NamedTuple):
     goes_on: jax.Array  # bool []
 
 
+class _Candidates(NamedTuple):
+    """The best continuations of all beams by one token, M of a row."""
+
+    tokens: jax.Array  # int32 [B, M, N]
+    last: jax.Array  # int32 [B, M], the newest of them
+    scores: jax.Array  # [B, M], sums of log-probabilities, highest first
+    parents: jax.Array  # int32 [B, M]
+    ends: jax.Array  # bool [B, M]
+
+
 def beam_search(
     model: Decoder,
     params: Any,
@@ -52,92 +62,107 @@ def beam_search(
     plan: Plan,
 ) -> Generated:
     """The best continuation of each of `prompts` [B, P], padded on the left, and its score."""
-    batch, width, num = prompts.shape[0], plan.num_beams, plan.max_new_tokens
+    width, num = plan.num_beams, plan.max_new_tokens
     prefix, logits = prefill(model, params, prompts, mask)
-    vocab = logits.shape[-1]
-    most = max(2, 1 + len(plan.ends)) * width  # enough to go on with if all of the best end
-
-    def candidates(state):
-        """The best continuations of all beams: tokens, scores and parents [B, most]."""
-        log_probs = jax.nn.log_softmax(state.logits)
-        log_probs = penalise(log_probs, state.running.seen, knobs.repetition_penalty)
-        log_probs = forbid(log_probs, plan.ends, state.t < plan.min_new_tokens)
-        total = log_probs + state.running.scores[:, :, None]
-        scores, place = top(total.reshape(batch, width * vocab), most)
-        return place % vocab, scores, place // vocab
 
     def body(state):
-        t, running, finished = state.t, state.running, state.finished
-        token, scores, parent = candidates(state)
-        tokens = _rows(running.tokens, parent)
-        tokens = tokens.at[:, :, t].set(token)
-        ends = (t + 1 >= num) | is_one_of(token, plan.ends)
-
-        going_scores = scores + ends * FAR
-        going_scores, chosen = jax.lax.top_k(going_scores, width)
-        went = jnp.take_along_axis(parent, chosen, 1)
-        last = jnp.take_along_axis(token, chosen, 1)
-        ancestors = _rows(running.ancestors, went)
-        ancestors = ancestors.at[:, :, t].set(jnp.arange(width, dtype=jnp.int32)[None])
-        seen = _rows(running.seen, went)
-        row, beam = jnp.arange(batch)[:, None], jnp.arange(width)[None]
-        seen = seen.at[row, beam, last].set(True)
-        running = _Running(_rows(tokens, chosen), going_scores, ancestors, seen)
-
-        # Only the best W candidates may be final; the others are there to go on with.
-        ended = ends & (jnp.arange(most) < width)[None]
-        by_length = scores / jnp.asarray(t + 1, scores.dtype) ** knobs.length_penalty
-        by_length += (~state.can_improve) * FAR + (~ended) * FAR
-        merged = _Finished(
-            jnp.concatenate([finished.tokens, tokens], 1),
-            jnp.concatenate([finished.scores, by_length], 1),
-            jnp.concatenate([finished.is_there, ended], 1),
-        )
-        best, kept = jax.lax.top_k(merged.scores, width)
-        finished = _Finished(
-            _rows(merged.tokens, kept), best, jnp.take_along_axis(merged.is_there, kept, 1)
-        )
-
-        length = jnp.asarray(t + 1, scores.dtype) ** knobs.length_penalty
-        hoped = running.scores[:, :1] / length
+        t = state.t
+        found = _candidates(state, knobs, plan)
+        running, last = _go_on(state.running, found, t)
+        by_length = jnp.asarray(t + 1, found.scores.dtype) ** knobs.length_penalty
+        finished = _finish(state.finished, found, by_length, state.can_improve)
+        hoped = running.scores[:, :1] / by_length
         worst = jnp.where(finished.is_there, finished.scores.min(1, keepdims=True), FAR)
         can_improve = state.can_improve & (hoped > worst).any(1, keepdims=True)
-        goes_on = can_improve.any() & ~ends.all()
-
-        visible = ancestors[:, :, :, None] == jnp.arange(width)[None, None, None]
-        visible &= (jnp.arange(num) <= t)[None, None, :, None]
-        visible = visible.reshape(batch, width, num * width)
+        goes_on = can_improve.any() & ~found.ends.all()
+        visible = _visible(running.ancestors, t)
         slots, logits = step(model, params, prefix, state.slots, last, t, visible)
         return _State(t + 1, logits, slots, running, finished, can_improve, goes_on)
 
+    def goes_on(state):
+        return state.goes_on if plan.can_end else state.t < num
+
+    seen = seen_in(prompts, mask, logits.shape[-1])
+    slots = empty_slots(prefix, num * width)
+    state = jax.lax.while_loop(goes_on, body, _begun(logits, slots, seen, plan))
+    return Generated(state.finished.tokens[:, 0], state.finished.scores[:, 0])
+
+
+def _begun(logits: jax.Array, slots: tuple[Keys, ...], seen: jax.Array, plan: Plan) -> _State:
+    """All beams at the end of the prompt, whose `logits` and `seen` tokens are [B, V]."""
+    (batch, vocab), width, num = logits.shape, plan.num_beams, plan.max_new_tokens
     # A padding of 0 counts as none, as in transformers, whose sequences these are.
     fill = plan.pad or plan._replace(pad=None).fill
     blank = jnp.full((batch, width, num), fill, jnp.int32)
     # One beam begins, or all would be the same.
     first = jnp.where(jnp.arange(width) == 0, 0.0, FAR).astype(jnp.float32)
-    seen = seen_in(prompts, mask, vocab)
-    state = _State(
-        jnp.int32(0),
-        jnp.broadcast_to(logits[:, None], (batch, width, vocab)),
-        empty_slots(prefix, num * width),
-        _Running(
-            blank,
-            jnp.broadcast_to(first, (batch, width)),
-            jnp.zeros((batch, width, num), jnp.int32),
-            jnp.broadcast_to(seen[:, None], (batch, width, vocab)),
-        ),
-        _Finished(
-            blank, jnp.full((batch, width), FAR, jnp.float32), jnp.zeros((batch, width), bool)
-        ),
-        jnp.ones((batch, 1), bool),
-        jnp.bool_(True),
+    running = _Running(
+        tokens=blank,
+        scores=jnp.broadcast_to(first, (batch, width)),
+        ancestors=jnp.zeros((batch, width, num), jnp.int32),
+        seen=jnp.broadcast_to(seen[:, None], (batch, width, vocab)),
     )
+    finished = _Finished(
+        tokens=blank,
+        scores=jnp.full((batch, width), FAR, jnp.float32),
+        is_there=jnp.zeros((batch, width), bool),
+    )
+    logits = jnp.broadcast_to(logits[:, None], (batch, width, vocab))
+    can_improve = jnp.ones((batch, 1), bool)
+    return _State(jnp.int32(0), logits, slots, running, finished, can_improve, jnp.bool_(True))
 
-    def goes_on(state):
-        return state.goes_on if plan.can_end else state.t < num
 
-    state = jax.lax.while_loop(goes_on, body, state)
-    return Generated(state.finished.tokens[:, 0], state.finished.scores[:, 0])
+def _candidates(state: _State, knobs: Knobs, plan: Plan) -> _Candidates:
+    batch, width, vocab = state.logits.shape
+    running, t = state.running, state.t
+    log_probs = jax.nn.log_softmax(state.logits)
+    log_probs = penalise(log_probs, running.seen, knobs.repetition_penalty)
+    log_probs = forbid(log_probs, plan.ends, t < plan.min_new_tokens)
+    total = log_probs + running.scores[:, :, None]
+    most = max(2, 1 + len(plan.ends)) * width  # enough to go on with if all of the best end
+    scores, place = top(total.reshape(batch, width * vocab), most)
+    token, parent = place % vocab, place // vocab
+    tokens = _rows(running.tokens, parent).at[:, :, t].set(token)
+    ends = (t + 1 >= plan.max_new_tokens) | is_one_of(token, plan.ends)
+    return _Candidates(tokens, token, scores, parent, ends)
+
+
+def _go_on(running: _Running, found: _Candidates, t: jax.Array) -> tuple[_Running, jax.Array]:
+    """The W best candidates that have not ended, and their newest tokens [B, W]."""
+    batch, width = running.scores.shape
+    scores, chosen = jax.lax.top_k(found.scores + found.ends * FAR, width)
+    parents = jnp.take_along_axis(found.parents, chosen, 1)
+    last = jnp.take_along_axis(found.last, chosen, 1)
+    ancestors = _rows(running.ancestors, parents)
+    ancestors = ancestors.at[:, :, t].set(jnp.arange(width, dtype=jnp.int32)[None])
+    row, beam = jnp.arange(batch)[:, None], jnp.arange(width)[None]
+    seen = _rows(running.seen, parents).at[row, beam, last].set(True)
+    return _Running(_rows(found.tokens, chosen), scores, ancestors, seen), last
+
+
+def _finish(
+    finished: _Finished, found: _Candidates, by_length: jax.Array, can_improve: jax.Array
+) -> _Finished:
+    """The W best that have ended, by score over `by_length`; of rows that can improve.
+
+    Only the best W candidates may be final; the others are there to go on with.
+    """
+    width = finished.scores.shape[1]
+    ended = found.ends & (jnp.arange(found.ends.shape[1]) < width)[None]
+    scores = found.scores / by_length
+    scores += (~can_improve) * FAR + (~ended) * FAR
+    best, kept = jax.lax.top_k(jnp.concatenate([finished.scores, scores], 1), width)
+    tokens = jnp.concatenate([finished.tokens, found.tokens], 1)
+    is_there = jnp.concatenate([finished.is_there, ended], 1)
+    return _Finished(_rows(tokens, kept), best, jnp.take_along_axis(is_there, kept, 1))
+
+
+def _visible(ancestors: jax.Array, t: jax.Array) -> jax.Array:
+    """Which slots each beam's history is in, step `t` included, bool [B, W, N W]."""
+    batch, width, num = ancestors.shape
+    visible = ancestors[:, :, :, None] == jnp.arange(width)[None, None, None]
+    visible &= (jnp.arange(num) <= t)[None, None, :, None]
+    return visible.reshape(batch, width, num * width)
 
 
 def top(scores: jax.Array, num: int) -> tuple[jax.Array, jax.Array]:

@@ -62,6 +62,7 @@ def rows(
     then of one kind with that of a regime that does.
     """
     num_groups = len(regime.sources) if regime.weights else 1
+    from_models = [place for place in regime.sources if place not in (REAL, PREVIOUS)]
     is_read = reads_last(learner, regime)
     memory = rows_memories(regime.window)[regime.kept]
 
@@ -101,8 +102,7 @@ def rows(
                     stage_key(key, "sample", generation, place),
                     *(settings, models[place - 1], source, capacity.new, places),
                 )
-                for place in regime.sources
-                if place not in (REAL, PREVIOUS)
+                for place in from_models
             ]
 
         _, source = read_again(key, settings, table, generation, capacity, memory)
@@ -110,32 +110,29 @@ def rows(
 
     def draw(key, settings, models, table, generation, capacity, memory, drawn=None):
         def points(key, settings, models, last, source, drawn):
-            drawn, options = iter(drawn or ()), []
-            for place in regime.sources:
-                if place == REAL:
-                    key_real = stage_key(key, "real", generation)
-                    options.append(real.draw(key_real, settings, table, capacity.new))
-                elif place == PREVIOUS:
-                    options.append(last)
-                elif (known := next(drawn, None)) is not None:
-                    options.append(known)
-                else:
-                    key_sample = stage_key(key, "sample", generation, place)
-                    params = models[place - 1]
-                    new = learner.sample(key_sample, settings, params, source, capacity.new)
-                    options.append(new)
-            return options
+            """Points of each source, `capacity.new` of it, of which the first are used."""
+
+            def sample(place):
+                key_sample = stage_key(key, "sample", generation, place)
+                return learner.sample(key_sample, settings, models[place - 1], source, capacity.new)
+
+            found = {PREVIOUS: last}
+            found |= zip(from_models, drawn or map(sample, from_models), strict=True)
+            if REAL in regime.sources:
+                key_real = stage_key(key, "real", generation)
+                found[REAL] = real.draw(key_real, settings, table, capacity.new)
+            return [found[place] for place in regime.sources]
 
         again = read_again(key, settings, table, generation, capacity, memory)
         options = _isolated(points)(key, settings, models, *again, drawn)
         counts = regime.counts(settings, generation)
         source = (jnp.arange(capacity.new)[:, None] >= jnp.cumsum(counts)[None]).sum(-1)
-        drawn = _unit_rows(_choose(source, options), counts.sum())
+        new = _unit_rows(_choose(source, options), counts.sum())
         if regime.weights is None:
-            return drawn
+            return new
         source = jnp.minimum(source, len(regime.sources) - 1).astype(jnp.int32)
         each = regime.weights(settings) / jnp.maximum(counts, 1)
-        return Rows(drawn.data, drawn.weights * each[source], source)
+        return Rows(new.data, new.weights * each[source], source)
 
     def subsample(key, points, num, generation, slots):
         key_select = stage_key(key, "select", generation)
@@ -157,7 +154,6 @@ def rows(
         return first(key, settings, table, capacity).data
 
     memory = with_last(memory) if is_read or keeps_last else memory
-    has_models = any(place not in (REAL, PREVIOUS) for place in regime.sources)
-    in_parts = part if learner.parts and has_models else None
+    in_parts = part if learner.parts and from_models else None
     alike = regime.kept == "nothing" and not regime.subsample
     return Realisation(first, draw, pool, memory, begin, part=in_parts, pools_alike=alike)
