@@ -110,7 +110,7 @@ class Chain:
         shapes = jax.eval_shape(lambda: realisation.first(key, settings, table, capacity))
         points = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
         memory = realisation.memory.empty(points, capacity)
-        data = realisation.begin(key, settings, table, capacity)
+        data = realisation.points_to_begin(key, settings, table, capacity)
         params = self.learner.init(stage_key(key, "init", 0), settings, data)
         past = (params,) * (self.regime.lags - 1)
         return State(jnp.int32(-1), params, past, memory, jnp.array(False))
@@ -124,7 +124,7 @@ class Chain:
         pool, memory = self.draw_pool(key, settings, state, table, capacity, drawn, is_first)
         params = state.params  # of a blank state those that any start means
         if is_first is not True and self.start != "previous":
-            data = self.realisation.begin(key, settings, table, capacity)
+            data = self.realisation.points_to_begin(key, settings, table, capacity)
             born = 0 if self.start == "base" else state.generation + 1
             params = self.learner.init(stage_key(key, "init", born), settings, data)
         generation = state.generation + 1
@@ -194,10 +194,10 @@ class Chain:
         self, key: Key, settings, state: State, table, capacity, drawn=None, is_first=False
     ) -> tuple[Pool, Any]:
         """The pool that the next generation is fitted to, and the memory with its new points."""
-        points = self.points(key, settings, state, table, capacity, drawn, is_first)
-        return self.pooled(key, settings, state, points, table, capacity, is_first)
+        points = self.draw(key, settings, state, table, capacity, drawn, is_first)
+        return self.pool(key, settings, state, points, table, capacity, is_first)
 
-    def points(
+    def draw(
         self, key: Key, settings, state: State, table, capacity, drawn=None, is_first=False
     ) -> Any:
         """The new points alone, as the realisation holds them; None where it has no way to draw
@@ -212,7 +212,7 @@ class Chain:
             lambda: self.realisation.draw(*about, **given),
         )
 
-    def pooled(
+    def pool(
         self, key: Key, settings, state: State, points, table, capacity, is_first=False
     ) -> tuple[Pool, Any]:
         """What `draw_pool` returns, of `points` that are drawn."""

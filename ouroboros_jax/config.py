@@ -129,7 +129,9 @@ def apply(config: ConfigDict, overrides: Mapping[str, Any]) -> ConfigDict:
 
 
 def _check_overridden(point: Point, overrides: Mapping[str, Any]) -> None:
-    """Refuse a value for a setting that is swept, which would decide nothing."""
+    """Refuse a value for a setting that the config sweeps already: it would decide nothing."""
+    if "sweep" in overrides:
+        return
     for path, value in overrides.items():
         swept = point["sweep"].get(path)
         if swept is None or (path == "seed" and isinstance(swept, int)):  # seeds from there on

@@ -1,6 +1,7 @@
 """What a config would cost: shapes, compilations, disk, memory and, on request, time."""
 
 import time
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -8,13 +9,35 @@ from ml_collections import ConfigDict
 
 from ouroboros_jax.checks import unread
 from ouroboros_jax.config import flatten
-from ouroboros_jax.host.progress import first_generation
+from ouroboros_jax.host.progress import Progress, first_generation
 from ouroboros_jax.host.report import duration, size
+from ouroboros_jax.pools.memory import num_bytes
 from ouroboros_jax.programs.build import build, point_floats
 from ouroboros_jax.programs.program import Program
-from ouroboros_jax.sweep import Group, expand
+from ouroboros_jax.registry import Point
+from ouroboros_jax.sweep import expand
 
 STEP_BYTES = 12_000  # what an Orbax step adds to its arrays: metadata and indices
+CALL_SECONDS = 2.0  # of the call that is timed
+COLUMNS = "{:<6} {:>7} {:>6} {:>9} {:>8} {:>11} {:>9} {:>9}"
+
+
+class Cost(NamedTuple):
+    """What a group takes."""
+
+    programs: int  # compiled
+    disk: int  # bytes
+    memory: int  # bytes
+
+
+class Times(NamedTuple):
+    """Seconds."""
+
+    compiling: float
+    running: float
+
+    def __add__(self, other: "Times") -> "Times":
+        return Times(self.compiling + other.compiling, self.running + other.running)
 
 
 def dry_run(config: ConfigDict, *, timed: bool = False) -> str:
@@ -22,94 +45,88 @@ def dry_run(config: ConfigDict, *, timed: bool = False) -> str:
 
     Args:
       config: from `load_config`.
-      timed: compile every group and time one segment of it.
+      timed: compile every group and time a call of it.
     """
-    point = flatten(config)
-    lines, disk, memory, programs = [], 0, 0, 0
-    seconds = compiling = 0.0
-    groups = expand(config)
+    point, groups = flatten(config), expand(config)
+    rows, costs, shapes, spent = [], [], {}, Times(0.0, 0.0)
     with jax.enable_x64(point["x64"]):
         for group in groups:
             program = build(group, point["chain_block"])
-            cost = _cost(program, point)
-            lines.append(_line(group, program, cost))
-            disk += cost["disk"]
-            memory = max(memory, cost["memory"])
-            programs += cost["programs"]
+            costs.append(_cost(program, point))
+            rows.append(_row(program, costs[-1]))
+            shapes.setdefault(_shapes(program), group.name)
             if timed:
-                begun = time.monotonic()
-                lines[-1] += f"  {_seconds_text(taken := _time(program, point))}"
-                seconds += taken
-                compiling += time.monotonic() - begun
-        shapes = _shapes(program)
-    chains = sum(group.num_chains for group in groups)
-    devices = jax.local_devices()
-    head = [
-        f"{chains} chains in {len(groups)} group{'s' * (len(groups) != 1)}, "
-        f"{point['generations'] + 1} generations, on {len(devices)} {devices[0].device_kind} "
-        f"device{'s' * (len(devices) != 1)}",
+                times = _times(program, point["generations"])
+                rows[-1] += f"  {_seconds_text(times.running)}"
+                spent += times
+    disk, memory = sum(cost.disk for cost in costs), max(cost.memory for cost in costs)
+    chains, devices = sum(group.num_chains for group in groups), jax.local_devices()
+    lines = [
+        f"{chains} chains in {_many(len(groups), 'group')}, {point['generations'] + 1} "
+        f"generations, on {_many(len(devices), f'{devices[0].device_kind} device')}",
         "",
-        f"{'group':<6} {'chains':>7} {'block':>6} {'programs':>9} {'segment':>8} "
-        f"{'parameters':>11} {'disk':>9} {'memory':>9}",
-    ]
-    tail = [
+        COLUMNS.format(
+            *("group", "chains", "block", "programs", "segment", "parameters", "disk", "memory")
+        ),
+        *rows,
         "",
-        f"parameters of one chain: {shapes}",
-        f"compilations: {programs}; on disk: {size(disk)}; in memory at most: {size(memory)}",
+        *(
+            f"parameters of one chain{f' from {name} on' if len(shapes) > 1 else ''}: {text}"
+            for text, name in shapes.items()
+        ),
+        f"compilations: {sum(cost.programs for cost in costs)}; on disk: {size(disk)}; "
+        f"in memory at most: {size(memory)}",
+        "time: ask with --time, which compiles every group and times a call of it"
+        if not timed
+        else f"time: about {duration(spent.compiling)} to compile, "
+        f"{_seconds_text(spent.running)} to run",
     ]
-    if timed:
-        tail.append(
-            f"time: about {duration(compiling)} to compile, {_seconds_text(seconds)} to run"
-        )
-    else:
-        tail.append("time: ask with --time, which compiles and times one segment of every group")
     if idle := unread(point):
-        tail.append(f"note: {idle}")
-    return "\n".join(head + lines + tail)
+        lines.append(f"note: {idle}")
+    return "\n".join(lines)
 
 
-def _cost(program: Program, point) -> dict[str, int]:
+def _cost(program: Program, point: Point) -> Cost:
     generations, every = point["generations"], point["store.every"]
-    kept = generations // every + 1 + (generations % every > 0)
     num = program.group.num_chains
-    metrics = program.generation_bytes - program.parameter_bytes
-    segments = -(-(generations + 1) // program.segment_length)
     alone = 0 if program.from_blank else 1  # generations with a program of their own
     programs = g = alone
     while g <= generations:  # each program runs as far as its capacity goes
         g += program.sizes.stretch(g, generations + 1 - g)
         programs += 1
-    state = sum(
-        int(np.prod(s.shape)) * s.dtype.itemsize for s in jax.tree.leaves(program.state_shapes)
-    )
-    memory = state * num
-    memory += program.memory_bytes(program.sizes.capacity(generations)) * num
+
+    kept = generations // every + 1 + (generations % every > 0)
+    metrics = program.generation_bytes - program.parameter_bytes
+    segments = -(-(generations + 1) // program.segment_length)
+    disk = kept * program.parameter_bytes
+    disk += 2 * (generations + 1) * metrics  # in generations/ and in metrics.nc
+    disk += (segments + 1) * STEP_BYTES
+
+    last = program.sizes.capacity(generations)
+    memory = (num_bytes(program.state_shapes) + program.memory_bytes(last)) * num
     memory += program.segment_length * program.generation_bytes
     if program.learner.moments is None:  # points: their random bits, as drawn, in the pool, fitted
         at_once = min(num, program.layout.block * program.layout.mesh.devices.size)
-        new = program.sizes.capacity(generations).new
-        memory += 4 * at_once * new * 4 * point_floats(program.group, program.real)
-    return {
-        "programs": programs,
-        "disk": kept * program.parameter_bytes
-        + 2 * (generations + 1) * metrics  # in generations/ and in metrics.nc
-        + (segments + 1) * STEP_BYTES,
-        "memory": memory,
-    }
+        memory += 4 * at_once * last.new * 4 * point_floats(program.group, program.real)
+    return Cost(programs, disk, memory)
 
 
-def _line(group: Group, program: Program, cost: dict[str, int]) -> str:
+def _row(program: Program, cost: Cost) -> str:
+    group = program.group
     swept = ", ".join(
         f"{path.rpartition('.')[2] if path != 'num_samples' else 'n'}={values[0]}"
         for path, values in group.coords.items()
         if len(set(values)) == 1
     )
-    return (
-        f"{group.name or '-':<6} {group.num_chains:>7} {program.layout.block:>6} "
-        f"{cost['programs']:>9} {program.segment_length:>8} "
-        f"{size(program.parameter_bytes):>11} {size(cost['disk']):>9} {size(cost['memory']):>9}"
-        f"{'  ' + swept if swept else ''}"
+    row = COLUMNS.format(
+        group.name or "-",
+        group.num_chains,
+        program.layout.block,
+        cost.programs,
+        program.segment_length,
+        *(size(program.parameter_bytes), size(cost.disk), size(cost.memory)),
     )
+    return f"{row}  {swept}" if swept else row
 
 
 def _shapes(program: Program) -> str:
@@ -120,24 +137,51 @@ def _shapes(program: Program) -> str:
     ) + (f" and {len(leaves) - 8} more" if len(leaves) > 8 else "")
 
 
-def _time(program: Program, point) -> float:
-    """Seconds the generations of a group would take, from one timed call."""
-    generations = point["generations"]
+def _times(program: Program, generations: int) -> Times:
+    """What compiling takes, and what all generations would, from a few timed calls."""
+    begun = time.monotonic()
+    timed, spent = (_of_steps if program.learner.hosted else _of_segments)(program, generations)
+    return Times(time.monotonic() - begun - spent, timed)
+
+
+def _of_segments(program: Program, generations: int) -> tuple[float, float]:
+    """Seconds that the generations would take, and those spent to find out."""
     progress, _ = first_generation(program)
     if not generations:
-        return 0.0
+        return 0.0, 0.0
     progress.run_segment(1)
     left = generations - progress.generation
     if not left:
-        return 0.0
+        return 0.0, 0.0
+    one = _seconds(lambda: progress.run_segment(1))
+    num = progress.stretch(int(np.clip(CALL_SECONDS / max(one, 1e-6), 1, program.segment_length)))
+    taken = _seconds(lambda: progress.run_segment(num))
+    return taken / num * generations, one + taken
+
+
+def _of_steps(program: Program, generations: int) -> tuple[float, float]:
+    """As `_of_segments`, of fits that the host drives: a step of the first, and rows of a draw from
+    a model that is not fitted; neither needs a whole generation."""
+    progress = Progress(program)
+    progress.begin()
+    steps = [_seconds(lambda: progress.work(1)) for _ in range(min(2, program.learner.num_steps))]
+    total = steps[-1] * program.learner.num_steps * (generations + 1)
+    unfitted = progress.unfitted()
+    if not generations or not unfitted.num_turns:
+        return total, steps[-1]
+    turns = [_seconds(lambda: unfitted.work(1)) for _ in range(min(2, unfitted.num_turns))]
+    return total + turns[-1] * unfitted.num_turns * generations, steps[-1] + turns[-1]
+
+
+def _seconds(work) -> float:
     start = time.monotonic()
-    progress.run_segment(1)
-    one = time.monotonic() - start
-    num = progress.stretch(int(np.clip(2.0 / max(one, 1e-6), 1, program.segment_length)))
-    start = time.monotonic()
-    progress.run_segment(num)
-    return (time.monotonic() - start) / num * generations
+    work()
+    return time.monotonic() - start
 
 
 def _seconds_text(seconds: float) -> str:
     return duration(seconds) if seconds >= 1 else f"{seconds:.2g} s"
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"

@@ -45,7 +45,12 @@ def failure(error: BaseException, path: Path | None = None) -> str:
     return f"{where}{type(error).__name__}: {what}"
 
 
-def listed(names: Iterable[object]) -> str:
+def listed(names: Iterable[object], word: str = "and") -> str:
     """`a, b and c`."""
     *head, last = [str(name) for name in names] or ["none"]
-    return f"{', '.join(head)} and {last}" if head else last
+    return f"{', '.join(head)} {word} {last}" if head else last
+
+
+def either(names: Iterable[object]) -> str:
+    """`a, b or c`."""
+    return listed(names, "or")

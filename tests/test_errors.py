@@ -194,8 +194,8 @@ def test_arguments_of_another_kind(call, sentence):
 def test_a_config_whose_sweep_has_the_setting():
     swept = {"sweep": {"regime.name": ["replace", "fresh"], "seed": 2}}
     with pytest.raises(UserError, match=r"regime.name='fresh' decides nothing, since regime.name"):
-        config_of(**swept, **{"regime.name": "fresh"})
-    assert config_of(**swept, seed=7).seed == 7  # where its seeds begin
+        apply(config_of(**swept), {"regime.name": "fresh"})
+    assert apply(config_of(**swept), {"seed": 7}).seed == 7  # where its seeds begin
 
 
 def test_a_config_without_a_seed(compiled_once):

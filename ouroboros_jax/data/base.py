@@ -89,6 +89,40 @@ def law(
     )
 
 
+def parted(
+    name: str, num_rows: int, num_test: int | None, test_fraction: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the rows to train on, and of those held out, by one shuffle for all runs.
+
+    Raises:
+      UserError: as `finite` does.
+    """
+    if not 0 <= test_fraction < 1:
+        raise UserError(
+            f"data.test_fraction is {test_fraction}, expected at least 0 and less than 1"
+        )
+    if num_test is None:
+        num_test = count_share(test_fraction, num_rows)
+    if num_test < 0:
+        raise UserError(f"data.num_test is {num_test}, expected at least 0")
+    if num_rows - num_test < 2:
+        raise UserError(
+            f"{name} has {num_rows} rows and {num_test} are to be held out for testing, "
+            "expected at least 2 left to train on"
+        )
+    order = np.random.default_rng(SPLIT_SEED).permutation(num_rows)
+    return order[num_test:], order[:num_test]
+
+
+def standardized(table: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both less the mean of `table` and over its standard deviation, float64; a constant feature is
+    only centred."""
+    wide = table.astype(np.float64)
+    mean, scale = wide.mean(0, keepdims=True), wide.std(0, keepdims=True)
+    scale = np.where(np.ptp(wide, axis=0, keepdims=True) > 0, scale, 1.0)
+    return (wide - mean) / scale, (test.astype(np.float64) - mean) / scale
+
+
 def finite(
     name: str,
     rows: np.ndarray,
@@ -102,33 +136,16 @@ def finite(
 
     The split is one fixed shuffle: `num_test` rows, or else round_half_up(test_fraction * N), are
     held out, the same in every run and for every seed. `standardize` subtracts the training rows'
-    mean and divides by their standard deviation (by N, not N - 1; a constant feature is only
-    centred), in float64.
+    mean and divides by their standard deviation (by N, not N - 1).
 
     Raises:
       UserError: for a negative count, a fraction outside [0, 1), or fewer than 2 rows left.
     """
-    if not 0 <= test_fraction < 1:
-        raise UserError(
-            f"data.test_fraction is {test_fraction}, expected at least 0 and less than 1"
-        )
-    if num_test is None:
-        num_test = count_share(test_fraction, len(rows))
-    if num_test < 0:
-        raise UserError(f"data.num_test is {num_test}, expected at least 0")
-    if len(rows) - num_test < 2:
-        raise UserError(
-            f"{name} has {len(rows)} rows and {num_test} are to be held out for testing, "
-            "expected at least 2 left to train on"
-        )
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(rows))
-    test, table = rows[order[:num_test]], rows[order[num_test:]]
+    kept, held = parted(name, len(rows), num_test, test_fraction)
+    table, test = rows[kept], rows[held]
     sha256 = hash_rows(table, test)
     if standardize:
-        wide = table.astype(np.float64)
-        mean, scale = wide.mean(0, keepdims=True), wide.std(0, keepdims=True)
-        scale = np.where(np.ptp(wide, axis=0, keepdims=True) > 0, scale, 1.0)
-        table, test = (wide - mean) / scale, (test.astype(np.float64) - mean) / scale
+        table, test = standardized(table, test)
     return RealData(
         draw=subset,
         truth=None,

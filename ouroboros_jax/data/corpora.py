@@ -13,7 +13,7 @@ import numpy as np
 
 from ouroboros_jax.data.base import SPLIT_SEED
 from ouroboros_jax.data.lines import lines_of, reference_documents
-from ouroboros_jax.errors import UserError, nearest
+from ouroboros_jax.errors import UserError, either, nearest
 
 SPLITS = ("train", "valid", "test")
 WIKI_KINDS = ("raw", "tokens")  # the text as it was, or with <unk> for rare words
@@ -112,7 +112,7 @@ def text_file(path: str, test_fraction: float = 0.1) -> Corpus:
     if where.is_dir():
         files = sorted(p for p in where.rglob("*") if p.is_file() and p.suffix in TEXT_ENDINGS)
         if not files:
-            raise UserError(f"{path} has no text: expected files ending in {_or(TEXT_ENDINGS)}")
+            raise UserError(f"{path} has no text: expected files ending in {either(TEXT_ENDINGS)}")
     documents = [lines_of(file) for file in files]
     if not any(line.strip() for lines in documents for line in lines):
         raise UserError(f"{path} is empty: expected text")
@@ -141,7 +141,3 @@ def _parted(documents: list[tuple[str, ...]], test_fraction: float, origin: str)
             yield from documents[order[place]]
 
     return Corpus(*(tuple(joined(which)) for which in range(3)), origin)
-
-
-def _or(words: tuple[str, ...]) -> str:
-    return f"{', '.join(words[:-1])} or {words[-1]}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ouroboros_jax.data.base import RealData, check_rows, finite
-from ouroboros_jax.errors import UserError
+from ouroboros_jax.errors import UserError, either
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})
 
@@ -32,12 +32,12 @@ def file(
     readers = {".npy": _read_npy, ".csv": _read_csv}
     reader = readers.get(where.suffix.lower())
     if reader is None:
-        raise UserError(f"{path} ends in {where.suffix!r}, expected a file of {_or(readers)}")
+        raise UserError(f"{path} ends in {where.suffix!r}, expected a file of {either(readers)}")
     try:
         if not where.exists():
             raise UserError(f"{path} does not exist{_nearest(where)}")
         if not where.is_file():
-            raise UserError(f"{path} is not a file, expected one of {_or(readers)}")
+            raise UserError(f"{path} is not a file, expected one of {either(readers)}")
         if where.stat().st_size == 0:
             raise UserError(f"{path} is empty (0 bytes), expected at least 2 rows")
         rows = reader(where, str(path))
@@ -157,7 +157,3 @@ def _nearest(path: Path) -> str:
     names = [entry.name for entry in path.parent.iterdir() if entry.suffix in (".npy", ".csv")]
     close = difflib.get_close_matches(path.name, names, n=1)
     return f"; did you mean {path.parent / close[0]}?" if close else f" in {path.parent.resolve()}"
-
-
-def _or(suffixes) -> str:
-    return " or ".join(suffixes)

@@ -13,6 +13,7 @@ import numpy as np
 from ouroboros_jax.data import tfds_images
 from ouroboros_jax.data.base import SPLIT_SEED, RealData, hash_rows, subset
 from ouroboros_jax.data.idx import Labelled, find_idx, labelled, read_folder, size
+from ouroboros_jax.data.tables import bundled
 from ouroboros_jax.errors import UserError, listed
 from ouroboros_jax.schedule import count_share
 
@@ -102,9 +103,7 @@ def digits(*, dtype: str = "float32", num_test: int | None = None) -> RealData:
 
     Where more are asked for than there are to train on, all are gone through again.
     """
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
+    bunch = bundled("digits")
     weights = _cubic(8, 28)
     images = weights @ (bunch.images / 16) @ weights.T
     images = np.round(255 * np.clip(images, 0, 1)).astype(np.uint8)

@@ -11,11 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ouroboros_jax.data.base import SPLIT_SEED, RealData, hash_rows, law, subset
+from ouroboros_jax.data.base import RealData, hash_rows, law, parted, standardized, subset
+from ouroboros_jax.data.tables import bundled
 from ouroboros_jax.draws.numbers import normals
 from ouroboros_jax.draws.threefry import split
 from ouroboros_jax.errors import UserError
-from ouroboros_jax.schedule import count_share
 
 
 class Coefficients(NamedTuple):
@@ -98,26 +98,14 @@ def _law(name, num_features, scale, layout_seed, targets) -> RealData:
 
 
 def _bundled(name, num_test, test_fraction, standardize, *, of_classes) -> RealData:
-    try:
-        from sklearn import datasets
-    except ImportError:
-        raise UserError(
-            f"data.name={name} comes with scikit-learn, which is not installed: "
-            "pip install scikit-learn"
-        ) from None
-    options = {} if of_classes else {"scaled": False}
-    inputs, targets = getattr(datasets, f"load_{name}")(return_X_y=True, **options)
-    rows = {"inputs": np.float64(inputs), "targets": np.float64(targets)}
-    if num_test is None:
-        num_test = count_share(test_fraction, len(inputs))
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(inputs))
-    test = {key: array[order[:num_test]] for key, array in rows.items()}
-    table = {key: array[order[num_test:]] for key, array in rows.items()}
+    found = bundled(name, **({} if of_classes else {"scaled": False}))
+    inputs, targets = np.float64(found.data), np.float64(found.target)
+    kept, held = parted(name, len(inputs), num_test, test_fraction)
+    table, test = ({"inputs": inputs[at], "targets": targets[at]} for at in (kept, held))
     sha256 = hash_rows(*table.values(), *test.values())
     if standardize:
         for key in ("inputs",) if of_classes else ("inputs", "targets"):
-            mean, std = table[key].mean(0), table[key].std(0)
-            table[key], test[key] = ((part[key] - mean) / std for part in (table, test))
+            table[key], test[key] = standardized(table[key], test[key])
     return RealData(
         draw=subset,
         truth=None,

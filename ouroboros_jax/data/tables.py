@@ -3,6 +3,8 @@
 Of each, `num_test` rows are held out, by default the share `test_fraction`.
 """
 
+from typing import Any
+
 import numpy as np
 
 from ouroboros_jax.data.base import RealData, finite
@@ -36,7 +38,12 @@ def digits(
     )
 
 
-def _bundled(name, num_test, test_fraction, standardize, prepare=lambda rows: rows) -> RealData:
+def bundled(name: str, **options: Any) -> Any:
+    """scikit-learn's table of that name: `data`, `target` and more.
+
+    Raises:
+      UserError: where scikit-learn is not installed.
+    """
     try:
         from sklearn import datasets
     except ImportError:
@@ -44,12 +51,14 @@ def _bundled(name, num_test, test_fraction, standardize, prepare=lambda rows: ro
             f"data.name={name} comes with scikit-learn, which is not installed: "
             "pip install scikit-learn"
         ) from None
-    rows = prepare(getattr(datasets, f"load_{name}")().data)
-    origin = f"sklearn.datasets.load_{name}"
+    return getattr(datasets, f"load_{name}")(**options)
+
+
+def _bundled(name, num_test, test_fraction, standardize, prepare=lambda rows: rows) -> RealData:
     return finite(
         name,
-        rows,
-        origin=origin,
+        prepare(bundled(name).data),
+        origin=f"sklearn.datasets.load_{name}",
         num_test=num_test,
         test_fraction=test_fraction,
         standardize=standardize,

@@ -50,6 +50,13 @@ class Progress:
         )
         return cls(program, state, params, 0, capacity)
 
+    def unfitted(self) -> "Progress":
+        """At a generation 0 that is as a fit finds it, to try what comes after."""
+        program = self.program
+        name, args = self._to_blank()
+        params = program.layout.join(program.call(*name, **args).params)
+        return Progress.known(program, params)
+
     def params(self) -> Params:
         """The parameters now, on the host, [C, ...]."""
         return self.program.layout.join(self.state.params)
@@ -58,10 +65,10 @@ class Progress:
     def done(self) -> float:
         """Generations done, a begun one in part."""
         done = len(self.drawn) + (self.fit.step if self.fit else 0)
-        return self.generation + 1 + done / (self._num_turns + self.program.learner.num_steps)
+        return self.generation + 1 + done / (self.num_turns + self.program.learner.num_steps)
 
     @property
-    def _num_turns(self) -> int:
+    def num_turns(self) -> int:
         """Into how many calls the next generation's draw is cut; 0: it is part of the fit."""
         if not self.program.chain.draws_in_parts or self.generation < 0:
             return 0
@@ -181,12 +188,12 @@ class Progress:
         """What `work` does next, of a learner whose fits the host drives."""
         if self.fit is not None:
             return "step"
-        return "part" if len(self.drawn) < self._num_turns else "begin"
+        return "part" if len(self.drawn) < self.num_turns else "begin"
 
     def _draw(self) -> bool:
         """Draw some rows of what the next generation is fitted to, if there are any to draw."""
         program, turn = self.program, len(self.drawn)
-        if turn >= self._num_turns:
+        if turn >= self.num_turns:
             return False
         self._make_room(self.generation + 1)
         settings = program.settings(self.generation + 1, 1)
@@ -250,7 +257,7 @@ class Progress:
         whole = leaves[0].shape[1] // size  # they may have been drawn in parts of another size
         self.drawn = [
             jax.tree.unflatten(treedef, [a[:, i * size : (i + 1) * size] for a in leaves])
-            for i in range(min(whole, self._num_turns))
+            for i in range(min(whole, self.num_turns))
         ]
 
     def resume(self, fit_state: Any, step: int, curves: dict[str, np.ndarray]) -> None:

@@ -19,7 +19,7 @@ class Realisation(NamedTuple):
     `pool(key, settings, points, generation, capacity)` of what the memory says is trained on, the
     generation being a plain 0 where it is known to be the first.
     `open(key, settings, pool, table, generation, step, capacity)` is the pool as a step sees it,
-    and `begin(key, settings, table, capacity)` points that a fit may begin from.
+    and `points_to_begin(key, settings, table, capacity)` points that a fit may begin from.
 
     Where one program has generation 0 and those after it: `either(..., is_first)`, of `draw`'s
     arguments, are the points of one or the other without a branch, None where there is no such way
@@ -31,7 +31,7 @@ class Realisation(NamedTuple):
     draw: Callable[..., Any]
     pool: Callable[..., Pool]
     memory: Memory
-    begin: Callable[..., Data]
+    points_to_begin: Callable[..., Data]
     open: Callable[..., Pool] = lambda key, settings, pool, *rest: pool
     part: Callable[..., list[Data]] | None = None
     either: Callable[..., Any] | None = None

@@ -176,11 +176,11 @@ def recipes(
             pool.there.sum(),
         )
 
-    def begin(key, settings, table, capacity):
-        return as_rows.begin(key, settings, table, capacity)
+    def points_to_begin(key, settings, table, capacity):
+        return as_rows.points_to_begin(key, settings, table, capacity)
 
     memory = recipe_memories(regime.window)[regime.kept]
-    return Realisation(first, draw, pool, memory, begin, open_pool)
+    return Realisation(first, draw, pool, memory, points_to_begin, open_pool)
 
 
 def wants_recipes(learner: Learner, regime: Regime) -> bool:

@@ -149,11 +149,11 @@ def rows(
         totals = jnp.where(points.group[None] == groups, points.weights[None], 0).sum(1)
         return Pool(points.data, points.weights, points.group, totals)
 
-    def begin(key, settings, table, capacity):
+    def points_to_begin(key, settings, table, capacity):
         # Points of the real data set: unlike a pool's, none of their slots is empty.
         return first(key, settings, table, capacity).data
 
     memory = with_last(memory) if is_read or keeps_last else memory
     in_parts = part if learner.parts and from_models else None
     alike = regime.kept == "nothing" and not regime.subsample
-    return Realisation(first, draw, pool, memory, begin, part=in_parts, pools_alike=alike)
+    return Realisation(first, draw, pool, memory, points_to_begin, part=in_parts, pools_alike=alike)

@@ -133,13 +133,11 @@ class Program:
             state = self.chain.blank(key, settings, table, first)
 
             def drawn(is_first):
-                return self.chain.points(key, settings, state, table, first, is_first=is_first)
+                return self.chain.draw(key, settings, state, table, first, is_first=is_first)
 
             def pooled(is_first):
                 points = drawn(is_first)
-                return points, self.chain.pooled(
-                    key, settings, state, points, table, first, is_first
-                )
+                return points, self.chain.pool(key, settings, state, points, table, first, is_first)
 
             if has_either:
                 return state.params, drawn(jnp.array(True))
