@@ -16,6 +16,7 @@ from ouroboros_jax.registry import BY_PATH, SECTIONS, Point, find, settings_of, 
 from ouroboros_jax.schedule import extremes
 from ouroboros_jax.settings.counts import check_enough_points
 from ouroboros_jax.settings.run import RUN
+from ouroboros_jax.settings.setting import Setting
 from ouroboros_jax.settings.values import check_value, describe_number, in_range
 
 MOST_CHAINS = 100_000_000
@@ -27,29 +28,52 @@ OF_YOUR_OWN = {  # data named by a path, by the kind of data
 
 
 def check_point(point: Point) -> None:
-    """All cross-checks of a point: schedules over its generations, and what goes with what.
+    """All cross-checks of a point: its values alone, and what goes with what.
+
+    Raises:
+      UserError: one sentence.
+    """
+    check_alone(point, point)
+    check_together(point)
+
+
+def check_alone(point: Point, values: Mapping[str, Any]) -> None:
+    """Check values by path, as they would be in a point: schedules over its generations, whether
+    its learner goes with its data, the colour map.
 
     Raises:
       UserError: one sentence.
     """
     settings = settings_of(point)
     _check_colormap(point["figures.colormap"])
-    for path, value in point.items():
+    _check_kind(point)
+    for path, value in values.items():
         if isinstance(value, str) and settings[path].is_scheduled and "(" in value:
-            low, first, high, last = extremes(value, point["generations"])
-            for bound, generation in ((low, first), (high, last)):
-                if int in settings[path].types:
-                    bound = math.floor(bound + 0.5) if math.isfinite(bound) else bound
-                if not in_range(settings[path], bound):
-                    raise UserError(
-                        f"{path}={value} is {bound:g} at generation {generation}: expected "
-                        f"{describe_number(settings[path], bound)}"
-                    )
+            _check_schedule(path, value, settings[path], point["generations"])
+
+
+def check_together(point: Point) -> None:
+    """Check what the learner, regime, data and selector of a point ask of its other settings.
+
+    Raises:
+      UserError: one sentence.
+    """
     fewest = find("learner", point["learner.name"]).fewest
     check_enough_points(point, fewest, f"a generation needs at least {fewest} points")
-    _check_kind(point)
     for section in SECTIONS:
         find(section, point[f"{section}.name"]).check(point)
+
+
+def _check_schedule(path: str, value: str, setting: Setting, generations: int) -> None:
+    low, first, high, last = extremes(value, generations)
+    for bound, generation in ((low, first), (high, last)):
+        if int in setting.types:
+            bound = math.floor(bound + 0.5) if math.isfinite(bound) else bound
+        if not in_range(setting, bound):
+            raise UserError(
+                f"{path}={value} is {bound:g} at generation {generation}: expected "
+                f"{describe_number(setting, bound)}"
+            )
 
 
 def unread(point: Point) -> str:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from ouroboros_jax.checks import check_point, name_combinations
+from ouroboros_jax.checks import check_alone, check_together, name_combinations
 from ouroboros_jax.config import changed, flatten, from_json, to_json
 from ouroboros_jax.registry import SECTIONS, Entry, Point, find, settings_of
 from ouroboros_jax.schedule import (
@@ -186,7 +186,7 @@ def _expanded(config: str) -> tuple[Group, ...]:
         if cell not in checked:
             values = {path: base.values[i][row[i]] for i, path in enumerate(paths)}
             here = base.point | values
-            check_point(here)
+            check_together(here)
             key = (name, *(values[paths[place]] for place in base.static))
             if not base.learner.counts_traced(here):
                 key = (*key, here["num_samples"], num_real_points(here))
@@ -227,6 +227,9 @@ def _bases(point: Point, sweep: Mapping[str, Any]) -> dict[tuple[str, ...], _Bas
             if isinstance(swept, int):
                 swept = range(point["seed"], point["seed"] + swept)
             values.append(tuple(check_value(path, settings[path], value) for value in swept))
+            for value in values[-1]:
+                check_alone(here, {path: value})
+        check_alone(here, {path: value for path, value in here.items() if path not in sweep})
         regime = find("regime", here["regime.name"])
         unused = {
             path
