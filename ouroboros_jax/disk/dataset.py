@@ -81,26 +81,28 @@ def assemble(
 
 def joined(segments: Sequence[Part]) -> Part:
     """Consecutive segments of a group as one; NaN where one lacks what others have, as a fork's
-    source may."""
-    known = {name: [part.get(name) for part in segments] for name in segments[0] | segments[-1]}
-    return {name: _joined(arrays, segments) for name, arrays in known.items()}
+    source may. Arrays `[G, C, ...]` lie in memory with chains first, as a dataset wants them."""
+    lengths = [len(part["status"]) for part in segments]
+    names = segments[0] | segments[-1]
+    return {name: _joined([part.get(name) for part in segments], lengths) for name in names}
 
 
-def _joined(arrays: Sequence[np.ndarray | None], segments: Sequence[Part]) -> np.ndarray:
-    shapes = {a.shape[1:] if a is not None else None for a in arrays}
-    if len(shapes) == 1:
-        return np.concatenate(arrays)
-    shapes.discard(None)
-    shape = tuple(max(sizes) for sizes in zip(*shapes, strict=True))
-    dtypes = {a.dtype for a in arrays if a is not None}
-    dtype = np.result_type(np.float32, *dtypes)
-    padded = []
-    for a, part in zip(arrays, segments, strict=True):
-        room = np.full((len(part["status"]), *shape), np.nan, dtype)
+def _joined(arrays: Sequence[np.ndarray | None], lengths: Sequence[int]) -> np.ndarray:
+    present = [a for a in arrays if a is not None]
+    shape = tuple(max(sizes) for sizes in zip(*(a.shape[1:] for a in present), strict=True))
+    dtype = np.result_type(*(a.dtype for a in present))
+    is_whole = len(present) == len(arrays) and len({a.shape[1:] for a in present}) == 1
+    if not is_whole:
+        dtype = np.result_type(np.float32, dtype)
+    values = np.empty((shape[0], sum(lengths), *shape[1:]), dtype)
+    if not is_whole:
+        values.fill(np.nan)
+    stops = np.cumsum(lengths).tolist()
+    for a, stop, length in zip(arrays, stops, lengths, strict=True):
         if a is not None:
-            room[tuple(slice(n) for n in a.shape)] = a
-        padded.append(room)
-    return np.concatenate(padded)
+            chains, *inner = (slice(n) for n in a.shape[1:])
+            values[(chains, slice(stop - length, stop), *inner)] = np.swapaxes(a, 0, 1)
+    return np.swapaxes(values, 0, 1)
 
 
 def write(dataset: "xr.Dataset", path: Path) -> None:
@@ -129,6 +131,8 @@ def _pad(arrays, places, total: int, fill: int | None) -> np.ndarray:
     shape = (places[-1].stop, total, *inner)
     dtype = np.result_type(*(array.dtype for array in present))
     is_whole = sum(array.size for array in present) == np.prod(shape)
+    if is_whole and len(known) == 1:
+        return np.ascontiguousarray(np.swapaxes(known[0], 0, 1))
     if not is_whole and fill is None and dtype.kind != "f":
         dtype = np.dtype(np.float32)
     values = np.empty(shape, dtype)
