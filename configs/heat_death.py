@@ -18,7 +18,7 @@ default  3 outcomes, 1,000 points a generation, T of 0.7, 1 and 1.3, external sh
 Measured on 2 idle CPU cores, from start to the last figure; means over chains:
 default  8 s. Deviation from uniform at generation 60 without external data: 0.667 at T = 0.7,
          0.026 at T = 1.3
-:phase   22 s, of which 8 s in the one call over 80,000 chains; 14 MB on disk
+:phase   17 s, of which 6 s in the one call over 80,000 chains; 14 MB on disk
 :urn     21 s. At T = 0.7 the largest probability is 0.947 at the end; at T = 1.4 the largest
          deviation is 0.0235
 :polya   17 s. Every share within sampling error of its beta law
