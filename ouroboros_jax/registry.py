@@ -70,11 +70,8 @@ def load(entry: Entry) -> Callable[..., Any]:
 
 
 def options(section: str, point: Point) -> Point:
-    """The static settings that the section's factory takes as keyword arguments.
-
-    `learner.draw="auto"` becomes what it stands for: "sufficient" or "samples"; and
-    `data.tokenizer="auto"` the learner's checkpoint, if it has one.
-    """
+    """The static settings that the section's factory takes as keyword arguments; `auto` as what it
+    stands for."""
     entry = find(section, point[f"{section}.name"])
     chosen = {
         key: point[f"{section}.{key}"]
@@ -84,11 +81,7 @@ def options(section: str, point: Point) -> Point:
     if section == "learner":
         static = (key for key, setting in entry.sampler.items() if not setting.traced)
         chosen |= {key: point[f"sampler.{key}"] for key in static}
-    if section == "learner" and chosen.get("draw") == "auto":
-        chosen["draw"] = "sufficient" if entry.counts_traced(point) else "samples"
-    if section == "data" and chosen.get("tokenizer") == "auto" and point.get("learner.checkpoint"):
-        chosen["tokenizer"] = point["learner.checkpoint"]
-    return chosen
+    return chosen | entry.resolve(point)
 
 
 def section_settings(section: str, name: Any) -> dict[str, Setting]:

@@ -58,18 +58,19 @@ TEMPERATURE = Setting(
 class Entry(NamedTuple):
     """A name: its factory as `module:function`, one line of help, its settings.
 
-    `check(point)` raises `UserError` where settings do not go together. `counts_traced(point)`
-    says whether a learner takes the number of points as a traced value; where it does not, every
-    `num_samples` is a program of its own. `keeps_identity` marks a regime whose points must stay
-    the same points (None: unknown, as for a user's own), and `keeps` says which earlier data sets
-    it has for ever. `apart` are static settings that the
-    factory does not take, because the chain or the run reads them. `rows` are those of a table.
-    `kind` is the kind of data a learner is fitted to, or a data set holds (None: unknown), and
-    `instead`, of a data set, the name it stands for to learners of another kind. Of a
-    learner, `sampler` are the settings of the section of that name, their defaults being neutral
-    (traced ones arrive as `Settings.sampler`, static ones as the factory's keyword arguments), and
-    `metrics` the names that `config.metrics` may choose from (None: any) and `fewest` the points
-    without which it cannot be fitted.
+    `check(point)` raises `UserError` where settings do not go together; `resolve(point)` gives the
+    settings whose value stands for another, as `auto` does, by key. `apart` are static settings
+    that the factory does not take, because the chain or the run reads them. `kind` is the kind of
+    data a learner is fitted to, or a data set holds (None: unknown), and `instead`, of a data set,
+    the name it stands for to learners of another kind.
+
+    Of a learner, `counts_traced(point)` says whether it takes the number of points as a traced
+    value; where it does not, every `num_samples` is a program of its own. `sampler` are the
+    settings of the section of that name, their defaults being neutral (traced ones arrive as
+    `Settings.sampler`, static ones as the factory's keyword arguments), `metrics` the names that
+    `config.metrics` may choose from (None: any) and `fewest` the points without which it cannot be
+    fitted. Of a regime, `keeps_identity` says that points must stay the same points (None: unknown,
+    as for a user's own), and `keeps` which earlier data sets it has for ever.
     """
 
     path: str
@@ -77,10 +78,10 @@ class Entry(NamedTuple):
     settings: dict[str, Setting]
     counts_traced: Callable[[Point], bool] = lambda point: False
     check: Callable[[Point], None] = lambda point: None
+    resolve: Callable[[Point], dict[str, Any]] = lambda point: {}
     keeps_identity: bool | None = False
     keeps: Literal["nothing", "real", "all"] = "nothing"
     apart: tuple[str, ...] = ()
-    rows: int | None = None
     kind: str | None = None
     sampler: dict[str, Setting] = {}  # noqa: RUF012, never changed
     metrics: tuple[str, ...] | None = None

@@ -55,7 +55,6 @@ def _table(name: str, rows: int, text: str, standardize: bool = False) -> Entry:
         data_settings(**FINITE | {"standardize": scaled}),
         check=rows_check(name, rows),
         apart=ROWS_APART,
-        rows=rows,
     )
 
 

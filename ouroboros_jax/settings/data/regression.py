@@ -27,7 +27,6 @@ def _table(name: str, rows: int, text: str, kind: str) -> Entry:
         data_settings(**_ROWS),
         check=rows_check(name, rows),
         apart=ROWS_APART,
-        rows=rows,
         kind=kind,
     )
 

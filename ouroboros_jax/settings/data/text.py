@@ -55,12 +55,20 @@ def _check_folder(point: Point) -> None:
         )
 
 
+def _resolve_tokenizer(point: Point) -> dict[str, str]:
+    """By default the tokenizer is that of the learner's checkpoint, if it has one."""
+    checkpoint = point.get("learner.checkpoint")
+    is_auto = point["data.tokenizer"] == "auto"
+    return {"tokenizer": checkpoint} if is_auto and checkpoint else {}
+
+
 TEXT_FILE = Entry(
     "ouroboros_jax.data.text:text_file",
     "text of your own: a path to a file in UTF-8, gzipped or not",
     data_settings(**_TEXT),
     check=_check_file,
     apart=("num_samples", "dir"),
+    resolve=_resolve_tokenizer,
     kind="tokens",
 )
 TEXTS = {
@@ -69,6 +77,7 @@ TEXTS = {
         "WikiText-2, two million words of Wikipedia, from data.dir or the Hugging Face hub",
         data_settings(**_TEXT, fallback=_FALLBACK),
         apart=("num_samples",),
+        resolve=_resolve_tokenizer,
         kind="tokens",
     ),
     "text": Entry(
@@ -77,6 +86,7 @@ TEXTS = {
         data_settings(**_TEXT),
         check=_check_folder,
         apart=("num_samples",),
+        resolve=_resolve_tokenizer,
         kind="tokens",
     ),
     "pydoc": Entry(
@@ -84,6 +94,7 @@ TEXTS = {
         "the reference text that Python ships; needs no download",
         data_settings(**_TEXT),
         apart=("num_samples", "dir"),
+        resolve=_resolve_tokenizer,
         kind="tokens",
     ),
     "text_file": TEXT_FILE,

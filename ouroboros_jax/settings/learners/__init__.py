@@ -15,11 +15,14 @@ from ouroboros_jax.settings.learners.start import START
 from ouroboros_jax.settings.names import look_up
 from ouroboros_jax.settings.setting import Entry
 
-LEARNERS = mixtures.LEARNERS | densities.LEARNERS | regression.LEARNERS | heat_death.LEARNERS
-LEARNERS |= symbols.LEARNERS | language.LEARNERS
-LEARNERS |= images.LEARNERS
+_ROOMS = (mixtures, densities, regression, heat_death, symbols, language, images)
+LEARNERS = {
+    name: entry._replace(settings={**entry.settings, "start": START}, apart=("start",))
+    for room in _ROOMS
+    for name, entry in room.LEARNERS.items()
+}
 
 
 def find_learner(name: Any) -> Entry:
-    """The learner of that name, or a user's own; every learner has `start`."""
+    """The learner of that name, or a user's own."""
     return look_up("learner", LEARNERS, name, every={"start": START})

@@ -4,7 +4,6 @@ from ouroboros_jax.errors import UserError
 from ouroboros_jax.metrics.names.densities import OF_KDE, OF_LOCATION, OF_SYMMETRIC
 from ouroboros_jax.schedule import extremes
 from ouroboros_jax.settings.counts import most_pooled, num_real_points
-from ouroboros_jax.settings.learners.start import START
 from ouroboros_jax.settings.setting import Entry, Point, Setting
 
 
@@ -34,8 +33,7 @@ def _location(estimator: str) -> Entry:
     return Entry(
         f"ouroboros_jax.learners.location:{estimator}",
         f"the {estimator} of a normal law of known spread",
-        {"spread": spread, "start": START},
-        apart=("start",),
+        {"spread": spread},
         kind="points",
         metrics=OF_LOCATION,
     )
@@ -62,9 +60,7 @@ LEARNERS = {
                 "keeps draws, exact in law",
                 low=1,
             ),
-            "start": START,
         },
-        apart=("start",),
         check=_check_kde,
         kind="points",
         metrics=OF_KDE,
@@ -78,9 +74,7 @@ LEARNERS = {
                 "joint maximum likelihood, or the approximation of Suresh et al. in closed form",
                 choices=("joint", "approximate"),
             ),
-            "start": START,
         },
-        apart=("start",),
         kind="points",
         metrics=OF_SYMMETRIC,
     ),

@@ -21,6 +21,11 @@ def draws_statistics(point: Point) -> bool:
     return draw == "sufficient"
 
 
+def resolve_draw(point: Point) -> dict[str, str]:
+    """`learner.draw` as what it stands for."""
+    return {"draw": "sufficient" if draws_statistics(point) else "samples"}
+
+
 def check_draw(point: Point) -> None:
     """Refuse statistics of points that go on as the same points.
 

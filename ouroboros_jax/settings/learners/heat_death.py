@@ -4,7 +4,6 @@ from ouroboros_jax.errors import UserError, listed
 from ouroboros_jax.metrics.names.heat_death import OF_HEAT_DEATH
 from ouroboros_jax.schedule import extremes
 from ouroboros_jax.settings.counts import check_total
-from ouroboros_jax.settings.learners.start import START
 from ouroboros_jax.settings.regimes import FROM_LAST, keeps_points
 from ouroboros_jax.settings.setting import TEMPERATURE, Entry, Point, Setting
 
@@ -65,9 +64,7 @@ LEARNERS = {
                 open_low=True,
                 high=2.0,
             ),
-            "start": START,
         },
-        apart=("start",),
         counts_traced=lambda point: True,
         check=_check,
         kind="outcomes",

@@ -2,7 +2,6 @@
 
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.metrics.names.images import OF_CLASSIFIERS, OF_VAE
-from ouroboros_jax.settings.learners.start import START
 from ouroboros_jax.settings.regimes import WEIGHTED, keeps_previous
 from ouroboros_jax.settings.setting import TEMPERATURE, Entry, Point, Setting
 
@@ -95,9 +94,7 @@ LEARNERS = {
             "num_scored": Setting(
                 10_000, "generated images that metrics are taken of, each generation", low=10
             ),
-            "start": START,
         },
-        apart=("start",),
         check=_check_vae,
         kind="images",
         sampler={

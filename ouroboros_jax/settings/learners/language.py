@@ -2,7 +2,6 @@
 
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.metrics.names.text import OF_COUNTS, OF_MODELS, OF_WRITING
-from ouroboros_jax.settings.learners.start import START
 from ouroboros_jax.settings.setting import TEMPERATURE, Entry, Point, Setting
 
 OWN_TOKENIZERS = ("bpe", "bytes", "words")
@@ -142,9 +141,7 @@ LEARNERS = {
                 128, "texts written after held-out prompts to be measured; 0: none", low=0
             ),
             "rows": Setting(64, "blocks decoded or scored at a time", low=1),
-            "start": START,
         },
-        apart=("start",),
         check=_check_lm,
         kind="tokens",
         sampler=_WRITING,
@@ -158,9 +155,7 @@ LEARNERS = {
             "smoothing": Setting(
                 0.0, "count added to every token after every context", traced=True, low=0.0
             ),
-            "start": START,
         },
-        apart=("start",),
         check=_check_ngram,
         kind="tokens",
         sampler={"temperature": TEMPERATURE},

@@ -2,8 +2,7 @@
 
 from ouroboros_jax.metrics.names.mixtures import OF_COMPONENTS, OF_EM, OF_MIXTURES
 from ouroboros_jax.settings.counts import check_enough_points
-from ouroboros_jax.settings.learners.draw import DRAW, check_draw, draws_statistics
-from ouroboros_jax.settings.learners.start import START
+from ouroboros_jax.settings.learners.draw import DRAW, check_draw, draws_statistics, resolve_draw
 from ouroboros_jax.settings.setting import BIAS, COUNT, Entry, Point, Setting
 
 
@@ -24,10 +23,9 @@ LEARNERS = {
                 choices=("mle", "unbiased"),
             ),
             "draw": DRAW,
-            "start": START,
         },
-        apart=("start",),
         counts_traced=draws_statistics,
+        resolve=resolve_draw,
         check=check_draw,
         kind="points",
         sampler={"bias": BIAS},
@@ -55,9 +53,7 @@ LEARNERS = {
                 "quantiles, or the parameters that learner.start names (previous)",
                 choices=("kmeans", "kmeans++", "quantile", "previous"),
             ),
-            "start": START,
         },
-        apart=("start",),
         check=_check_gmm,
         kind="points",
         sampler={"bias": BIAS},

@@ -2,7 +2,6 @@
 
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.metrics.names.regression import OF_LINEAR, OF_LOGISTIC
-from ouroboros_jax.settings.learners.start import START
 from ouroboros_jax.settings.setting import COUNT, Entry, Point, Setting
 
 _INPUTS = Setting(
@@ -34,9 +33,7 @@ LEARNERS = {
                 choices=("auto", "known", "fitted"),
             ),
             "intercept": _INTERCEPT,
-            "start": START,
         },
-        apart=("start",),
         check=_check_linear,
         kind="regression",
         metrics=OF_LINEAR,
@@ -57,9 +54,7 @@ LEARNERS = {
             "max_iter": Setting(
                 25, "most steps of Newton's method", traced=True, low=1, high=COUNT
             ),
-            "start": START,
         },
-        apart=("start",),
         kind="classes",
         metrics=OF_LOGISTIC,
     ),

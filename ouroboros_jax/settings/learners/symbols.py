@@ -3,8 +3,7 @@
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.metrics.names.symbols import OF_RATES, OF_SYMBOLS
 from ouroboros_jax.settings.counts import check_total, most_pooled
-from ouroboros_jax.settings.learners.draw import DRAW, check_draw, draws_statistics
-from ouroboros_jax.settings.learners.start import START
+from ouroboros_jax.settings.learners.draw import DRAW, check_draw, draws_statistics, resolve_draw
 from ouroboros_jax.settings.setting import COUNT, TEMPERATURE, Entry, Point, Setting
 
 
@@ -33,10 +32,9 @@ LEARNERS = {
             "smoothing": Setting(
                 0.0, "pseudo-count added to every symbol's count", traced=True, low=0.0
             ),
-            "start": START,
         },
-        apart=("start",),
         counts_traced=draws_statistics,
+        resolve=resolve_draw,
         check=_check,
         kind="symbols",
         sampler={"temperature": TEMPERATURE},
@@ -46,9 +44,9 @@ LEARNERS = {
     "poisson": Entry(
         "ouroboros_jax.learners.poisson:poisson",
         "a Poisson rate",
-        {"draw": DRAW, "start": START},
-        apart=("start",),
+        {"draw": DRAW},
         counts_traced=draws_statistics,
+        resolve=resolve_draw,
         check=_check_poisson,
         kind="counts",
         metrics=OF_RATES,
