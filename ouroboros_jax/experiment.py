@@ -15,7 +15,7 @@ from ouroboros_jax.config import flatten, identity, to_json
 from ouroboros_jax.data.base import RealData, check_counts
 from ouroboros_jax.disk import rundir
 from ouroboros_jax.disk.manifest import Manifest, new_manifest, read_manifest, resumed, save
-from ouroboros_jax.disk.store import DiskStore, MemoryStore
+from ouroboros_jax.disk.store import DiskStore, MemoryStore, Store
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.forks.inheritance import inherit
 from ouroboros_jax.forks.lineage import Origin, groups_of, origin_in
@@ -129,14 +129,9 @@ def _stored_origin(config: ConfigDict, workdir: str | Path | None) -> Origin | N
 
 
 def _run(job: _Job, manifest: Manifest, workdir: Path | None) -> Run:
-    config, groups, point = job.config, job.groups, job.point
-    generations = point["generations"]
+    groups, generations = job.groups, job.point["generations"]
     with Report(len(groups) * (generations + 1), quiet=not job.progress) as report:
-        report.say(first_line(config, groups, manifest, workdir, job.name))
-        if note := manifest["data"].get("note"):
-            report.say(f"NOTE: {note}")
-        if idle := unread(point):
-            report.say(f"note: {idle}")
+        _say_what_runs(job, manifest, workdir, report)
         if workdir and manifest["status"] == "finished":
             before = open_run(workdir)
             if all(is_complete(store, generations) for store in before.stores):
@@ -145,29 +140,16 @@ def _run(job: _Job, manifest: Manifest, workdir: Path | None) -> Run:
         if changed := manifest.pop("changed", None):
             report.say(f"warning: not as it was begun ({changed}): last bits may differ")
         manifest["status"] = "running"
+        stores = [MemoryStore() for _ in groups]
         if workdir:
-            rundir.write_text(workdir / rundir.CONFIG, to_json(config))
+            rundir.write_text(workdir / rundir.CONFIG, to_json(job.config))
             save(workdir, manifest)
             stores = [DiskStore(*rundir.store_paths(workdir, g.name), write=True) for g in groups]
-        else:
-            stores = [MemoryStore() for _ in groups]
-        result = Run(config, manifest, stores, workdir)
+        result = Run(job.config, manifest, stores, workdir)
         try:
-            makers = [
-                None if is_complete(store, generations) else _maker(group, point, manifest)
-                for group, store in zip(groups, stores, strict=True)
-            ]
-            programs = compiled_ahead(makers, x64=point["x64"])
-            with contextlib.closing(programs):
-                for group, store, program in zip(groups, stores, programs, strict=True):
-                    _run_group(job, group, program, store, manifest, report, workdir)
+            _run_groups(job, stores, manifest, report, workdir)
         except BaseException as error:
-            manifest["status"] = "interrupted"
-            manifest["reason"] = type(error).__name__
-            save(workdir, manifest)
-            if workdir and not isinstance(error, UserError):
-                with contextlib.suppress(Exception):  # not to hide what went wrong first
-                    _write_metrics(result, workdir)
+            _note_end(error, result, manifest, workdir)
             raise
         manifest["status"] = "finished"
         manifest.pop("reason", None)
@@ -178,6 +160,38 @@ def _run(job: _Job, manifest: Manifest, workdir: Path | None) -> Run:
         done = f"done in {duration(time.monotonic() - job.begun)}"
         report.say(last_lines(result, workdir, drawn, done))
     return result
+
+
+def _say_what_runs(job: _Job, manifest: Manifest, workdir: Path | None, report: Report) -> None:
+    report.say(first_line(job.config, job.groups, manifest, workdir, job.name))
+    if note := manifest["data"].get("note"):
+        report.say(f"NOTE: {note}")
+    if idle := unread(job.point):
+        report.say(f"note: {idle}")
+
+
+def _run_groups(
+    job: _Job, stores: Sequence[Store], manifest: Manifest, report: Report, workdir: Path | None
+) -> None:
+    """Run the groups that are not complete, programs of the next ones being compiled meanwhile."""
+    makers = [
+        None if is_complete(store, job.point["generations"]) else _maker(group, job.point, manifest)
+        for group, store in zip(job.groups, stores, strict=True)
+    ]
+    programs = compiled_ahead(makers, x64=job.point["x64"])
+    with contextlib.closing(programs):
+        for group, store, program in zip(job.groups, stores, programs, strict=True):
+            _run_group(job, group, program, store, manifest, report, workdir)
+
+
+def _note_end(error: BaseException, result: Run, manifest: Manifest, workdir: Path | None) -> None:
+    """Say in run.json what a run ended with, and leave the metrics so far."""
+    manifest["status"] = "interrupted"
+    manifest["reason"] = type(error).__name__
+    save(workdir, manifest)
+    if workdir and not isinstance(error, UserError):
+        with contextlib.suppress(Exception):  # not to hide what went wrong first
+            _write_metrics(result, workdir)
 
 
 def _maker(group: Group, point: dict[str, Any], manifest: Manifest) -> Callable[[], Program]:
