@@ -135,6 +135,12 @@ CASES = {
         data__num_samples=9,
         data__num_features=3,
     ),
+    "accumulate_fresh": dict(
+        regime__name="accumulate_fresh",
+        num_samples=SIZES,
+        data__num_samples=S(None, 9),
+        regime__real_fraction=S(0.2, 0.6),
+    ),
     "window": dict(regime__name="window", num_samples=SIZES, sampler__bias=S(1.0, 0.8)),
     "window of many": dict(regime__name="window", regime__window=9, num_samples=S(15, 31)),
     "fresh": dict(

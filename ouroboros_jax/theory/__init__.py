@@ -14,6 +14,7 @@ fit to real data; the literature's count of fits is k = generation + 1), a scala
   regression    least squares on its own targets
   kde           kernel densities, which spread
   curation      K-way choice by a reward, verification of labels
+  coevolution   the variance of classes that draws may miss
   truths        the laws of synthetic data, from settings
   discrete      symbols: heterozygosity in every regime, bounds on survival, urns
   wright_fisher the exact chain of one symbol's count: survival, absorption, fixation
@@ -26,6 +27,7 @@ fit to real data; the literature's count of fits is k = generation + 1), a scala
 """
 
 from ouroboros_jax.theory import (
+    coevolution,
     curation,
     discrete,
     gaussian,
@@ -51,6 +53,7 @@ from ouroboros_jax.theory.weighted import golden_weight
 __all__ = [
     "Law",
     "ZScore",
+    "coevolution",
     "collapse_survival_bound",
     "covariance_recursion",
     "curation",

@@ -20,7 +20,7 @@ import numpy as np
 from scipy import stats
 
 from ouroboros_jax.theory import regimes
-from ouroboros_jax.theory.clock import as_generations, split_counts
+from ouroboros_jax.theory.clock import as_generations
 from ouroboros_jax.theory.poisson import survival_rate
 from ouroboros_jax.theory.recursion import covariance_recursion, weighted_counts
 
@@ -30,26 +30,6 @@ from ouroboros_jax.theory.recursion import covariance_recursion, weighted_counts
 def initial_heterozygosity(probabilities) -> float:
     """H_0 = 1 - sum p_i^2 of the truth."""
     return float(1 - np.square(np.asarray(probabilities, np.float64)).sum())
-
-
-def accumulate_fresh(generation, num_samples, real_fraction, *, num_real=None) -> np.ndarray:
-    """E[H_g] / H_0 where all points are kept and a share of each generation's is real.
-
-    A generation of m model points and r real ones makes N points N' = N + m + r:
-    C' = ((N + m)^2 C + r + m (1 - C)) / N'^2. Without real points the product of
-    1 - n / N'^2: the batch urn. Derived here.
-    """
-    generation = as_generations(generation)
-    real, synthetic = split_counts(num_samples, real_fraction, generation)
-    total = float(real[0] if num_real is None else num_real)
-    error = 1 / total
-    kept = [1 - error]
-    for r, m in zip(real[1:], synthetic[1:], strict=True):
-        after = total + m + r
-        error = ((total + m) ** 2 * error + r + m * (1 - error)) / after**2
-        total = after
-        kept.append(1 - error)
-    return np.array(kept)[generation]
 
 
 def weighted(generation, num_samples, real_fraction, real_weight, *, num_real=None) -> np.ndarray:
@@ -80,7 +60,7 @@ def _gaussian(name: str, *settings: str) -> Retained:
 RETAINED = {
     "replace": _gaussian("replace"),
     "accumulate": _gaussian("accumulate"),
-    "accumulate_fresh": Retained(accumulate_fresh, ("real_fraction",)),
+    "accumulate_fresh": _gaussian("accumulate_fresh", "real_fraction"),
     "accumulate_subsample": _gaussian("accumulate_subsample"),
     "window": _gaussian("window", "window"),
     "fresh": _gaussian("fresh", "real_fraction"),

@@ -21,6 +21,7 @@ SOURCES = {
     "replace": "Shumailov et al. 2024, Thm 3.1; Alemohammad et al. 2023; exact form at finite n",
     "accumulate": "Gerstgrasser et al. 2024; Kazdan et al. 2024; exact form at finite n",
     "accumulate_subsample": "Kazdan et al. 2024; exact recursion at finite n",
+    "accumulate_fresh": "Marchi et al. 2024, urn with external data; exact form derived here",
     "window": "covariance recursion of redrawn regimes; Jangjoo et al. 2025 for the martingale",
     "fresh": "Alemohammad et al. 2023, fresh data loop; exact recursion at finite n",
     "fixed_real": "Alemohammad et al. 2023; Seddik et al. 2024; exact recursion at finite n",
@@ -188,4 +189,5 @@ SPREADS = {
     "window": _of_curve("window", "regime.window"),
     "fixed_real": _of_curve("fixed_real"),
     "accumulate_subsample": _of_curve("accumulate_subsample"),
+    "accumulate_fresh": _of_curve("accumulate_fresh", "regime.real_fraction"),
 }

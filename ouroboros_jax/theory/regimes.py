@@ -1,10 +1,11 @@
 """Expected variance and squared mean error of the Gaussian loop under every data regime.
 
-`replace`, `accumulate`, `accumulate_subsample`, `fresh`, `window`, `fixed_real` and `weighted` are
-exact at every generation, for both estimators, MAD's sampling bias, and schedules of sizes: each
-carries E[v] and E[(mu - mu0)^2] through the linear recursion its pool obeys. The closed forms and
-limits of the literature stand beside them. Arguments are those of `gaussian.py`; values are per
-feature of a truth of variance std^2, so in D dimensions traces are D times these.
+`replace`, `accumulate`, `accumulate_fresh`, `accumulate_subsample`, `fresh`, `window`, `fixed_real`
+and `weighted` are exact at every generation, for both estimators, MAD's sampling bias, and
+schedules of sizes: each carries E[v] and E[(mu - mu0)^2] through the linear recursion its pool
+obeys. The closed forms and limits of the literature stand beside them. Arguments are those of
+`gaussian.py`; values are per feature of a truth of variance std^2, so in D dimensions traces are D
+times these.
 
 References:
   Gerstgrasser et al., Is Model Collapse Inevitable?, 2024 (arXiv 2404.01413): pi^2/6.
@@ -56,19 +57,33 @@ def accumulate(
     """Each generation sees the real data and all sets drawn so far, n new points each.
 
     Maximum likelihood, equal sizes: E[v] = std^2 prod_j (1 - 1/(n j^2)), j = 1..generation + 1. In
-    general, with S the pool's MLE variance, u = b N S / nu(N) what is drawn and N' = N + n:
-    S' = (N S + (n - n/N') u) / N', error' = error + n u / N'^2.
+    general the recursion of `accumulate_fresh`.
+    """
+    arguments = {"num_real": num_real, "estimator": estimator, "bias": bias, "std": std}
+    return accumulate_fresh(generation, num_samples, 0.0, **arguments)
+
+
+def accumulate_fresh(
+    generation, num_samples, real_fraction, *, num_real=None, estimator="mle", bias=1.0, std=1.0
+) -> Curve:
+    """As `accumulate`, r of each generation's n new points being real, m = n - r the model's.
+
+    With S the pool's MLE variance, e the squared error of its mean, u = b N S / nu(N) what is drawn
+    and N' = N + n: e' = ((N + m)^2 e + m u + r) / N'^2, S' + e' = (N (S + e) + m (u + e) + r) / N'.
     """
     generation = as_generations(generation)
     n = sizes_of(num_samples, generation, num_real)
+    real, synthetic = split_counts(num_samples, real_fraction, generation)
     b, total = biases_of(bias, generation), np.cumsum(n)
     scale = total / divisor_of(total, estimator)
     pool, error = (n[0] - 1) / n[0], 1 / n[0]
     variances, errors = [scale[0] * pool], [error]
     for g in range(1, len(n)):
+        old, new, r, m = total[g - 1], total[g], real[g], synthetic[g]
         drawn = b[g] * variances[-1]
-        pool = (total[g - 1] * pool + n[g] * drawn * (1 - 1 / total[g])) / total[g]
-        error += n[g] * drawn / total[g] ** 2
+        square = (old * (pool + error) + m * (drawn + error) + r) / new  # about the truth's mean
+        error = ((old + m) ** 2 * error + m * drawn + r) / new**2
+        pool = square - error
         variances.append(scale[g] * pool)
         errors.append(error)
     return _curve(variances, errors, std, generation)

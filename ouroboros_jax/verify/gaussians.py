@@ -89,6 +89,10 @@ def conservation(session: Session) -> Iterator[Reading]:
         "replace": (_replace(session, "mle"), 4, {"num_samples": 10}),
         "window": (session.run("gaussian", "window", "normal", regime__window=2, **few), 14, {}),
         "fixed_real": (session.run("gaussian", "fixed_real", "normal", **few), 14, {}),
+        "accumulate_fresh": (
+            session.run("gaussian", "accumulate_fresh", "normal", regime__real_fraction=0.3, **few),
+            *(14, {}),
+        ),
     }
     for name, (run, g, where) in runs.items():
         both = [values(run, metric, g, **where) for metric in ("variance", "mean_squared_error")]
@@ -99,6 +103,9 @@ def conservation(session: Session) -> Iterator[Reading]:
     run, g, _ = runs["fixed_real"]
     law = regimes.fixed_real(g, 12)
     yield reading.mean("E[v], fixed real sample", law.variance, values(run, "variance", g))
+    run, g, _ = runs["accumulate_fresh"]
+    law = regimes.accumulate_fresh(g, 12, 0.3)
+    yield reading.mean("E[v], accumulate with fresh", law.variance, values(run, "variance", g))
 
 
 def accumulation(session: Session) -> Iterator[Reading]:
@@ -130,12 +137,18 @@ def ratios(session: Session) -> Iterator[Reading]:
     """Error of the last fit over that of the first: pi^2/6 and pi^2/2 - 2 in the limit."""
     run = _accumulate(session)
     first, last = (values(run, "mean_squared_error", g, num_samples=1000) for g in (0, 199))
-    law = regimes.accumulate_ratio(199)
+    law = _error_ratio(regimes.accumulate(np.array([0, 199]), 1000))
     yield reading.ratio("error ratio accumulate, to pi^2/6", law, last, first)
     run = _subsample(session)
     first, last = (values(run, "mean_squared_error", g) for g in (0, 19))
-    law = regimes.accumulate_subsample_ratio(19)
+    law = _error_ratio(regimes.accumulate_subsample(np.array([0, 19]), 50))
     yield reading.ratio("error ratio subsample, to pi^2/2 - 2", law, last, first)
+
+
+def _error_ratio(curve: regimes.Curve) -> float:
+    """Exact at its number of points, where limits are of endless ones."""
+    first, last = curve.mean_squared_error
+    return last / first
 
 
 def fresh(session: Session) -> Iterator[Reading]:
@@ -160,5 +173,5 @@ def golden(session: Session) -> Iterator[Reading]:
         "gaussian", "weighted", "normal", chains=10_000, generations=30, num_samples=200,
         metrics=METRICS, regime__real_fraction=0.5, regime__real_weight="golden",
     )  # fmt: skip
-    law = weighted.golden_mean_error(100, 100)
+    law = regimes.weighted(30, 200, 0.5, "golden").mean_squared_error
     yield reading.mean("Var(mu) at w = 1/phi", law, values(run, "mean_squared_error", 30))

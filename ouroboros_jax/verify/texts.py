@@ -11,7 +11,7 @@ from ouroboros_jax.verify.session import Session, chosen
 def tokens(session: Session) -> Iterator[Reading]:
     """The vocabulary of a unigram model: the exact chain of every token's count."""
     run = session.run(
-        "ngram", "replace", "pydoc", chains=60, generations=8, num_samples=200,
+        "ngram", "replace", "pydoc", chains=150, generations=8, num_samples=200,
         metrics=("surviving_share",), data__tokenizer="words", data__num_blocks=200,
         data__block=16, data__num_test=1,
     )  # fmt: skip

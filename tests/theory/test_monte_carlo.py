@@ -46,7 +46,7 @@ def simulate(regime, sizes, start, estimator, bias, num_features, num_chains, se
     models = [fit(pool[0], estimator)]
     for g in range(1, LAST + 1):
         n = sizes[min(g, len(sizes) - 1)]
-        if regime in ("fresh", "weighted"):
+        if regime in ("fresh", "weighted", "accumulate_fresh"):
             num_real = int(0.4 * n + 0.5)
             real = draw(rng, truth, num_real, 1.0)
             synthetic = draw(rng, models[-1], n - num_real, bias)
@@ -56,6 +56,9 @@ def simulate(regime, sizes, start, estimator, bias, num_features, num_chains, se
             continue
         if regime == "fresh":
             points = np.concatenate([real, synthetic], 1)
+        elif regime == "accumulate_fresh":
+            pool.extend([real, synthetic])
+            points = np.concatenate(pool, 1)
         elif regime == "window":
             sources = [truth, *models][-3:][::-1]
             edges = np.floor(np.arange(len(sources) + 1) * n / len(sources) + 0.5).astype(int)
@@ -124,6 +127,7 @@ CASES = {  # sizes, size of the start, estimator, bias, features
 REGIMES = (
     "replace",
     "accumulate",
+    "accumulate_fresh",
     "accumulate_subsample",
     "window",
     "fresh",

@@ -67,3 +67,18 @@ def test_limits_of_ratios():
         assert ratios.error_ratio(name, 10**6) == pytest.approx(ratios.LIMITS[name], abs=1e-5)
     with pytest.raises(ValueError, match="regime must be one of replace, accumulate"):
         ratios.error_ratio("fresh", 1)
+
+
+def test_the_pooled_fit_is_the_average_of_the_fits():
+    """Exactly, where all generations share their inputs: w_t = w_{t-1} + X^+ E_t / t."""
+    rng = np.random.default_rng(3)
+    inputs, weights = rng.standard_normal((30, 4)), rng.standard_normal(4)
+    noise = rng.standard_normal((6, 30))
+    targets, fitted = [inputs @ weights + noise[0]], []
+    for t in range(1, 7):
+        stacked = np.tile(inputs, (t, 1))
+        fitted.append(np.linalg.lstsq(stacked, np.concatenate(targets), rcond=None)[0])
+        if t < 6:
+            targets.append(inputs @ fitted[-1] + noise[t])
+    steps = np.cumsum(noise / np.arange(1, 7)[:, None], 0) @ np.linalg.pinv(inputs).T
+    np.testing.assert_allclose(fitted, weights + steps, atol=1e-13)
