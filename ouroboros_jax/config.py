@@ -104,7 +104,7 @@ def load_config(name: str, overrides: Mapping[str, Any] | None = None) -> Config
     except Exception as error:
         raise UserError(f"{path} cannot be run: {failure(error, path)}") from error
     point = changed(flatten(config), overrides or {})
-    _check_overridden(point, overrides or {})
+    check_overridden(point, overrides or {})
     if not point["sweep"]:
         check_point(point)
     return unflatten(point)
@@ -124,12 +124,16 @@ def apply(config: ConfigDict, overrides: Mapping[str, Any]) -> ConfigDict:
     where the new one has such a field.
     """
     point = changed(flatten(config), overrides)
-    _check_overridden(point, overrides)
+    check_overridden(point, overrides)
     return unflatten(point)
 
 
-def _check_overridden(point: Point, overrides: Mapping[str, Any]) -> None:
-    """Refuse a value for a setting that the config sweeps already: it would decide nothing."""
+def check_overridden(point: Point, overrides: Mapping[str, Any]) -> None:
+    """Refuse a value for a setting that the config sweeps already: it would decide nothing.
+
+    Raises:
+      UserError: naming it, and what is swept.
+    """
     if "sweep" in overrides:
         return
     for path, value in overrides.items():

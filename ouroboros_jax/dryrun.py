@@ -160,17 +160,27 @@ def _of_segments(program: Program, generations: int) -> tuple[float, float]:
 
 
 def _of_steps(program: Program, generations: int) -> tuple[float, float]:
-    """As `_of_segments`, of fits that the host drives: a step of the first, and rows of a draw from
-    a model that is not fitted; neither needs a whole generation."""
+    """As `_of_segments`, of fits that the host drives: by a step of one and what is around it."""
+    _pieces(program, generations)  # compiles
+    took = _pieces(program, generations)
+    learner, turns = program.learner, took.pop("turns")
+    fits = took["start"] + (generations + 1) * (learner.num_steps * took["step"] + took["end"])
+    return fits + generations * max(turns, 1) * took["draw"], sum(took.values())
+
+
+def _pieces(program: Program, generations: int) -> dict[str, float]:
+    """Seconds of one step of the first fit, of the fit's start and its end, as if that had been its
+    last step, and of a turn of the draw after it, or all of the draw; and how many turns it has."""
     progress = Progress(program)
-    progress.begin()
-    steps = [_seconds(lambda: progress.work(1)) for _ in range(min(2, program.learner.num_steps))]
-    total = steps[-1] * program.learner.num_steps * (generations + 1)
-    unfitted = progress.unfitted()
-    if not generations or not unfitted.num_turns:
-        return total, steps[-1]
-    turns = [_seconds(lambda: unfitted.work(1)) for _ in range(min(2, unfitted.num_turns))]
-    return total + turns[-1] * unfitted.num_turns * generations, steps[-1] + turns[-1]
+    took = {"start": _seconds(progress.begin), "end": 0.0, "draw": 0.0, "turns": 0}
+    took["step"] = _seconds(lambda: progress.work(1))
+    if progress.fit is not None:
+        progress.fit = progress.fit._replace(step=program.learner.num_steps)
+        took["end"] = _seconds(lambda: progress.work(1))
+    if generations:
+        took["turns"] = progress.num_turns
+        took["draw"] = _seconds(lambda: progress.work(1))
+    return took
 
 
 def _seconds(work) -> float:

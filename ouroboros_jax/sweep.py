@@ -164,7 +164,12 @@ def expand(config: ConfigDict) -> list[Group]:
       UserError: a sweep over an unknown field, an empty list, lists of unequal length under `zip`,
         more combinations than `sweep_limit`, a point whose settings do not go together.
     """
-    return list(_expanded(to_json(config)))
+    return [
+        group._replace(
+            point=dict(group.point), columns=dict(group.columns), coords=dict(group.coords)
+        )
+        for group in _expanded(to_json(config))
+    ]
 
 
 @functools.lru_cache(maxsize=1)

@@ -60,6 +60,23 @@ def test_schedules_over_many_generations():
     assert told(text, "compilations") == 3  # of 16, 32 and 64 slots
 
 
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_network_is_timed_by_its_pieces(epochs, monkeypatch):
+    """Of two fits of so many epochs, one begun by itself and both ended, and of one draw, on a clock
+    that each call moves by a second; a fit of one epoch ends in the same call."""
+    settings = {"data.name": "digits", "num_samples": 64, "generations": 1, "metrics": ("kl",)}
+    settings |= {"learner.epochs": epochs, "data.num_test": 10}
+
+    def tick(work):
+        work()
+        return 1.0
+
+    monkeypatch.setattr("ouroboros_jax.dryrun._seconds", tick)
+    text = dry_run(oj.load_config("vae", settings), timed=True)
+    whole = {1: 1 + 2 * 1 + 1, 2: 1 + 2 * (2 + 1) + 1}[epochs]
+    assert re.search(rf"compile, {whole} s to run", text)
+
+
 def test_what_no_regime_reads_is_said():
     settings = {"regime.window": 5}
     assert "regime.window is not read" in dry_run(oj.load_config("gaussian", settings))

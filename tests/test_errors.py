@@ -108,6 +108,16 @@ def test_folders_that_cannot_be_opened(tmp_path):
         oj.open_run(tmp_path)
 
 
+def test_manifests_from_before_their_timings(compiled_once, tmp_path):
+    oj.run(config_of(), tmp_path, progress=False, figures=False)
+    path = tmp_path / "run.json"
+    told = json.loads(path.read_text())
+    del told["timings"]
+    told["data"]["origin"] = None
+    path.write_text(json.dumps(told))
+    assert oj.open_run(tmp_path).generation == 2
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [

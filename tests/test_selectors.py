@@ -1,6 +1,8 @@
 """Selectors against enumeration: curation's update, rejection's law, and whole runs."""
 
 import itertools
+import sys
+import types
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +12,9 @@ import pytest
 import ouroboros_jax as oj
 from ouroboros_jax import selectors
 from ouroboros_jax.base import Settings
-from ouroboros_jax.config import apply, new_config
+from ouroboros_jax.config import apply, flatten, new_config
 from ouroboros_jax.errors import UserError
+from ouroboros_jax.settings.counts import most_pooled
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -156,12 +159,37 @@ def test_an_index_that_another_group_lacks_is_refused_before_a_file_is_written(t
 
 def test_kept_draws_of_a_larger_pool_are_not_drawn_again():
     """Each is for one use: chosen among twice, a point would come up twice as often."""
-    settings = {"num_samples": 50, "generations": 2, "learner.capacity": 2}
+    settings = {"num_samples": 50, "generations": 2, "learner.capacity": 1}
     names = {"learner": "kde", "regime": "accumulate", "data": "normal", "selector": "curate"}
-    with pytest.raises(UserError, match=r"pools of up to 150 learner.capacity=2 keeps 100 .* to 3"):
+    with pytest.raises(UserError, match=r"pools of up to 100 learner.capacity=1 keeps 50 .* to 2"):
         oj.run(new_config(**names, **settings), progress=False)
-    enough = {**settings, "learner.capacity": 3}
+    enough = {**settings, "learner.capacity": 2}
     assert oj.run(new_config(**names, **enough), progress=False).generation == 2
+    shrinking = {"num_samples": "linear(100, -9)", "generations": 10, "learner.capacity": 6}
+    assert most_pooled(flatten(new_config(**names, **shrinking)), 9) == 595
+
+
+def test_a_selector_of_ones_own_sees_as_many_points_as_a_run_draws(monkeypatch):
+    module = types.ModuleType("own_selector")
+
+    def best(*, share=0.5):
+        def select(key, settings, draw, num):
+            points = draw(key, 2 * num)
+            return points[jax.lax.top_k(points[:, 0], num)[1]]
+
+        return select
+
+    def broken():
+        return lambda key, settings, draw, num: draw(key, num)[num + 1000].missing
+
+    module.best, module.broken = best, broken
+    monkeypatch.setitem(sys.modules, "own_selector", module)
+    settings = {"learner": "gaussian", "regime": "replace", "data": "normal"}
+    small = {"num_samples": 20, "generations": 1}
+    run = oj.run(new_config(**settings, selector="own_selector:best", **small), progress=False)
+    assert run.data(1, 0).mean() > 0.3
+    with pytest.raises(UserError, match=r"selector.name='own_selector:broken' failed"):
+        oj.run(new_config(**settings, selector="own_selector:broken", **small), progress=False)
 
 
 def test_symbols_that_there_are_not():

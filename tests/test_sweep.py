@@ -238,6 +238,15 @@ def test_a_bad_pairing_anywhere_in_the_grid_is_refused():
         expand(config)
 
 
+def test_what_a_caller_does_to_a_group_is_its_own():
+    config = gaussian(sweep={"num_samples": [5, 6]})
+    (group,) = expand(config)
+    group.point.clear()
+    group.coords.clear()
+    (again,) = expand(config)
+    assert again.point["num_samples"] == 5 and list(again.coords) == ["num_samples"]
+
+
 def test_forty_thousand_points_expand_at_once():
     """In ten times what four thousand take, or less; going over all of them for each takes 100."""
 

@@ -38,7 +38,7 @@ FLAGS = {
     "from": Flag(str, None, "a run's directory: continue one of its generations elsewhere"),
     "from_generation": Flag(int, None, "with --from: the last generation that is that run's"),
     "dry_run": Flag(bool, False, "print shapes, compilations, disk and memory, and run nothing"),
-    "time": Flag(bool, False, "with --dry_run: time one segment and estimate the whole"),
+    "time": Flag(bool, False, "with --dry_run: compile, time a few calls and estimate the whole"),
     "devices": Flag(int, None, "number of CPU devices; by default one a core", low=1, high=1024),
     "generation": Flag(int, None, "which generation; 0 is the fit to real data"),
     "chain": Flag(int, 0, "which chain"),

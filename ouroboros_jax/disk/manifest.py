@@ -25,15 +25,16 @@ if TYPE_CHECKING:
 Manifest = dict[str, Any]
 FIELDS = {  # what a run cannot be opened without
     "status": str,
-    "identity": {"config": dict, "data_sha256": str, "versions": dict},
+    "identity": {"config": dict, "data_sha256": str | None, "versions": dict},
     "chain_blocks": dict,
     "versions": {"ouroboros_jax": str},
     "devices": list,
     "backend": str,
-    "data": {"name": str, "origin": str, "sha256": str},
+    "data": {"name": str, "origin": str | None, "sha256": str | None},
     "timings": dict,
     "fork": {"source": str, "generation": int, "eras": list},
 }
+OF_SOME = ("fork", "timings")  # those of forks, and of runs since they are taken
 DECIDE_BITS = ("jax", "jaxlib")  # packages whose versions may change the last bits of a run
 RECORDED = (*DECIDE_BITS, "flax", "optax", "orbax-checkpoint", "numpy", "xarray")
 
@@ -52,9 +53,9 @@ def read_manifest(workdir: Path) -> dict[str, Any]:
 def _check_fields(path: Path, found: Any, fields: Mapping[str, Any], within: str) -> None:
     """Refuse what lacks a field, or has one of another kind."""
     for name, kind in fields.items():
-        value = found.get(name) if isinstance(found, dict) else None
-        if name == "fork" and value is None:  # of forks alone
+        if name in OF_SOME and name not in found:
             continue
+        value = found.get(name, ...) if isinstance(found, dict) else ...
         if not isinstance(value, dict if isinstance(kind, dict) else kind):
             raise UserError(f"{path} is no run's: it does not say {within}{name!r} as a run does")
         if isinstance(kind, dict):

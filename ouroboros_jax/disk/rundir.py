@@ -54,7 +54,8 @@ def read_config(workdir: Path) -> ConfigDict:
       UserError: where it is missing, or no config.
     """
     path = workdir / CONFIG
-    read_json(path)  # whose errors are sentences
+    if not isinstance(read_json(path), dict):
+        raise UserError(f"{path} holds no config: expected a JSON object")
     return from_json(path.read_text(encoding="utf-8"))
 
 

@@ -14,7 +14,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from ouroboros_jax.config import changed, flatten, from_json, identity, nest, unflatten
+from ouroboros_jax.config import (
+    changed,
+    check_overridden,
+    flatten,
+    from_json,
+    identity,
+    nest,
+    unflatten,
+)
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.registry import SECTIONS, Point, settings_of
 from ouroboros_jax.schedule import Schedule, Switched
@@ -226,6 +234,7 @@ def forked_config(config: ConfigDict, overrides: Mapping[str, Any], generation: 
     """
     old = flatten(config)
     new = changed(old, overrides)
+    check_overridden(new, overrides)
     is_other = new["num_samples"] != old["num_samples"] or "num_samples" in new["sweep"]
     if is_other and new["data.num_samples"] is None and "num_samples" not in old["sweep"]:
         new["data.num_samples"] = num_real_points(old)

@@ -50,13 +50,6 @@ class Progress:
         )
         return cls(program, state, params, 0, capacity)
 
-    def unfitted(self) -> "Progress":
-        """At a generation 0 that is as a fit finds it, to try what comes after."""
-        program = self.program
-        name, args = self._to_blank()
-        params = program.layout.join(program.call(*name, **args).params)
-        return Progress.known(program, params)
-
     def params(self) -> Params:
         """The parameters now, on the host, [C, ...]."""
         return self.program.layout.join(self.state.params)

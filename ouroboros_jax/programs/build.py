@@ -59,6 +59,7 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
     chain = Chain(learner, regime, realisation, start=point["learner.start"])
     num_data = int(group.counts(np.arange(1))["num_data"].max())
     check_counts(real, num_data=num_data)
+    check_selector(group, real)
     if real.table is not None and REAL in regime.sources:
         check_counts(real, num_data=num_data, num_real=_most_real(group, regime))
     sizes = sizes_of(group, learner, regime)
@@ -90,19 +91,21 @@ def check_selector(group: Group, real: RealData) -> None:
     if select is None:
         return
     settings, table = one_setting(group), jax.tree.map(jnp.asarray, real.table)
+    num = int(group.counts(np.arange(2))["num_samples"].max())
 
     def selected(key):
-        return select(key, settings, lambda key, num: real.draw(key, settings, table, num), 2)
+        return select(key, settings, lambda key, num: real.draw(key, settings, table, num), num)
 
     try:
         jax.eval_shape(selected, new_key(0))
     except UserError:
         raise
     except Exception as error:
-        score = group.point.get("selector.score", "")
-        if ":" not in f"{group.point['selector.name']}{score}":
-            raise
-        raise UserError(f"selector.score={score!r} failed: {failure(error)}") from error
+        for path in ("selector.score", "selector.name"):
+            if ":" in group.point.get(path, ""):
+                named = f"{path}={group.point[path]!r}"
+                raise UserError(f"{named} failed: {failure(error)}") from error
+        raise
 
 
 def _make_drawing(point: registry.Point) -> tuple[Learner, Regime]:

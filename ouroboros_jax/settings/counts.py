@@ -2,10 +2,14 @@
 
 import math
 
+import numpy as np
+
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.schedule import extremes, parse, round_half_up
 from ouroboros_jax.settings.regimes import KEEPING_ALL, find_regime
 from ouroboros_jax.settings.setting import COUNT, Point
+
+MOST_SUMMED = 1_000_000  # generations whose points are counted one by one
 
 
 def fewest(point: Point, path: str) -> tuple[int, int]:
@@ -45,18 +49,23 @@ def check_enough_points(point: Point, needed: int, why: str) -> None:
         raise UserError(f"{text} is too few: {why}")
 
 
-def most_pooled(point: Point) -> int:
-    """The most points that a generation trains on."""
-    real, last = num_real_points(point), point["generations"]
-    most = int(round_half_up(extremes(point["num_samples"], last)[2]))
+def most_pooled(point: Point, last: int) -> int:
+    """The most points that a generation up to `last` trains on."""
+    real, drawn = num_real_points(point), _drawn(point, last)
+    most = int(drawn.max(initial=0))
     regime = find_regime(point["regime.name"])
     if regime.keeps == "all" and not regime.keeps_identity:
-        return real + most * last
+        return real + int(drawn.sum()) + most * (last - len(drawn))
     if regime.keeps == "real":
         return real + most
     if "kept" in regime.settings and point["regime.kept"]:
         return max(real, most) * min(point["regime.window"], last + 1)
     return max(real, most)
+
+
+def _drawn(point: Point, last: int) -> np.ndarray:
+    """`num_samples` of generations 1 to `last`, int64, of very many the first."""
+    return round_half_up(parse(point["num_samples"]).at(np.arange(1, min(last, MOST_SUMMED) + 1)))
 
 
 def check_total(point: Point) -> None:

@@ -86,6 +86,7 @@ def own_entry(section: str, name: str) -> Entry:
         settings,
         counts_traced=getattr(factory, "counts_traced", lambda point: False),
         check=getattr(factory, "check", lambda point: None),
+        resolve=getattr(factory, "resolve", lambda point: {}),
         keeps_identity=getattr(factory, "keeps_identity", None),
         kind=getattr(factory, "kind", None),
         sampler=getattr(factory, "sampler", {"bias": BIAS}),

@@ -17,7 +17,7 @@ def _check_kde(point: Point) -> None:
             f"num_samples={most:g} drawn at generation {generation}: raise learner.capacity or "
             "data.num_samples"
         )
-    pool = most_pooled(point)
+    pool = most_pooled(point, max(point["generations"] - 1, 0))  # of those that are drawn from
     if point["selector.name"] != "none" and pool > kept:
         raise UserError(
             f"selector.name={point['selector.name']!r} draws points again, and of pools of up to "

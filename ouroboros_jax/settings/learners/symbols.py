@@ -15,7 +15,9 @@ def _check(point: Point) -> None:
 def _check_poisson(point: Point) -> None:
     """Sums of counts are int32 as well, and rates wander: half of the room is left to them."""
     _check(point)
-    rate, points = point.get("data.rate", 0.0), most_pooled(point)
+    if point["data.name"] != "counts":
+        return
+    rate, points = point["data.rate"], most_pooled(point, point["generations"])
     if rate * points > COUNT / 2:
         raise UserError(
             f"data.rate={rate:g} on up to {points:,} points is counted to {rate * points:.3g}, "
