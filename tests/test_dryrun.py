@@ -62,8 +62,8 @@ def test_schedules_over_many_generations():
 
 @pytest.mark.parametrize("epochs", [1, 2])
 def test_a_network_is_timed_by_its_pieces(epochs, monkeypatch):
-    """Of two fits of so many epochs, one begun by itself and both ended, and of one draw, on a clock
-    that each call moves by a second; a fit of one epoch ends in the same call."""
+    """Of two fits, one begun by itself and both ended, and of one draw, on a clock that each call
+    moves by a second; a fit of one epoch ends in the same call."""
     settings = {"data.name": "digits", "num_samples": 64, "generations": 1, "metrics": ("kl",)}
     settings |= {"learner.epochs": epochs, "data.num_test": 10}
 
