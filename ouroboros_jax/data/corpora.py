@@ -70,9 +70,11 @@ def _wiki_lines(path: Path) -> tuple[str, ...]:
 
 
 def _from_hub(folder: Path | None) -> Corpus:
-    where = f"no wiki.{{train,valid,test}}.raw or .tokens files in {folder}" if folder else (
-        "data.dir is not set"
-    )  # fmt: skip
+    where = (
+        f"no wiki.{{train,valid,test}}.raw or .tokens files in {folder}"
+        if folder
+        else ("data.dir is not set")
+    )
     try:
         import pyarrow.parquet as parquet
     except ImportError:

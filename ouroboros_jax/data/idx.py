@@ -54,10 +54,13 @@ def read_folder(folder: Path) -> tuple[Labelled, Labelled]:
         names = [f"{which}-{what}-idx{axes[what]}-ubyte" for which, what in missing]
         raise UserError(f"{folder} lacks {', '.join(names)} (or with .gz): expected all four files")
     train, test = (
-        labelled(read_idx(found[which, "images"], 3), read_idx(found[which, "labels"], 1),
-                 str(found[which, "images"]))
+        labelled(
+            read_idx(found[which, "images"], 3),
+            read_idx(found[which, "labels"], 1),
+            str(found[which, "images"]),
+        )
         for which in ("train", "t10k")
-    )  # fmt: skip
+    )
     if train.images.shape[1:] != test.images.shape[1:]:
         raise UserError(
             f"{folder} holds training images of {size(train.images)} pixels and test images of "

@@ -20,8 +20,11 @@ from ouroboros_jax.schedule import count_share
 FALLBACK = "digits, upsampled to 28 x 28 pixels"
 TEST_FRACTION = 0.2  # held out where a data set has no test set of its own
 NPZ_NAMES = (("x_train", "y_train", "x_test", "y_test"), ("image", "label", "", ""))
-IDX_FOLDERS = {"mnist": ("mnist",), "fashion_mnist": ("fashion_mnist", "fashion-mnist"),
-               "kmnist": ("kmnist",)}  # fmt: skip
+IDX_FOLDERS = {
+    "mnist": ("mnist",),
+    "fashion_mnist": ("fashion_mnist", "fashion-mnist"),
+    "kmnist": ("kmnist",),
+}
 
 
 def named(
@@ -171,9 +174,14 @@ def _split(everything: Labelled, num_test: int | None, name: str) -> tuple[Label
 
 
 def _real(
-    name: str, train: Labelled, test: Labelled, *, origin: str, dtype: str,
+    name: str,
+    train: Labelled,
+    test: Labelled,
+    *,
+    origin: str,
+    dtype: str,
     num_test: int | None = None,
-) -> RealData:  # fmt: skip
+) -> RealData:
     """Images as real data; of a test set the first `num_test`, None for all."""
     if num_test is not None and num_test > len(test.labels):
         raise UserError(

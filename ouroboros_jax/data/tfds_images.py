@@ -143,8 +143,11 @@ def _write(cached: Path, splits: tuple[Labelled, Labelled]) -> None:
         cached.parent.mkdir(parents=True, exist_ok=True)
         np.savez(
             partial,
-            x_train=train.images, y_train=train.labels, x_test=test.images, y_test=test.labels,
-        )  # fmt: skip
+            x_train=train.images,
+            y_train=train.labels,
+            x_test=test.images,
+            y_test=test.labels,
+        )
         partial.replace(cached)
     except OSError as error:
         logging.getLogger(__name__).info("no copy of the arrays at %s: %s", cached, error)

@@ -63,7 +63,7 @@ def assemble(
         variables[_allowed(name)] = (dims, values, _attrs(name))
     for kind, values in _collapse(variables, config_point):
         variables[kind] = values
-    coords = _coords(groups, config_point) | {
+    coords = _coords(groups) | {
         "generation": (
             "generation",
             np.arange(total),
@@ -213,7 +213,7 @@ def _collapse(variables, point: Point):
     yield "time_to_collapse", (("chain", "threshold"), times, attrs)
 
 
-def _coords(groups: Sequence[Group], point: Point) -> dict[str, Any]:
+def _coords(groups: Sequence[Group]) -> dict[str, Any]:
     """Coordinates along `chain`."""
 
     def along(values, long_name):

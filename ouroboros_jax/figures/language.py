@@ -174,9 +174,15 @@ def continuations(run: Run | Study) -> Figure:
     for place, (label, part, colour) in enumerate(lines):
         ax.text(0.0, place, label, fontsize=7, color=MAIN, va="center", fontweight="bold")
         ax.text(
-            0.075, place, part, fontsize=6.6, color=colour, va="center", family="monospace",
+            0.075,
+            place,
+            part,
+            fontsize=6.6,
+            color=colour,
+            va="center",
+            family="monospace",
             parse_math=False,
-        )  # fmt: skip
+        )
     title(figure, "The same prompts continued by each generation", study.detail())
     return figure
 

@@ -57,15 +57,19 @@ def phase_diagram(run: Run | Study) -> Figure:
     """Where the chains end, a panel a start; and what becomes of which start, in one more."""
     study = as_study(run)
     tables = ends(study)
-    factors = {factor.path: np.array(factor.values, np.float64) for factor in study.factors
-               if factor.path in AXES}  # fmt: skip
+    factors = {
+        factor.path: np.array(factor.values, np.float64)
+        for factor in study.factors
+        if factor.path in AXES
+    }
     temperature, share = (factors[path] for path in AXES)
     point = study.cells[0].point
     num = int(point["data.num_outcomes"])
     is_uniform = bool(np.ptp(law_of(point, "data.external")) < 1e-12)
     both = len(tables) == 2
-    figure, axes = canvas(1.5 + 3.3 * (len(tables) + both), 4.3, columns=len(tables) + both,
-                          sharex=True, sharey=True)  # fmt: skip
+    figure, axes = canvas(
+        1.5 + 3.3 * (len(tables) + both), 4.3, columns=len(tables) + both, sharex=True, sharey=True
+    )
     for ax, (words, table) in zip(axes[0], tables.items(), strict=False):
         shading = {"cmap": "viridis", "vmin": 1 / num, "vmax": 1.0, "rasterized": True}
         mesh = ax.pcolormesh(temperature, share, table.T, **shading)
@@ -113,11 +117,25 @@ def _draw_phases(ax: Axes, temperature, share, tables, num: int) -> None:
     """Which starts end near uniform: neither, one of the two, or both."""
     alive = np.sort(np.stack([table < 1 / num + APART for table in tables]), 0)
     phase = alive.sum(0)
-    ax.pcolormesh(temperature, share, phase.T, cmap=ListedColormap(PHASES), vmin=-0.5, vmax=2.5,
-                  rasterized=True)  # fmt: skip
+    ax.pcolormesh(
+        temperature,
+        share,
+        phase.T,
+        cmap=ListedColormap(PHASES),
+        vmin=-0.5,
+        vmax=2.5,
+        rasterized=True,
+    )
     ax.set_title("what the start decides")
     words = ("collapses from either", "depends on the start (hysteresis)", "survives from either")
-    patches = [Patch(facecolor=c, edgecolor=FAINT, label=w) for c, w in
-               zip(PHASES, words, strict=True)]  # fmt: skip
-    ax.legend(handles=patches[::-1], loc="upper right", fontsize=7, frameon=True, framealpha=0.85,
-              edgecolor="none")  # fmt: skip
+    patches = [
+        Patch(facecolor=c, edgecolor=FAINT, label=w) for c, w in zip(PHASES, words, strict=True)
+    ]
+    ax.legend(
+        handles=patches[::-1],
+        loc="upper right",
+        fontsize=7,
+        frameon=True,
+        framealpha=0.85,
+        edgecolor="none",
+    )

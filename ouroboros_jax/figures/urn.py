@@ -95,8 +95,11 @@ def urn(run: Run | Study) -> Figure:
         dashes = overlay.line(INK, linestyle=overlay.DASHES, linewidth=1.3)
         entries.append((dashes, "law near uniform: size to the power (1 - a)/T - 1"))
     overlay.key_below(figure, entries, columns=len(entries))
-    title(figure, "A growing data set collapses, or evens out, as a power of its size",
-          study.detail(but=(TEMPERATURE,)))  # fmt: skip
+    title(
+        figure,
+        "A growing data set collapses, or evens out, as a power of its size",
+        study.detail(but=(TEMPERATURE,)),
+    )
     return figure
 
 
@@ -121,6 +124,9 @@ def polya(run: Run | Study) -> Figure:
     axes[0, 0].set_ylabel("density")
     dashes = overlay.line(INK, linestyle=overlay.DASHES, linewidth=1.5)
     overlay.key_below(figure, [(dashes, "limit: Dirichlet(initial counts), each share a beta law")])
-    title(figure, "Polya's urn: chance sets, and then keeps, the shares",
-          study.detail(held=f"generation {study.last:,}"))  # fmt: skip
+    title(
+        figure,
+        "Polya's urn: chance sets, and then keeps, the shares",
+        study.detail(held=f"generation {study.last:,}"),
+    )
     return figure

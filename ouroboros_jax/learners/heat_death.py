@@ -203,11 +203,10 @@ def measure(settings, params: Outcomes, context: Context, *, wanted: Sequence[st
         "entropy": jax.scipy.special.entr(p).sum(),
         "support": (p > 0).sum(dtype=jnp.int32),
         "is_leader_kept": p[before.argmax()] == p.max(),
-        "external_distance": 2 * jnp.arcsin(
-            jnp.sqrt(jnp.square(jnp.sqrt(p) - jnp.sqrt(external)).sum()) / 2
-        ),
+        "external_distance": 2
+        * jnp.arcsin(jnp.sqrt(jnp.square(jnp.sqrt(p) - jnp.sqrt(external)).sum()) / 2),
         "probabilities": p,
-    }  # fmt: skip
+    }
     return picked(values, wanted)
 
 

@@ -73,8 +73,9 @@ def next_token(told: Scored, params, blocks) -> dict[str, jax.Array]:
 
     def last_logits(_, rows):
         positions = jnp.broadcast_to(jnp.arange(rows.shape[1]), rows.shape)
-        out = told.model.apply({"params": params}, rows.astype(jnp.int32), positions,
-                               last_only=True)  # fmt: skip
+        out = told.model.apply(
+            {"params": params}, rows.astype(jnp.int32), positions, last_only=True
+        )
         return out.logits[:, 0]
 
     logits = in_chunks(last_logits, prefixes, told.batch_size)

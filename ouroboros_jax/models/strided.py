@@ -271,9 +271,14 @@ def _line(length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The same for `length` outputs along one axis, each of two neighbouring inputs."""
     num = -(-length // max(POINTS))
     tiles = [length // num + (i < length % num) for i in range(num)]
-    collect, of_kernel, spread = (np.zeros(shape) for shape in (
-        (length, length + num), (length + num, 2), (length + num, _num_blocks(2 * length))
-    ))  # fmt: skip
+    collect, of_kernel, spread = (
+        np.zeros(shape)
+        for shape in (
+            (length, length + num),
+            (length + num, 2),
+            (length + num, _num_blocks(2 * length)),
+        )
+    )
     place = 0
     for i, rows in enumerate(tiles):
         a, g, b = toom_cook(rows)
