@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,9 @@ from ouroboros_jax.base import Data, Key, Mixture, Settings
 from ouroboros_jax.draws.numbers import unit_uniforms
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.schedule import count_share
+
+if TYPE_CHECKING:
+    from ouroboros_jax.data.text import Text
 
 SPLIT_SEED = 20240724  # of the one shuffle that parts training from held-out rows
 LARGEST = float(np.finfo(np.float32).max)
@@ -34,18 +37,20 @@ class RealData(NamedTuple):
 
     draw: Callable[[Key, Settings, Data, int], Data]
     truth: Callable[[Settings], Mixture] | None  # the law of one chain; None where unknown
-    table: Data  # numpy arrays [N, ...] shared by all chains; None for a law
-    test: Data  # held-out rows, numpy, possibly none of them [0, ...]; None for a law: draw some
+    table: Data | None  # numpy arrays [N, ...] shared by all chains; None for a law
+    test: (
+        Data | None
+    )  # held-out rows, numpy, possibly none of them [0, ...]; None for a law: draw some
     name: str
     origin: str  # where it came from, for the record
     sha256: str  # of the rows before scaling, training then held-out; of a law's definition
     shape: Any  # of one point; a pytree of tuples where a point is a pytree
     dtype: Any = "float"  # likewise; "float" is the run's own, float32 or float64
-    initial: Any = None  # a RealData: generation 0's, where later real points are another law's
+    initial: "RealData | None" = None  # generation 0's, where later real points are another law's
     note: str = ""  # what a user must be told about this data
     repeats: bool = False  # whether more rows may be asked for than there are, see `subset`
     num_symbols: int | None = None  # V, where points are symbols 0..V - 1
-    text: Any = None  # what tokens mean, a `data.text.Text`
+    text: "Text | None" = None  # what tokens mean
 
     @property
     def num_rows(self) -> int | None:

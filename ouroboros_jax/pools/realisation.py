@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ouroboros_jax.base import Data, Learner, Pool
+import jax
+
+from ouroboros_jax.base import Data, Key, Learner, Pool, Settings
 from ouroboros_jax.pools.memory import Capacity, Memory
 from ouroboros_jax.regimes import PREVIOUS, Regime
+
+Points = Any  # a data set as one way holds it: rows, statistics, or the recipe of its rows
 
 
 class Realisation(NamedTuple):
@@ -27,14 +31,16 @@ class Realisation(NamedTuple):
     generation 0 is pooled like those after it, from a memory that was empty.
     """
 
-    first: Callable[..., Any]
-    draw: Callable[..., Any]
-    pool: Callable[..., Pool]
+    first: Callable[[Key, Settings, Data, Capacity], Points]
+    draw: Callable[..., Points]
+    pool: Callable[[Key, Settings, Points, int | jax.Array, Capacity], Pool]
     memory: Memory
-    points_to_begin: Callable[..., Data]
-    open: Callable[..., Pool] = lambda key, settings, pool, *rest: pool
+    points_to_begin: Callable[[Key, Settings, Data, Capacity], Data]
+    open: Callable[[Key, Settings, Pool, Data, jax.Array, jax.Array, Capacity], Pool] = (
+        lambda key, settings, pool, *rest: pool
+    )
     part: Callable[..., list[Data]] | None = None
-    either: Callable[..., Any] | None = None
+    either: Callable[..., Points | None] | None = None
     pools_alike: bool = False
 
 
