@@ -16,6 +16,7 @@ import numpy as np
 from ouroboros_jax import registry
 from ouroboros_jax.base import Context, Data, Learner
 from ouroboros_jax.checkpoint import like
+from ouroboros_jax.checks import check_alone
 from ouroboros_jax.config import changed, flatten
 from ouroboros_jax.data.base import RealData
 from ouroboros_jax.data.translated import translated
@@ -103,6 +104,7 @@ def _rows(run: "Run", program: Program, data: str) -> Data:
         "data.num_samples": None,
         "data.num_test": settings["num_test"].default,
     }
+    check_alone(point, {})  # whether they are of the learner's kind
     registry.find("data", point["data.name"]).check(point)
     real, own = make_real(point), program.real
     if real.table is None:
