@@ -66,7 +66,7 @@ def test_from_the_command_line(points, capsys):
         ("normal", "data='normal' is a law, expected rows"),
         ("nothing.csv", "'nothing.csv' is not there"),
         ("irsi", "did you mean 'iris'?"),
-        (str(tmp_path), "is fitted to points, and data.name="),  # a folder is one of images
+        (str(path.parent), "is fitted to points, and data.name="),  # a folder is one of images
     ):
         assert main([*words[:2], f"--data={data}"]) == 2
         error = capsys.readouterr().err
