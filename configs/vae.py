@@ -19,11 +19,11 @@ be had, the standard deviation of generated images' codes under generation 0 fal
 an 8, and 84% of generation 10's; their Frechet distance grows from 54 to 238, their variance falls
 to a ninth. :paper takes 67 min on cores that other work shared; on MNIST that deviation of codes
 falls from 0.78 to 0.44, recall from 0.93 to 0.30, and the training loss rises from 99 to 155 nat.
-:ouroboros takes about 2 min 15 s a generation, some 70 min in all. It was run on MNIST to generation
-21 of its 29, when nothing had changed since generation 15: a classifier of real data calls 15% of
-generation 0's images an 8, 33% of generation 5's, 66% of generation 10's and all of generation
-15's, which are one image; their Frechet distance grows from 23 to 350, their codes' deviation falls
-from 0.25 to 0.10.
+:ouroboros takes about 2 min 15 s a generation, some 70 min in all. It was run on MNIST to
+generation 21 of its 29, when nothing had changed since generation 15: a classifier of real data
+calls 15% of generation 0's images an 8, 33% of generation 5's, 66% of generation 10's and all of
+generation 15's, which are one image; their Frechet distance grows from 23 to 350, their codes'
+deviation falls from 0.25 to 0.10.
 """
 
 from ouroboros_jax.config import choose, new_config
