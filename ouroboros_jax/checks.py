@@ -6,7 +6,7 @@ other settings is the `check` of its entry in `settings/`.
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -33,12 +33,12 @@ def check_point(point: Point) -> None:
     Raises:
       UserError: one sentence.
     """
-    check_alone(point, point)
+    check_alone(point, point.items())
     check_together(point)
 
 
-def check_alone(point: Point, values: Mapping[str, Any]) -> None:
-    """Check values by path, as they would be in a point: schedules over its generations, whether
+def check_alone(point: Point, values: Iterable[tuple[str, Any]]) -> None:
+    """Check paths with values, as they would be in a point: schedules over its generations, whether
     its learner goes with its data, the colour map.
 
     Raises:
@@ -47,7 +47,7 @@ def check_alone(point: Point, values: Mapping[str, Any]) -> None:
     settings = settings_of(point)
     _check_colormap(point["figures.colormap"])
     _check_kind(point)
-    for path, value in values.items():
+    for path, value in values:
         if isinstance(value, str) and settings[path].is_scheduled and "(" in value:
             _check_schedule(path, value, settings[path], point["generations"])
 

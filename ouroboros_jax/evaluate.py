@@ -104,7 +104,7 @@ def _rows(run: "Run", program: Program, data: str) -> Data:
         "data.num_samples": None,
         "data.num_test": settings["num_test"].default,
     }
-    check_alone(point, {})  # whether they are of the learner's kind
+    check_alone(point, ())  # whether they are of the learner's kind
     registry.find("data", point["data.name"]).check(point)
     real, own = make_real(point), program.real
     if real.table is None:

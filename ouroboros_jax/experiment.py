@@ -211,8 +211,12 @@ def _run_group(job: _Job, group: Group, program, store, manifest, report, workdi
     save(workdir, manifest)
     if origin := origin_in(manifest):
         inherit(group, store, origin, job.source)
-    settings = (point[path] for path in ("generations", "store.every", "store.metrics_every"))
-    retention, clock = Retention(*settings), manifest["timings"]
+    retention = Retention(
+        last=point["generations"],
+        every=point["store.every"],
+        metrics_every=point["store.metrics_every"],
+    )
+    clock = manifest["timings"]
     with lapack_on_one_thread(program.layout):
         run_group(program, store, retention, report=report, clock=clock)
 

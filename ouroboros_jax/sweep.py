@@ -172,7 +172,7 @@ def expand(config: ConfigDict) -> list[Group]:
     ]
 
 
-@functools.lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=4)
 def _expanded(config: str) -> tuple[Group, ...]:
     """A run asks for its groups several times, and a phase diagram has 40,000 points."""
     point = flatten(from_json(config))
@@ -232,9 +232,8 @@ def _bases(point: Point, sweep: Mapping[str, Any]) -> dict[tuple[str, ...], _Bas
             if isinstance(swept, int):
                 swept = range(point["seed"], point["seed"] + swept)
             values.append(tuple(check_value(path, settings[path], value) for value in swept))
-            for value in values[-1]:
-                check_alone(here, {path: value})
-        check_alone(here, {path: value for path, value in here.items() if path not in sweep})
+        swept = [(path, value) for path, own in zip(paths, values, strict=True) for value in own]
+        check_alone(here, swept + [(path, here[path]) for path in here if path not in sweep])
         regime = find("regime", here["regime.name"])
         unused = {
             path

@@ -40,10 +40,7 @@ def figures_of(run: Run | Study) -> dict[str, Callable[[], Figure]]:
 
 def common_figures(study: Study) -> Iterator[Choice]:
     """What any learner's metrics may be drawn as."""
-    yield from _components(study)
-    yield from plots(study, "variance_ratio")
-    yield from _sizes(study)
-    yield from plots(study, "l2_squared")
+    yield from _departures(study)
     yield from _moments(study)
     yield from _test(study)
     yield from _survival(study)
@@ -73,10 +70,7 @@ def gaussian_figures(study: Study) -> Iterator[Choice]:
 def mixture_figures(study: Study) -> Iterator[Choice]:
     """The figures of mixtures, which have no moments to speak of."""
     yield "evolution", partial(evolution_panels, study)
-    yield from _components(study)
-    yield from plots(study, "variance_ratio")
-    yield from _sizes(study)
-    yield from plots(study, "l2_squared")
+    yield from _departures(study)
     yield from _test(study)
     yield from _survival(study)
     yield "first_and_last", partial(first_and_last, study)
@@ -87,6 +81,14 @@ def model_figures(study: Study) -> Iterator[Choice]:
     if study.learners <= {"gaussian", "gmm"}:
         yield "evolution", partial(evolution_panels, study)
         yield "first_and_last", partial(first_and_last, study)
+
+
+def _departures(study: Study) -> Iterator[Choice]:
+    """How models depart from the first: in their components, their variance, as a whole."""
+    yield from _components(study)
+    yield from plots(study, "variance_ratio")
+    yield from _sizes(study)
+    yield from plots(study, "l2_squared")
 
 
 def _components(study: Study) -> Iterator[Choice]:

@@ -90,14 +90,13 @@ def check_selector(group: Group, real: RealData) -> None:
     select = make_selector(group.point)
     if select is None:
         return
-    settings, table = one_setting(group), jax.tree.map(jnp.asarray, real.table)
-    num = int(group.counts(np.arange(2))["num_samples"].max())
+    settings, num = one_setting(group), int(group.counts(np.arange(2))["num_samples"].max())
 
-    def selected(key):
+    def selected(key, table):
         return select(key, settings, lambda key, num: real.draw(key, settings, table, num), num)
 
     try:
-        jax.eval_shape(selected, new_key(0))
+        jax.eval_shape(selected, new_key(0), real.table)  # shapes: no rows go to the device
     except UserError:
         raise
     except Exception as error:
@@ -146,8 +145,10 @@ def _eras(
 
 def point_floats(group: Group, real: RealData) -> int:
     """The size of one real point, in numbers of 32 bits."""
-    settings, table = one_setting(group), jax.tree.map(jnp.asarray, real.table)
-    point = jax.eval_shape(lambda key: real.draw(key, settings, table, 1), new_key(0))
+    settings = one_setting(group)
+    point = jax.eval_shape(
+        lambda key, table: real.draw(key, settings, table, 1), new_key(0), real.table
+    )
     return max(1, num_bytes(point) // 4)
 
 

@@ -51,21 +51,15 @@ def check_enough_points(point: Point, needed: int, why: str) -> None:
 
 def most_pooled(point: Point, last: int) -> int:
     """The most points that a generation up to `last` trains on."""
-    real, drawn = num_real_points(point), _drawn(point, last)
-    most = int(drawn.max(initial=0))
+    real, most = num_real_points(point), _most_drawn(point, last)
     regime = find_regime(point["regime.name"])
     if regime.keeps == "all" and not regime.keeps_identity:
-        return real + int(drawn.sum()) + most * (last - len(drawn))
+        return real + _total_drawn(point, last)
     if regime.keeps == "real":
         return real + most
     if "kept" in regime.settings and point["regime.kept"]:
         return max(real, most) * min(point["regime.window"], last + 1)
     return max(real, most)
-
-
-def _drawn(point: Point, last: int) -> np.ndarray:
-    """`num_samples` of generations 1 to `last`, int64, of very many the first."""
-    return round_half_up(parse(point["num_samples"]).at(np.arange(1, min(last, MOST_SUMMED) + 1)))
 
 
 def check_total(point: Point) -> None:
@@ -74,11 +68,24 @@ def check_total(point: Point) -> None:
     Raises:
       UserError: naming the total, and what it comes from.
     """
-    most = extremes(point["num_samples"], point["generations"])[2]
-    kept = point["generations"] if point["regime.name"] in KEEPING_ALL else 1
-    total = num_real_points(point) + most * kept
+    drawn = _total_drawn if point["regime.name"] in KEEPING_ALL else _most_drawn
+    total = num_real_points(point) + drawn(point, point["generations"])
     if total > COUNT:
         raise UserError(
-            f"{total:,.0f} points would be counted, more than {COUNT:,}: lower "
+            f"{total:,} points would be counted, more than {COUNT:,}: lower "
             f"num_samples={point['num_samples']} or generations={point['generations']}"
         )
+
+
+def _most_drawn(point: Point, last: int) -> int:
+    """The largest `num_samples` of generations 0 to `last`."""
+    return int(round_half_up(extremes(point["num_samples"], last)[2]))
+
+
+def _total_drawn(point: Point, last: int) -> int:
+    """The sum of `num_samples` over generations 1 to `last`; of very many at most that."""
+    value = point["num_samples"]
+    if isinstance(value, int):
+        return value * last
+    counted = round_half_up(parse(value).at(np.arange(1, min(last, MOST_SUMMED) + 1)))
+    return int(counted.sum()) + _most_drawn(point, last) * (last - len(counted))

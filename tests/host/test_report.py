@@ -24,11 +24,16 @@ def clock(monkeypatch):
     return clock
 
 
+def begin(report, name="", there=-1):
+    """A group of which generations up to `there` are there, about to compile."""
+    report.group(name, "10 chains")
+    report.resume(there)
+    report.step("compiling the loop", there)
+
+
 def test_the_pace_leaves_out_the_first_compilation(clock, capsys):
     with Report(100) as report:
-        report.group("", "10 chains")
-        report.resume(-1)
-        report.step("compiling the loop", -1)
+        begin(report)
         clock.now += 50
         report.step("running", 9)
         clock.now += 2
@@ -40,9 +45,7 @@ def test_later_groups_compile_too(clock, capsys):
     """Two groups of four took 10 s each, compilation included: 20 s are left, whatever the pace."""
     with Report(40) as report:
         for name in ("g000", "g001"):
-            report.group(name, "10 chains")
-            report.resume(-1)
-            report.step("compiling the loop", -1)
+            begin(report, name)
             clock.now += 8
             report.step("running", 4)
             clock.now += 2
@@ -55,9 +58,7 @@ def test_what_was_there_before_took_no_time(clock, capsys):
         report.group("g000", "10 chains")
         report.resume(9)
         report.step("running", 9)
-        report.group("g001", "10 chains")
-        report.resume(4)
-        report.step("compiling the loop", 4)
+        begin(report, "g001", there=4)
         clock.now += 10
         report.step("running", 9)
     assert capsys.readouterr().err.splitlines()[-1] == ("g001: generation 9 (50%, about 40 s left)")
