@@ -12,7 +12,7 @@ from ouroboros_jax.data.text import Text
 from ouroboros_jax.data.tokenizer import Tokenizer
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.learners.ngram import ngram
-from ouroboros_jax.theory import wright_fisher
+from ouroboros_jax.theory import discrete, wright_fisher
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -67,18 +67,20 @@ def loops(learner, settings, tokens, chains, generations):
 
 
 def test_unigrams_follow_the_exact_chain_of_their_counts():
-    """Surviving types at every generation; and counts are a martingale."""
+    """Surviving types at every generation, within published bounds; and counts are a martingale."""
     tokens = zipf_blocks(80, 12, 10)
     counts = loops(ngram(text_of(80, 10)), settings_of(), tokens, 600, 8)
     start = np.bincount(tokens.reshape(-1), minlength=80)
     np.testing.assert_array_equal(counts[0], np.broadcast_to(start, (600, 80)))
     assert (counts.sum(-1) == 120).all()
     law = wright_fisher.survival(np.arange(8), 120, start / 120).sum(1)
+    low, high = discrete.surviving_bounds(np.arange(8), 120, start / 120)
     for g in range(1, 9):
         surviving = (counts[g] > 0).sum(-1)
         error = surviving.std(ddof=1) / np.sqrt(600)
         assert 0 < error < 0.2
         assert abs(surviving.mean() - law[g - 1]) < 4.5 * error, g
+        assert low[g - 1] - 4.5 * error < surviving.mean() < high[g - 1] + 4.5 * error, g
     for word in (0, 3):
         drift = counts[8][:, word] - start[word]
         assert abs(drift.mean()) < 4.5 * drift.std(ddof=1) / np.sqrt(600)
