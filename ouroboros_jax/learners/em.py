@@ -27,6 +27,7 @@ class Points(NamedTuple):
 
     columns: jax.Array  # [D, N], about `center`; 0 in empty slots
     weights: jax.Array  # [N], sums to 1
+    by_source: tuple[jax.Array, ...]  # the weights of each source's points, 0 elsewhere
     center: jax.Array  # [D]
     variances: jax.Array  # [D]
 
@@ -41,15 +42,24 @@ class EMState(NamedTuple):
     degenerate: jax.Array  # bool []
 
 
-def points_of(data: jax.Array, weights: jax.Array) -> Points:
-    """Rows [N, D] and their weights [N] as centred columns; empty slots lie at the centre."""
+def points_of(
+    data: jax.Array, weights: jax.Array, source: jax.Array | None = None, num_sources: int = 1
+) -> Points:
+    """Rows [N, D] and their weights [N] as centred columns; empty slots lie at the centre.
+
+    `source` [N] says which of several sources a point is of, below `num_sources`.
+    """
     weights = weights.astype(data.dtype)
     is_point = weights > 0
     weights = weights / weights.sum()
     columns = jnp.where(is_point[None], data.T, 0)
     center = matmul(columns, weights)
     columns = jnp.where(is_point[None], columns - center[:, None], 0)
-    return Points(columns, weights, center, matmul(jnp.square(columns), weights))
+    by_source = (weights,)
+    if num_sources > 1:
+        by_source = tuple(jnp.where(source == s, weights, 0) for s in range(num_sources))
+    variances = matmul(jnp.square(columns), weights)
+    return Points(columns, weights, by_source, center, variances)
 
 
 def least_scales(points: Points) -> jax.Array:
@@ -119,7 +129,12 @@ def _quantile_groups(points: Points, num_groups: int) -> list[jax.Array]:
 
 
 def maximise(start: Mixture, points: Points, settings, reg_covar) -> EMState:
-    """Expectation-maximisation from `start` until the lower bound changes by less than `tol`."""
+    """Expectation-maximisation from `start` until the lower bound changes by less than `tol`.
+
+    Of several sources a component's covariance is that about each source's own mean of the points
+    it is responsible for, averaged by their weight: one component has the weighted estimator of He,
+    Xu and Cheng, 2025. One source is plain expectation-maximisation.
+    """
     dtype = points.columns.dtype
     tol = jnp.asarray(settings["tol"], dtype)
 
@@ -151,11 +166,13 @@ def _m_step(mixture, responsibilities, deltas, points: Points, reg_covar):
     """
     few = 0.01 * float(jnp.finfo(points.weights.dtype).eps)
     is_diagonal = mixture.factors is None
-    moments = _moments(responsibilities, deltas, points.weights, is_diagonal)
+    each = [_moments(responsibilities, deltas, w, is_diagonal) for w in points.by_source]
+    moments = jax.tree.map(lambda *sums: sum(sums), *each)
     mass = moments.mass + few
     shift = moments.shift / mass[:, None]
+    within = sum(jax.vmap(jnp.multiply)(own.mass / mass, _spread(own, few)) for own in each)
     fit = _diagonal_fit if is_diagonal else _full_fit
-    log_scales, factors, is_narrow = fit(moments.square, shift, mass, points, reg_covar)
+    log_scales, factors, is_narrow = fit(within, points, reg_covar)
     new = Mixture(mass / mass.sum(), mixture.means + shift, log_scales, factors)
     is_alive = moments.mass > few
     kept = jax.tree.map(
@@ -192,16 +209,23 @@ def _moments(responsibilities, deltas, weights, is_diagonal: bool) -> _Moments:
     return _Moments(mass, shift, square)
 
 
-def _diagonal_fit(square, shift, mass, points: Points, reg_covar):
+def _spread(moments: _Moments, few: float) -> jax.Array:
+    """Variances [K, D], or covariances [K, D, D], about the points' own means."""
+    mass = moments.mass[:, None] + few
+    mean = moments.shift / mass
+    if moments.square.ndim == mean.ndim:
+        return moments.square / mass - jnp.square(mean)
+    return moments.square / mass[:, :, None] - mean[:, :, None] * mean[:, None, :]
+
+
+def _diagonal_fit(variances, points: Points, reg_covar):
     """Log-scales [K, D], no factors, and whether a component is as narrow as any may be."""
-    variances = square / mass[:, None] - jnp.square(shift)
     scales, is_narrow = _scales(variances, points, reg_covar)
     return jnp.log(scales), None, is_narrow
 
 
-def _full_fit(square, shift, mass, points: Points, reg_covar):
+def _full_fit(cov, points: Points, reg_covar):
     """Log-scales [K, D], factors [K, D, D], and whether one is as narrow as any, or singular."""
-    cov = square / mass[:, None, None] - shift[:, :, None] * shift[:, None, :]
     scales, is_narrow = _scales(jnp.diagonal(cov, axis1=-2, axis2=-1), points, reg_covar)
     corr = jnp.clip(cov / (scales[:, :, None] * scales[:, None, :]), -1, 1)
     is_own = np.eye(len(points.variances), dtype=bool)[None]

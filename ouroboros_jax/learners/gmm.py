@@ -125,7 +125,7 @@ def fit_step(
     key, settings, fit_state: FitState, pool: Pool, *, init: str, num_starts: int
 ) -> tuple[FitState, Metrics]:
     """The best of `num_starts` runs of expectation-maximisation, with the labels of before."""
-    points = em.points_of(pool.data, pool.weights)
+    points = em.points_of(pool.data, pool.weights, pool.group, len(pool.totals))
     reg_covar = jnp.asarray(settings.learner["reg_covar"], points.columns.dtype)
     previous = _unpack(fit_state.previous)
 
@@ -292,9 +292,9 @@ def gmm(
       metrics: names of the metrics to compute; None for all.
 
     Traced settings: `tol`, `max_iter`, `reg_covar` of `settings.learner`, and `settings.sampler`'s
-    `bias`, which multiplies covariances when sampling. Pool weights count as repeated rows do; its
-    groups are ignored. Components take the labels of the previous generation's nearest ones, and
-    at generation 0 are sorted by the first feature.
+    `bias`, which multiplies covariances when sampling. Pool weights count as repeated rows do, and
+    covariances are taken within the pool's groups (`em.maximise`). Components take the labels of
+    the previous generation's nearest ones, and at generation 0 are sorted by the first feature.
     """
     if components < 1:
         raise ValueError(f"components={components}: expected at least 1.")

@@ -102,7 +102,7 @@ REGIMES = {
     ),
     "weighted": Entry(
         "ouroboros_jax.regimes:weighted",
-        "as fresh, with total weights for the two sources, and a Gaussian's variance within them",
+        "as fresh, with total weights for the two sources; Gaussians' variances are within them",
         {"real_fraction": _FRACTION, "real_weight": _WEIGHT},
         check=_check_weighted,
     ),

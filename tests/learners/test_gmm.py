@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from mixtures import from_moments
+from scipy.stats import multivariate_normal
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.mixture import GaussianMixture
 
@@ -40,7 +41,12 @@ def settings(tol=1e-3, max_iter=100, reg_covar=1e-6, **sampler):
 
 @partial(jax.jit, static_argnames="learner")
 def fit_from(learner, told, key, params, data, weights):
-    pool = Pool(data, weights, None, None)
+    pool = Pool(data, weights, jnp.zeros(len(data), jnp.int32), weights.sum(keepdims=True))
+    return fit_pool(learner, told, key, params, pool)
+
+
+@partial(jax.jit, static_argnames="learner")
+def fit_pool(learner, told, key, params, pool):
     state = learner.fit_begin(key, told, params, pool)
     state, _ = learner.fit_step(key, told, state, pool)
     return learner.fit_end(state)
@@ -260,6 +266,69 @@ def test_weights_are_repeated_rows_and_empty_slots_are_nothing(x64, init):
             np.testing.assert_allclose(getattr(other, name), value, rtol=1e-4, atol=1e-4)
 
 
+def two_sources(features):
+    """Overlapping blobs of which a third are a source of their own, somewhat off; their pool."""
+    data = overlapping(features)
+    source = (np.arange(len(data)) % 3 == 0).astype(np.int32)
+    data = data + 0.8 * source[:, None]
+    totals = np.array([0.7, 0.3])
+    weights = (totals / np.bincount(source))[source]
+    return Pool(*map(jnp.asarray, (data, weights, source, totals)))
+
+
+def weighted_em(pool, weights, means, covs, steps, reg_covar):
+    """The fit as a loop: every component's covariance is taken about each source's own mean."""
+    data, mass, source, totals = map(np.asarray, pool)
+    for _ in range(steps):
+        laws = [multivariate_normal(m, c) for m, c in zip(means, covs, strict=True)]
+        joint = np.stack([w * law.pdf(data) for w, law in zip(weights, laws, strict=True)])
+        share = mass * joint / joint.sum(0)
+        weights = share.sum(1)
+        means = share @ data / weights[:, None]
+        covs = np.zeros_like(covs)
+        for k, s in itertools.product(range(len(weights)), range(len(totals))):
+            own = share[k] * (source == s)
+            covs[k] += own.sum() / weights[k] * np.cov(data.T, aweights=own, ddof=0)
+        covs += reg_covar * np.eye(data.shape[1])
+    return weights, means, covs
+
+
+def test_covariances_are_taken_within_sources(x64):
+    """The regime `weighted`: sources that lie apart do not widen the components."""
+    pool = two_sources(2)
+    params, start = start_of(np.asarray(pool.data), 2, "full")
+    told = settings(tol=1e-9, max_iter=400)
+    fitted, _ = fit_pool(gmm(init="previous"), told, KEY, params, pool)
+    covs = np.linalg.inv(start["precisions_init"])
+    begin = start["weights_init"], start["means_init"], covs
+    law, expected = mixture_of(fitted), weighted_em(pool, *begin, 400, 1e-6)
+    order = np.argsort(np.asarray(law.means[:, 0]))
+    like = np.argsort(expected[1][:, 0])
+    for a, b in zip((law.weights, law.means, covariances(law)), expected, strict=True):
+        np.testing.assert_allclose(np.asarray(a)[order], b[like], rtol=1e-4, atol=1e-5)
+    together = pool._replace(group=0 * pool.group, totals=pool.totals.sum(keepdims=True))
+    wide, _ = fit_pool(gmm(init="previous"), told, KEY, params, together)
+    assert np.linalg.slogdet(covariances(mixture_of(wide)))[1].sum() > (
+        np.linalg.slogdet(expected[2])[1].sum() + 0.1
+    )
+
+
+@pytest.mark.parametrize("covariance", ["full", "diag"])
+def test_one_component_of_weighted_sources_is_a_gaussian(x64, covariance):
+    """He, Xu and Cheng: means and within-source variances are averaged, w and 1 - w."""
+    pool = two_sources(3)
+    learner = gmm(components=1, covariance=covariance)
+    told = settings(reg_covar=0.0)
+    params = init(learner, told, pool.data)
+    law = mixture_of(fit_pool(learner, told, KEY, params, pool)[0])
+    parts = [np.asarray(pool.data)[np.asarray(pool.group) == s] for s in (0, 1)]
+    expected = sum(w * np.cov(a.T, ddof=0) for w, a in zip((0.7, 0.3), parts, strict=True))
+    expected = expected if covariance == "full" else np.diag(np.diag(expected))
+    np.testing.assert_allclose(covariances(law)[0], expected, rtol=1e-6, atol=1e-9)
+    mean = sum(w * a.mean(0) for w, a in zip((0.7, 0.3), parts, strict=True))
+    np.testing.assert_allclose(law.means[0], mean, rtol=1e-6)
+
+
 def test_zero_weight_rows_change_nothing_of_a_fit_from_given_parameters():
     data = overlapping(3)
     learner, told = gmm(init="previous"), settings()
@@ -409,7 +478,7 @@ def loop(learner, told, generations, num):
         def generation(params, g):
             key_sample, key_fit = jax.random.split(jax.random.fold_in(key, g))
             data = learner.sample(key_sample, told, params, None, num)
-            pool = Pool(data, jnp.ones(num), None, None)
+            pool = Pool(data, jnp.ones(num), jnp.zeros(num, jnp.int32), jnp.ones(1))
             state = learner.fit_begin(key_fit, told, params, pool)
             state, _ = learner.fit_step(key_fit, told, state, pool)
             params, info = learner.fit_end(state)
