@@ -25,7 +25,6 @@ from ouroboros_jax.learners.options import check_choices
 from ouroboros_jax.metrics.asked import chosen_metrics
 from ouroboros_jax.metrics.names.text import OF_MODELS, OF_WRITING
 from ouroboros_jax.models.decoder import Decoder
-from ouroboros_jax.models.decoder_config import DecoderConfig
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 BATCHES_AT_ONCE = 2  # of rows, in a call from the host
@@ -214,9 +213,7 @@ def lm(
     setup = Setup(
         model=Decoder(config, DTYPES[dtype], remat),
         initial=initial,
-        training=TrainingOptions(
-            batch_size, epochs, optimizer, schedule, bos, _has_dropout(config)
-        ),
+        training=TrainingOptions(batch_size, epochs, optimizer, schedule, bos, config.has_dropout),
         keeps_best=keep == "best",
         validation=text.validation[:num_validation],
         plan=Plan(
@@ -258,10 +255,6 @@ def _begin_token(text: Text) -> int:
         f"sampler.prompts='none' begins with the token of a text's beginning, and "
         f"data.tokenizer={text.tokenizer.name!r} has none"
     )
-
-
-def _has_dropout(config: DecoderConfig) -> bool:
-    return max(config.embed_dropout, config.dropout, config.attention_dropout) > 0
 
 
 def _constant(params: Any) -> Any:

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from ouroboros_jax.models.decoder_config import DecoderConfig
-from ouroboros_jax.models.dropout import Dropout
+from ouroboros_jax.models.dropout import Dropout, LayerDropout
 
 MASKED = -1e9  # finite: a row in which nothing may be attended to must not become NaN
 ACTIVATIONS = {
@@ -175,9 +175,10 @@ class Decoder(nn.Module):
         hidden, keys = [x], []
         for layer in range(config.num_layers):
             here = past and Past(past.prompt[layer], past.slots[layer], past.place, *past[3:])
-            x, new = block(config, layer, self.dtype, name=f"h_{layer}")(
+            after, new = block(config, layer, self.dtype, name=f"h_{layer}")(
                 x, bias, here, deterministic
             )
+            x = LayerDropout(config.layer_dropout)(x, after, deterministic)
             hidden.append(x)
             keys.append(new)
         if last_only:

@@ -54,6 +54,7 @@ class DecoderConfig:
     embed_dropout: float = 0.1
     dropout: float = 0.1  # after attention and network
     attention_dropout: float = 0.1
+    layer_dropout: float = 0.0  # of whole blocks
     init_std: float = 0.02
     bos: int | None = None  # the token a text begins with
     eos: int | tuple[int, ...] | None = None  # the token, or one of those, that it ends with
@@ -76,10 +77,10 @@ class DecoderConfig:
             raise UserError(
                 f"the activation is {self.activation!r}, expected {listed(ACTIVATIONS)}"
             )
-        for name in ("embed_dropout", "dropout", "attention_dropout"):
+        for name in ("embed_dropout", "dropout", "attention_dropout", "layer_dropout"):
             value = getattr(self, name)
-            if not isinstance(value, int | float) or not 0 <= value < 1:
-                raise UserError(f"{name} is {value!r}, expected a share of at least 0 and below 1")
+            if not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise UserError(f"{name} is {value!r}, expected a share from 0 to 1")
         for name, tokens in (("bos", (self.bos,)), ("eos", self.ends), ("pad", (self.pad,))):
             for token in tokens:
                 if token is not None and (
@@ -105,6 +106,12 @@ class DecoderConfig:
     def ends(self) -> tuple[int, ...]:
         """The tokens that end a text."""
         return self.eos if isinstance(self.eos, tuple) else (self.eos,) * (self.eos is not None)
+
+    @property
+    def has_dropout(self) -> bool:
+        """Whether training draws random numbers."""
+        rates = self.embed_dropout, self.dropout, self.attention_dropout, self.layer_dropout
+        return max(rates) > 0
 
     @property
     def untrained_row(self) -> int | None:

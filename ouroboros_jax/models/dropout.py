@@ -1,4 +1,4 @@
-"""Dropout from 16 random bits a number.
+"""Dropout from 16 random bits a number, and of whole layers.
 
 Half the hashes of `nn.Dropout`, which on a CPU cost as much as the matrix products of a small
 model. The share that is dropped is right to 1 in 65,536, and the scale is that of the share.
@@ -25,8 +25,28 @@ class Dropout(nn.Module):
         if deterministic or self.rate == 0:
             return x
         num_dropped = round(self.rate * LEVELS)
+        if num_dropped == LEVELS:
+            return jnp.zeros_like(x)
         kept = random_words(self.make_rng("dropout"), x.shape) >= num_dropped
         return jnp.where(kept, x * (LEVELS / (LEVELS - num_dropped)), 0)
+
+
+class LayerDropout(nn.Module):
+    """With probability `rate` a layer is passed by: what went in comes out, of all rows.
+
+    References:
+      Fan, Grave and Joulin, Reducing Transformer Depth on Demand with Structured Dropout, 2019
+      (arXiv 1909.11556).
+    """
+
+    rate: float
+
+    @nn.compact
+    def __call__(self, before: jax.Array, after: jax.Array, deterministic: bool) -> jax.Array:
+        if deterministic or self.rate == 0:
+            return after
+        is_passed = jax.random.uniform(self.make_rng("dropout")) < self.rate
+        return jnp.where(is_passed, before, after)
 
 
 def random_words(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:

@@ -28,8 +28,6 @@ def _gpt2(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _opt(raw: dict[str, Any]) -> dict[str, Any]:
-    if raw.get("layerdrop"):
-        raise UserError(f"layerdrop is {raw['layerdrop']!r}, which is not supported: expected 0")
     is_first = raw.get("do_layer_norm_before", True)
     return {"final_norm": bool(is_first and not raw.get("_remove_final_layer_norm", False))}
 
@@ -80,6 +78,7 @@ FAMILIES = {
             "tied": ("tie_word_embeddings", True),
             "dropout": ("dropout", 0.1),
             "attention_dropout": ("attention_dropout", 0.0),
+            "layer_dropout": ("layerdrop", 0.0),
             "init_std": ("init_std", 0.02),
             "bos": ("bos_token_id", 2),
             "eos": ("eos_token_id", 2),
