@@ -157,9 +157,13 @@ def training(shape: str, steps: int) -> None:
             optimizer.step()
 
     compare("train", shape, tokens.size, partial(ours, 1), theirs)
-    if shape == "tiny":
-        compare("train_4_chains", shape, CHAINS * tokens.size, partial(ours, CHAINS),
-                lambda: [theirs() for _ in range(CHAINS)])  # fmt: skip
+    compare(
+        "train_4_chains",
+        shape,
+        CHAINS * tokens.size,
+        partial(ours, CHAINS),
+        lambda: [theirs() for _ in range(CHAINS)],
+    )
 
 
 BENCHMARKS: dict[str, Callable[[str], None]] = {
