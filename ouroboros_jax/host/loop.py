@@ -60,9 +60,7 @@ def run_group(
         while progress.generation < retention.last:
             num = progress.stretch(min(pace.next, retention.last - progress.generation))
             if is_new := pace.meets_new(progress, num):
-                is_alone = progress.generation < 0 and not program.from_blank
-                what = "the first fit" if is_alone else "the loop"
-                report.step(f"compiling {what}", progress.done - 1)
+                report.step(f"compiling {progress.piece}", progress.done - 1)
             start = time.monotonic()
             out = progress.work(num)
             seconds = time.monotonic() - start
@@ -90,12 +88,8 @@ class _Pace:
     def meets_new(self, progress: Progress, num: int) -> bool:
         """Whether the next `num` generations, or the next piece of one, call for a program that no
         call did before, and is to be compiled."""
-        program = progress.program
-        key = (program.sizes.capacity(progress.generation + num),)
-        if program.learner.hosted:
-            key = (*key, progress.piece)
-        if program.learner.hosted or not program.from_blank:
-            key = (*key, progress.generation < 0)
+        capacity = progress.program.sizes.capacity(progress.generation + num)
+        key = capacity, progress.piece
         is_new = key not in self._met
         self._met.add(key)
         return is_new

@@ -178,10 +178,14 @@ class Progress:
 
     @property
     def piece(self) -> str:
-        """What `work` does next, of a learner whose fits the host drives."""
+        """What `work` does next, in words."""
+        if not self.program.learner.hosted:
+            is_alone = self.generation < 0 and not self.program.from_blank
+            return "the first fit" if is_alone else "the loop"
+        fit = "the first fit" if self.generation < 0 else "a fit"
         if self.fit is not None:
-            return "step"
-        return "part" if len(self.drawn) < self.num_turns else "begin"
+            return f"a step of {fit}"
+        return "a draw" if len(self.drawn) < self.num_turns else f"the beginning of {fit}"
 
     def _draw(self) -> bool:
         """Draw some rows of what the next generation is fitted to, if there are any to draw."""

@@ -14,6 +14,7 @@ class Report:
         self._total, self._done = total, 0
         self._begun = self._said = time.monotonic()
         self._ran: tuple[float, float] | None = None  # when the first group's pace began, and where
+        self._logged = 0.0  # of those done, when a line said so
         self._there = 0.0  # of those done, the ones that were there before
         self._name, self._label = "", ""  # of the group
         self._compiling, self._is_first, self._reached = False, True, 0.0
@@ -98,6 +99,9 @@ class Report:
     def _log(self, generation: float, now: float) -> None:
         if generation < 0 and generation == math.floor(generation):
             return  # begun, and nothing to tell yet
+        if self._done == self._logged:
+            return  # a piece of a generation that counts for none of it
+        self._logged = self._done
         left = ""
         # The pace of a group is that of the calls after the one that compiled; later groups compile
         # too, and the whole run's is better.

@@ -62,3 +62,12 @@ def test_what_was_there_before_took_no_time(clock, capsys):
         clock.now += 10
         report.step("running", 9)
     assert capsys.readouterr().err.splitlines()[-1] == ("g001: generation 9 (50%, about 40 s left)")
+
+
+def test_a_piece_that_counts_for_nothing_is_not_told_twice(clock, capsys):
+    with Report(10) as report:
+        begin(report)
+        for _ in range(3):
+            clock.now += 5
+            report.step("running", 0.5)
+    assert capsys.readouterr().err.count("generation 1 is 50% done") == 1
