@@ -1,7 +1,7 @@
 """The shape of a decoder of the GPT-2 or OPT family."""
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 from ouroboros_jax.errors import UserError, listed
 
@@ -22,6 +22,14 @@ LIMITS = {  # beyond these a number in a config is a mistake, not a model
     "ffn_width": 2**18,
 }
 MOST_STD = 100
+
+
+class FieldError(UserError):
+    """A field that has a value which no model has, and what was expected."""
+
+    def __init__(self, field: str, value: Any, expected: str):
+        super().__init__(f"{field} is {value!r}, expected {expected}")
+        self.field, self.value, self.expected = field, value, expected
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,34 +76,25 @@ class DecoderConfig:
         for name, most in LIMITS.items():
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-                raise UserError(f"{name} is {value!r}, expected a whole number from 1 to {most}")
+                raise FieldError(name, value, f"a whole number from 1 to {most}")
         if self.width % self.num_heads:
-            raise UserError(
-                f"num_heads is {self.num_heads}, expected a divisor of the width {self.width}"
-            )
+            raise FieldError("num_heads", self.num_heads, f"a divisor of the width {self.width}")
         if self.activation not in ACTIVATIONS:
-            raise UserError(
-                f"the activation is {self.activation!r}, expected {listed(ACTIVATIONS)}"
-            )
+            raise FieldError("activation", self.activation, listed(ACTIVATIONS))
         for name in ("embed_dropout", "dropout", "attention_dropout", "layer_dropout"):
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0 <= value <= 1:
-                raise UserError(f"{name} is {value!r}, expected a share from 0 to 1")
+                raise FieldError(name, value, "a share from 0 to 1")
         for name, tokens in (("bos", (self.bos,)), ("eos", self.ends), ("pad", (self.pad,))):
             for token in tokens:
                 if token is not None and (
                     not isinstance(token, int) or not 0 <= token < self.vocab_size
                 ):
-                    raise UserError(
-                        f"the {name} token is {token!r}, expected one of the {self.vocab_size} "
-                        "tokens"
-                    )
+                    raise FieldError(name, token, f"one of the {self.vocab_size} tokens")
         if not isinstance(self.norm_eps, int | float) or not 0 < self.norm_eps < 1:
-            raise UserError(f"norm_eps is {self.norm_eps!r}, expected a number above 0 and below 1")
+            raise FieldError("norm_eps", self.norm_eps, "a number above 0 and below 1")
         if not isinstance(self.init_std, int | float) or not 0 <= self.init_std <= MOST_STD:
-            raise UserError(
-                f"init_std is {self.init_std!r}, expected a number from 0 to {MOST_STD}"
-            )
+            raise FieldError("init_std", self.init_std, f"a number from 0 to {MOST_STD}")
 
     @property
     def head_width(self) -> int:

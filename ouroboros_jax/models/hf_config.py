@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ouroboros_jax.errors import UserError, listed
-from ouroboros_jax.models.decoder_config import DecoderConfig
+from ouroboros_jax.models.decoder_config import DecoderConfig, FieldError
 
 CONFIG = "config.json"
 GENERATION = "generation_config.json"  # whose ends of a text go before those of the config
@@ -146,13 +146,13 @@ def parse_config(raw: dict[str, Any], kind: str) -> DecoderConfig:
         default = DecoderConfig.__dataclass_fields__[ours].default
         if isinstance(default, bool) and not isinstance(value, bool):
             theirs = family.optional[ours][0]
-            raise UserError(f"{theirs} is {value!r}, expected true or false")
+            raise FieldError(theirs, value, "true or false")
     try:
         return DecoderConfig(family=kind, **fields, **family.fixed, **family.also(raw))
-    except UserError as error:
+    except FieldError as error:
         names = family.required | {ours: name for ours, (name, _) in family.optional.items()}
-        ours = str(error).split(" ", 1)[0]
-        raise UserError(str(error).replace(ours, names.get(ours, ours), 1)) from None
+        theirs = names.get(error.field, error.field)
+        raise FieldError(theirs, error.value, error.expected) from None
 
 
 def config_fields(config: DecoderConfig) -> dict[str, Any]:
@@ -187,5 +187,5 @@ def _is_out_of_reach(token: Any, default: int | None, ours: str, vocab_size: int
 def _whole(raw: dict[str, Any], name: str) -> int:
     value = raw[name]
     if isinstance(value, bool) or not isinstance(value, int):
-        raise UserError(f"{name} is {value!r}, expected a whole number")
+        raise FieldError(name, value, "a whole number")
     return value
