@@ -4,8 +4,10 @@ A `Steps` is a directory of numbered steps, each a few named trees of arrays. Tr
 pytree and come back as nested dicts and lists of NumPy arrays; `like` gives them their types back.
 """
 
+import contextlib
 import logging
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,6 @@ from orbax.checkpoint import v1 as ocp
 
 from ouroboros_jax.errors import UserError
 
-logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax logs every step otherwise
-logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # and a page for every damaged file
-
 LARGE = 1 << 20  # bytes from which an array is written without a copy of it
 AT_A_TIME = 1 << 28  # bytes under way to the disk
 
@@ -26,12 +25,27 @@ class Damaged(UserError):
     """Stored arrays that cannot be read back."""
 
 
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Without Orbax's lines about every step, and its page about every damaged file."""
+    loggers = logging.getLogger("absl"), logging.getLogger("asyncio")
+    before = [logger.level for logger in loggers]
+    for logger, level in zip(loggers, (logging.ERROR, logging.CRITICAL), strict=True):
+        logger.setLevel(level)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+
+
 class Steps:
     """Steps of a run, by number; all of them are kept, or only the `newest`.
 
     A step is whole or absent: Orbax writes under a temporary name and renames.
     """
 
+    @_quietly()
     def __init__(self, path: Path, *, only_newest: bool = False):
         training = ocp.training
         self.path = Path(path)
@@ -42,10 +56,12 @@ class Steps:
             self.path.absolute(), save_decision_policy=every, preservation_policy=keep
         )
 
+    @_quietly()
     def steps(self) -> list[int]:
         """Numbers of the stored steps, ascending."""
         return sorted(checkpoint.step for checkpoint in self._orbax.checkpoints)
 
+    @_quietly()
     def save(self, step: int, **trees: Any) -> None:
         """Store `trees`, host or device arrays, as step `step`; returns when it is on disk.
 
@@ -58,6 +74,7 @@ class Steps:
         ):
             self._orbax.save_checkpointables(step, jax.tree.map(_to_write, plain(trees)))
 
+    @_quietly()
     def load(self, step: int, name: str) -> Any:
         """The tree `name` of a step, nested dicts and lists of NumPy arrays.
 
@@ -74,12 +91,14 @@ class Steps:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
             raise Damaged(f"{self.path / str(step)} is damaged: {reason}") from error
 
+    @_quietly()
     def drop_after(self, step: int) -> None:
         """Delete the steps newer than `step`."""
         for newer in self.steps():
             if newer > step:
                 self._orbax.delete(newer)
 
+    @_quietly()
     def close(self) -> None:
         """Wait for what is under way."""
         self._orbax.close()
