@@ -12,6 +12,7 @@ fit to real data; the literature's count of fits is k = generation + 1), a scala
   weighted      the golden ratio
   ratios        error ratios of any asymptotically linear estimator: pi^2/6, pi^2/2 - 2
   regression    least squares on its own targets
+  location      medians of normal points
   kde           kernel densities, which spread
   curation      K-way choice by a reward, verification of labels
   coevolution   the variance of classes that draws may miss
@@ -33,6 +34,7 @@ from ouroboros_jax.theory import (
     gaussian,
     heat_death,
     kde,
+    location,
     mixture,
     multivariate,
     poisson,
@@ -63,6 +65,7 @@ __all__ = [
     "heat_death",
     "kde",
     "laws",
+    "location",
     "mixture",
     "multivariate",
     "poisson",

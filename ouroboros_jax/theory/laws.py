@@ -16,7 +16,7 @@ from ouroboros_jax.theory.gaussian_laws import gaussian_laws
 from ouroboros_jax.theory.heat_death_laws import heat_death_laws
 from ouroboros_jax.theory.kde_laws import kde_laws
 from ouroboros_jax.theory.law import Law, ZScore, z_score
-from ouroboros_jax.theory.location_laws import mean_laws
+from ouroboros_jax.theory.location_laws import mean_laws, median_laws
 from ouroboros_jax.theory.ngram_laws import ngram_laws
 from ouroboros_jax.theory.regression_laws import regression_laws
 
@@ -25,6 +25,7 @@ LAWS: dict[str, Callable[[dict[str, Any], np.ndarray], dict[str, Law]]] = {  # b
     "gaussian": gaussian_laws,
     "kde": kde_laws,
     "mean": mean_laws,
+    "median": median_laws,
     "linear_regression": regression_laws,
     "heat_death": heat_death_laws,
     "categorical": categorical_laws,

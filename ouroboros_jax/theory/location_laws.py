@@ -1,15 +1,17 @@
-"""Which closed form holds for a run of means of a known spread, from its settings."""
+"""Which closed form holds for a run of centres of a known spread, from its settings."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from ouroboros_jax.theory.clock import as_generations, counts_of
 from ouroboros_jax.theory.law import Law
+from ouroboros_jax.theory.location import median_variance
 from ouroboros_jax.theory.ratios import RATIOS
 
-LABELS = {"replace": "(g+1) d s^2/n", "accumulate": "d s^2/n sum_j 1/j^2"}
-SOURCE = "Dey and Donoho 2024; exact at finite n"
+OF_MEANS = {"replace": "(g+1) d s^2/n", "accumulate": "d s^2/n sum_j 1/j^2"}
+OF_MEDIANS = {"replace": "(g+1) d s^2 Var[median of n]"}  # a pool's is no sum of medians
 
 
 def mean_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, Law]:
@@ -18,14 +20,32 @@ def mean_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, Law]:
     Premises: learner `mean`; normal data of the spread that the learner takes for granted;
     `replace` or `accumulate`; as many points in every generation.
     """
+    source = "Dey and Donoho 2024; exact at finite n"
+    return _error_laws(point, generations, lambda num: 1 / num, OF_MEANS, source)
+
+
+def median_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, Law]:
+    """As `mean_laws`, for the learner `median` under `replace`: each generation adds a median's
+    own error to the last centre."""
+    return _error_laws(point, generations, median_variance, OF_MEDIANS, "order statistics; exact")
+
+
+def _error_laws(
+    point: dict[str, Any],
+    generations: np.ndarray,
+    variance: Callable[[int], float],
+    labels: Mapping[str, str],
+    source: str,
+) -> dict[str, Law]:
+    """The law where `variance(num)` is that of the centre of so many standard normal points."""
     generations = as_generations(generations)
     regime, spread = point["regime.name"], point["learner.spread"]
     is_plain = point["data.name"] == "normal" and spread == point["data.std"]
-    if regime not in LABELS or not is_plain or not generations.size:
+    if regime not in labels or not is_plain or not generations.size:
         return {}
     counts = counts_of(point["num_samples"], generations, point["data.num_samples"])
     if np.ptp(counts):
         return {}
-    first = point["data.num_features"] * spread**2 / counts[0]
+    first = point["data.num_features"] * spread**2 * variance(int(counts[0]))
     expected = first * RATIOS[regime](generations)
-    return {"mean_squared_error": Law(LABELS[regime], SOURCE, expected, max_relative_error=0.05)}
+    return {"mean_squared_error": Law(labels[regime], source, expected, max_relative_error=0.05)}

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
+from scipy.stats import binom
 
 from ouroboros_jax import experiment
 from ouroboros_jax.config import load_config, new_config
@@ -175,6 +176,25 @@ def test_an_extinct_outcome_comes_back_from_outside_alone(counted):
     last = dataset["max_probability"].values[:, -1]
     assert last[cold].mean() > 0.99 and last[hot].mean() < 0.5
     assert dataset["is_leader_kept"].values[cold, -1].mean() > 0.9
+
+
+def test_finite_data_fixate_above_temperature_one_too():
+    """Zeros absorb: by the exact chain of the first of two outcomes' counts, at 4.5 SE."""
+    num, chains, generations = 6, 4000, 40
+    found = run(
+        "replace", num_samples=num, generations=generations, chains=chains,
+        data__start=(4, 2), data__num_outcomes=2, data__num_samples=num,
+        learner__dynamics="counts", sampler__temperature=1.4,
+    )  # fmt: skip
+    counts = np.arange(num + 1)
+    tau = heat_death.tempered(np.stack([counts, num - counts], 1) / num, 1.4)[:, 0]
+    step, law = binom.pmf(counts[None], num, tau[:, None]), np.eye(num + 1)[4]
+    measured = (found.metrics["support"].values == 1).mean(0)
+    for g in range(1, generations + 1):
+        law = law @ step
+        fixed = law[0] + law[num]
+        assert abs(measured[g] - fixed) < 4.5 * np.sqrt(fixed * (1 - fixed) / chains)
+    assert 0.5 < fixed < 0.999
 
 
 def test_training_sets_and_samples_of_counts(counted):

@@ -1,4 +1,4 @@
-"""Means and medians as learners: against NumPy, and the mean against its law."""
+"""Means and medians as learners: against NumPy, and against their laws."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -41,11 +41,13 @@ def test_weights_of_a_median_count_as_repeated_rows():
         centre.mean(metrics=["std"])
 
 
-@pytest.mark.parametrize("regime", ["replace", "accumulate"])
-def test_the_mean_follows_its_law(regime):
+@pytest.mark.parametrize(
+    ("learner", "regime"), [("mean", "replace"), ("mean", "accumulate"), ("median", "replace")]
+)
+def test_the_centre_follows_its_law(learner, regime):
     """Known spread: E[(centre - truth)^2] = (g + 1) / n under replace, sums of 1 / i^2 else."""
     (cell,) = simulate(
-        *("mean", regime, "normal"),
+        *(learner, regime, "normal"),
         num_samples=10, chains=4000, generations=3, data__num_test=0,
     )  # fmt: skip
     assert np.abs(cell.z("mean_squared_error")).max() < LIMIT

@@ -94,6 +94,18 @@ def test_growth_exponents_of_the_differential_equation():
         assert np.log((p[0] - 0.25) / 1e-7) / 2 == pytest.approx(exponent, abs=2e-4)
 
 
+@pytest.mark.parametrize("temperature", [0.5, 0.8, 0.95])
+@pytest.mark.parametrize("side", [0.05, -0.05])
+def test_the_threshold_of_the_differential_equation(temperature, side):
+    """At mu = 1/T - 1, h uniform: a deviation from the centre dies out above, and grows below."""
+    share, uniform = heat_death.share_of(1 / temperature - 1 + side), np.full(5, 0.2)
+    p = corner(5, 0.2 + 1e-3)
+    for _ in range(4000):  # Euler, up to s = 800
+        p = p + (heat_death.map_step(p, temperature, share, uniform) - p) / 5
+    deviation = abs(p - uniform).max()
+    assert deviation < 1e-7 if side > 0 else deviation > 0.05
+
+
 def test_floors():
     rng = np.random.default_rng(0)
     start, external = rng.dirichlet(np.ones(6)), rng.dirichlet(np.ones(6))
