@@ -11,10 +11,9 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ouroboros_jax.base import Context, Data, Key, Learner, Metrics, Params, Pool
+from ouroboros_jax.base import Context, Data, Learner, Metrics, Params, Pool, Settings
 from ouroboros_jax.draws.threefry import fold_in
-from ouroboros_jax.keys import stage_key
-from ouroboros_jax.pools.memory import Capacity
+from ouroboros_jax.pools.given import Before, Given
 from ouroboros_jax.pools.realisation import Realisation
 from ouroboros_jax.regimes import Regime
 
@@ -50,6 +49,11 @@ def _is_broken(path, leaf: jax.Array) -> jax.Array:
     return ~jnp.isfinite(leaf).all()
 
 
+def _before(state: State) -> Before:
+    """What the generation after a state is drawn from."""
+    return Before((state.params, *state.past), state.generation + 1, state.memory)
+
+
 def _either(is_first: IsFirst, first: Callable[[], Any], later: Callable[[], Any]) -> Any:
     """What `first` gives at generation 0 and `later` after it; a branch where that is traced."""
     if isinstance(is_first, bool):
@@ -68,9 +72,8 @@ def reference_of(is_first: IsFirst, params: Params, reference: Params) -> Params
 class Chain:
     """The closed loop of one chain.
 
-    In what follows `key` is the chain's own key (`keys.chain_key`), the same at every generation;
-    `settings` are those of the generation that is made; `table` is the rows of finite real data or
-    None; `capacity` static sizes; and `state` the chain after the generation before.
+    In what follows `given` is what the generation that is made is given, and `state` the chain
+    after the generation before.
 
     `is_first` says whether the generation that is made is 0. It may be traced, one for all chains
     of a call, where both have the same shapes: a program then has both ways to draw and to pool,
@@ -90,67 +93,70 @@ class Chain:
         if self.start not in STARTS:
             raise ValueError(f"start={self.start!r}: expected one of {STARTS}.")
 
-    def init(self, key: Key, settings, table, capacity: Capacity) -> tuple[State, Metrics]:
+    def init(self, given: Given) -> tuple[State, Metrics]:
         """Generation 0, and what its fit said."""
-        state = self.blank(key, settings, table, capacity)
-        fit = self.begin(key, settings, state, table, capacity, is_first=True)
-        return self.finish(*self._all_steps(key, settings, fit, table, capacity))
+        fit = self.begin(given, self.blank(given), is_first=True)
+        return self.finish(*self._all_steps(given, fit))
 
     def step(
-        self, key: Key, settings, state: State, context: Context, table, capacity, is_first=False
+        self, given: Given, state: State, context: Context, is_first: IsFirst = False
     ) -> tuple[State, Metrics]:
         """The next generation, and its metrics."""
-        fit = self.begin(key, settings, state, table, capacity, is_first=is_first)
-        fit, curves = self._all_steps(key, settings, fit, table, capacity)
-        return self.end(settings, fit, context, curves, is_first)
+        fit = self.begin(given, state, is_first=is_first)
+        fit, curves = self._all_steps(given, fit)
+        return self.end(given.settings, fit, context, curves, is_first)
 
-    def blank(self, key: Key, settings, table, capacity: Capacity) -> State:
+    def blank(self, given: Given) -> State:
         """The state before generation 0."""
         realisation = self.realisation
-        shapes = jax.eval_shape(lambda: realisation.first(key, settings, table, capacity))
+        shapes = jax.eval_shape(lambda: realisation.first(given))
         points = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
-        memory = realisation.memory.empty(points, capacity)
-        data = realisation.points_to_begin(key, settings, table, capacity)
-        params = self.learner.init(stage_key(key, "init", 0), settings, data)
+        memory = realisation.memory.empty(points, given.capacity)
+        params = self._new_params(given, 0)
         past = (params,) * (self.regime.lags - 1)
         return State(jnp.int32(-1), params, past, memory, jnp.array(False))
 
     # A fit
 
     def begin(
-        self, key: Key, settings, state: State, table, capacity, drawn=None, is_first=False
+        self,
+        given: Given,
+        state: State,
+        drawn: list[Data] | None = None,
+        is_first: IsFirst = False,
     ) -> Fit:
         """The next generation's fit; `drawn` is what its models drew, where the host has it."""
-        pool, memory = self.draw_pool(key, settings, state, table, capacity, drawn, is_first)
+        pool, memory = self.draw_pool(given, state, drawn, is_first)
+        generation = state.generation + 1
         params = state.params  # of a blank state those that any start means
         if is_first is not True and self.start != "previous":
-            data = self.realisation.points_to_begin(key, settings, table, capacity)
-            born = 0 if self.start == "base" else state.generation + 1
-            params = self.learner.init(stage_key(key, "init", born), settings, data)
-        generation = state.generation + 1
-        seen = self._opened(key, settings, pool, table, generation, jnp.int32(0), capacity)
-        key_fit = stage_key(key, "fit", generation)
-        fit_state = self.learner.fit_begin(key_fit, settings, params, seen)
+            params = self._new_params(given, 0 if self.start == "base" else generation)
+        seen = self.realisation.open(given, pool, generation, jnp.int32(0))
+        key_fit = given.stage_key("fit", generation)
+        fit_state = self.learner.fit_begin(key_fit, given.settings, params, seen)
         return Fit(state._replace(memory=memory), pool, fit_state)
 
-    def advance(
-        self, key: Key, settings, fit: Fit, step, table=None, capacity=None
-    ) -> tuple[Fit, Metrics]:
+    def _new_params(self, given: Given, generation: int | jax.Array) -> Params:
+        """Parameters that nothing was fitted to, those of `generation`."""
+        data = self.realisation.points_to_begin(given)
+        return self.learner.init(given.stage_key("init", generation), given.settings, data)
+
+    def advance(self, given: Given, fit: Fit, step: jax.Array) -> tuple[Fit, Metrics]:
         """Step `step` of the fit, and what it says."""
         generation = fit.state.generation + 1
-        key_step = fold_in(stage_key(key, "fit", generation), step + 1)
-        pool = self._opened(key, settings, fit.pool, table, generation, step, capacity)
-        fit_state, info = self.learner.fit_step(key_step, settings, fit.fit_state, pool)
+        key_step = fold_in(given.stage_key("fit", generation), step + 1)
+        pool = self.realisation.open(given, fit.pool, generation, step)
+        fit_state, info = self.learner.fit_step(key_step, given.settings, fit.fit_state, pool)
         return fit._replace(fit_state=fit_state), info
 
-    def _all_steps(self, key, settings, fit, table, capacity) -> tuple[Fit, Metrics]:
+    def _all_steps(self, given: Given, fit: Fit) -> tuple[Fit, Metrics]:
         """The whole fit, and what its steps said, leaves [num_steps, ...]."""
         if self.learner.num_steps == 1:
-            fit, info = self.advance(key, settings, fit, jnp.int32(0), table, capacity)
+            fit, info = self.advance(given, fit, jnp.int32(0))
             return fit, jax.tree.map(lambda a: a[None], info)
 
         def advance(fit, step):
-            return self.advance(key, settings, fit, step, table, capacity)
+            return self.advance(given, fit, step)
 
         return jax.lax.scan(advance, fit, jnp.arange(self.learner.num_steps))
 
@@ -171,7 +177,12 @@ class Chain:
         return state, {**info, **curves}
 
     def end(
-        self, settings, fit: Fit, context: Context, curves: Metrics = NO_CURVES, is_first=False
+        self,
+        settings: Settings,
+        fit: Fit,
+        context: Context,
+        curves: Metrics = NO_CURVES,
+        is_first: IsFirst = False,
     ) -> tuple[State, Metrics]:
         """The fit's end: the generation's state and its metrics."""
         state, info = self.finish(fit, curves)
@@ -179,7 +190,9 @@ class Chain:
         context = context._replace(reference=reference)
         return state, self.measure(settings, state.params, context, info, state.frozen)
 
-    def measure(self, settings, params: Params, context: Context, info, frozen) -> Metrics:
+    def measure(
+        self, settings: Settings, params: Params, context: Context, info: Metrics, frozen: jax.Array
+    ) -> Metrics:
         """A generation's metrics; `info` is what its fit said."""
         metrics = self.learner.measure(settings, params, context) | info
         degenerate = metrics.pop("degenerate", jnp.array(False))
@@ -191,43 +204,48 @@ class Chain:
     # What a generation is fitted to
 
     def draw_pool(
-        self, key: Key, settings, state: State, table, capacity, drawn=None, is_first=False
+        self,
+        given: Given,
+        state: State,
+        drawn: list[Data] | None = None,
+        is_first: IsFirst = False,
     ) -> tuple[Pool, Any]:
         """The pool that the next generation is fitted to, and the memory with its new points."""
-        points = self.draw(key, settings, state, table, capacity, drawn, is_first)
-        return self.pool(key, settings, state, points, table, capacity, is_first)
+        points = self.draw(given, state, drawn, is_first)
+        return self.pool(given, state, points, is_first)
 
     def draw(
-        self, key: Key, settings, state: State, table, capacity, drawn=None, is_first=False
+        self,
+        given: Given,
+        state: State,
+        drawn: list[Data] | None = None,
+        is_first: IsFirst = False,
     ) -> Any:
         """The new points alone, as the realisation holds them; None where it has no way to draw
         them for an `is_first` that is traced."""
-        about = self._about(key, settings, state, table, capacity)
-        if self.realisation.either and not isinstance(is_first, bool):
-            return self.realisation.either(*about, is_first)
-        given = {} if drawn is None else {"drawn": drawn}
+        realisation, before = self.realisation, _before(state)
+        if realisation.either and not isinstance(is_first, bool):
+            return realisation.either(given, before, is_first)
         return _either(
             is_first,
-            lambda: self.realisation.first(key, settings, table, capacity),
-            lambda: self.realisation.draw(*about, **given),
+            lambda: realisation.first(given),
+            lambda: realisation.draw(given, before, drawn),
         )
 
     def pool(
-        self, key: Key, settings, state: State, points, table, capacity, is_first=False
+        self, given: Given, state: State, points: Any, is_first: IsFirst = False
     ) -> tuple[Pool, Any]:
         """What `draw_pool` returns, of `points` that are drawn."""
         realisation = self.realisation
         # Not in a branch, which would copy it.
-        memory = realisation.memory.add(state.memory, points, capacity)
+        memory = realisation.memory.add(state.memory, points, given.capacity)
 
         def first():
-            return realisation.pool(key, settings, points, 0, capacity)
+            return realisation.pool(given, points, 0)
 
         def later():
-            union = realisation.memory.union(
-                memory, points, lambda: realisation.first(key, settings, table, capacity)
-            )
-            return realisation.pool(key, settings, union, state.generation + 1, capacity)
+            union = realisation.memory.union(memory, points, lambda: realisation.first(given))
+            return realisation.pool(given, union, state.generation + 1)
 
         if realisation.pools_alike and is_first is not True:
             return later(), memory
@@ -238,19 +256,11 @@ class Chain:
         """Whether the host may draw a generation's points by `part`, and hand them to `begin`."""
         return self.realisation.part is not None
 
-    def part(self, key: Key, settings, state: State, table, capacity, turn) -> list[Data]:
+    def part(self, given: Given, state: State, turn: int | jax.Array) -> list[Data]:
         """Some of the points that the next generation draws, [R, ...] of each of its models."""
-        return self.realisation.part(*self._about(key, settings, state, table, capacity), turn)
+        return self.realisation.part(given, _before(state), turn)
 
-    def open(self, key: Key, settings, pool: Pool, table, generation, step, capacity) -> Pool:
+    def open(self, given: Given, pool: Pool, generation: jax.Array, step: jax.Array) -> Pool:
         """A pool as rows, as step `step` of a generation's fit sees them."""
-        pool = self._opened(key, settings, pool, table, generation, step, capacity)
+        pool = self.realisation.open(given, pool, generation, step)
         return Pool(pool.data, pool.weights, pool.group, pool.totals)
-
-    def _opened(self, key, settings, pool, table, generation, step, capacity):
-        return self.realisation.open(key, settings, pool, table, generation, step, capacity)
-
-    def _about(self, key, settings, state: State, table, capacity) -> tuple:
-        """What the next generation draws from, as a `Realisation` takes it."""
-        models = (state.params, *state.past)
-        return key, settings, models, table, state.generation + 1, capacity, state.memory

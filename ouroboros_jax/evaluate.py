@@ -23,6 +23,7 @@ from ouroboros_jax.data.translated import translated
 from ouroboros_jax.errors import UserError, listed
 from ouroboros_jax.keys import chain_key
 from ouroboros_jax.metrics.names import name_of
+from ouroboros_jax.pools.given import Given
 from ouroboros_jax.programs.factories import make_learner, make_real
 from ouroboros_jax.programs.program import Program
 from ouroboros_jax.programs.stages import as_test
@@ -60,6 +61,8 @@ def evaluate(
     name = name or re.sub(r"[^A-Za-z0-9_-]+", "-", Path(data).stem).strip("-") or "data"
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise UserError(f"name={name!r}: expected letters, digits, '-', '_' and '.'")
+    path = run.workdir / "evaluations" / f"{name}.nc" if run.workdir else None
+    _check_free(path, data)
     found: dict[str, np.ndarray] = {}
     place = num_points = 0
     for number, group in enumerate(run.groups):
@@ -86,12 +89,27 @@ def evaluate(
         coords | {"generation": np.arange(run.generation + 1)},
         {"data": data, "num_points": num_points},
     )
-    if run.workdir is None:
-        return dataset, None
-    path = run.workdir / "evaluations" / f"{name}.nc"
-    path.parent.mkdir(exist_ok=True)
-    write(dataset, path)
+    if path is not None:
+        path.parent.mkdir(exist_ok=True)
+        write(dataset, path)
     return dataset, path
+
+
+def _check_free(path: Path | None, data: str) -> None:
+    """Refuse to put the scores of one data set in the place of another's."""
+    import xarray
+
+    if path is None or not path.is_file():
+        return
+    try:
+        with xarray.open_dataset(path, engine="h5netcdf") as there:
+            other = there.attrs["data"]
+    except (OSError, KeyError):
+        return  # damaged: nothing is lost
+    if other != data:
+        raise UserError(
+            f"{path} holds the scores on {other!r}: expected another name for those on {data!r}"
+        )
 
 
 def _rows(run: "Run", program: Program, data: str) -> Data:
@@ -152,7 +170,8 @@ def _score(
 
     def one(key, settings, params, table, test):
         # What no score reads is never computed: XLA leaves it out.
-        context = Context(None, params, test, program.stages.prepared(key, settings, table))
+        prepared = program.stages.prepared(Given(key, settings, table, None))
+        context = Context(None, params, test, prepared)
         metrics = learner.measure(settings, params, context)
         names = scores_of(learner, metrics)
         if not names:

@@ -7,6 +7,7 @@ from loops import Cell
 
 from ouroboros_jax.config import new_config
 from ouroboros_jax.keys import chain_key
+from ouroboros_jax.pools.given import Given
 from ouroboros_jax.programs.build import build
 from ouroboros_jax.sweep import expand
 from ouroboros_jax.theory import laws
@@ -27,12 +28,13 @@ def scan(learner: str, regime: str, data: str, **settings) -> Cell:
     @jax.jit
     @jax.vmap
     def run(key, settings):
-        state, info = chain.init(key, at(settings, 0), None, capacity)
-        context = program.stages.context(key, at(settings, 0), state.params, None, ())
+        given = Given(key, at(settings, 0), None, capacity)
+        state, info = chain.init(given)
+        context = program.stages.context(given, state.params, None, ())
         first = chain.measure(at(settings, 0), state.params, context, info, state.frozen)
 
         def step(state, g):
-            return chain.step(key, at(settings, g), state, context, None, capacity)
+            return chain.step(given._replace(settings=at(settings, g)), state, context)
 
         _, rest = jax.lax.scan(step, state, jnp.arange(1, last + 1))
         return jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, rest)

@@ -12,7 +12,7 @@ from ouroboros_jax.base import Context, Settings
 from ouroboros_jax.chain import DEGENERATE, FROZEN, OK, Chain
 from ouroboros_jax.config import new_config
 from ouroboros_jax.keys import STAGES, chain_key, stage_key
-from ouroboros_jax.pools.memory import Capacity
+from ouroboros_jax.pools.given import Capacity, Given
 from ouroboros_jax.pools.rows import rows
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -37,10 +37,11 @@ def test_no_key_is_used_twice(regime, key_reuse, monkeypatch):
 
     @jax.jit
     def run(key):
-        state, _ = chain.init(key, settings(), None, capacity)
+        given = Given(key, settings(), None, capacity)
+        state, _ = chain.init(given)
         context = Context(None, state.params, None)
         for _ in range(2):
-            state, _ = chain.step(key, settings(), state, context, None, capacity)
+            state, _ = chain.step(given, state, context)
         return state
 
     state = run(key)
@@ -53,9 +54,10 @@ def test_models_of_the_past_are_the_last_ones():
     learner, regime, real = toys.tagged(), regimes.window(window=3), toys.tags()
     chain = Chain(learner, regime, rows(learner, regime, real))
     key, capacity = chain_key(jnp.uint32(0), jnp.uint32(0)), Capacity(N, N, 0)
-    state, _ = chain.init(key, settings(), None, capacity)
+    given = Given(key, settings(), None, capacity)
+    state, _ = chain.init(given)
     context = Context(None, state.params, None)
-    step = jax.jit(lambda state: chain.step(key, settings(), state, context, None, capacity)[0])
+    step = jax.jit(lambda state: chain.step(given, state, context)[0])
     for _ in range(4):
         state = step(state)
     assert [p.generation.item() for p in (state.params, *state.past)] == [4, 3, 2]

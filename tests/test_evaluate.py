@@ -1,5 +1,7 @@
 """Stored generations scored on other data: points, images, tokens, by the learner's own metrics."""
 
+import shutil
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -71,6 +73,13 @@ def test_from_the_command_line(points, capsys):
         assert main([*words[:2], f"--data={data}"]) == 2
         error = capsys.readouterr().err
         assert sentence in error and error.count("\n") == 1
+    other = path.parent / "other"
+    other.mkdir()
+    copy = shutil.copy(path, other / path.name)
+    assert main(words) == 0
+    capsys.readouterr()
+    assert main([*words[:2], f"--data={copy}", "--name=again"]) == 2
+    assert f"holds the scores on '{path}': expected another name" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"name='\.\./x': expected letters"):
         run.evaluate(str(path), "../x")
 

@@ -14,7 +14,7 @@ from ouroboros_jax.base import Context, Settings
 from ouroboros_jax.chain import Chain
 from ouroboros_jax.config import apply, load_config, new_config
 from ouroboros_jax.keys import chain_key
-from ouroboros_jax.pools.memory import Capacity
+from ouroboros_jax.pools.given import Capacity, Given
 from ouroboros_jax.pools.rows import rows
 from ouroboros_jax.registry import find, load, options
 
@@ -55,11 +55,12 @@ def log_means(point, regime, generations, chains=4000):
     @jax.vmap
     def run(replicate):
         key = chain_key(jnp.uint32(0), replicate)
-        first, _ = chain.init(key, settings, None, capacity)
+        given = Given(key, settings, None, capacity)
+        first, _ = chain.init(given)
         context = Context(None, first.params, None)
 
         def step(state, _):
-            state, metrics = chain.step(key, settings, state, context, None, capacity)
+            state, metrics = chain.step(given, state, context)
             return state, (state.params.log_mean, metrics["variance"])
 
         _, (later, variance) = jax.lax.scan(step, first, None, generations)

@@ -16,6 +16,7 @@ from scipy import stats
 from ouroboros_jax.base import Context
 from ouroboros_jax.config import flatten, new_config
 from ouroboros_jax.keys import chain_key
+from ouroboros_jax.pools.given import Given
 from ouroboros_jax.programs.build import build
 from ouroboros_jax.sweep import expand
 from ouroboros_jax.theory import laws, z_score
@@ -77,13 +78,14 @@ def simulate(chains, **settings):
     @partial(jax.jit, compiler_options=options)
     @jax.vmap
     def run(key, settings):
-        state, info = chain.init(key, at(settings, 0), None, capacity)
-        truth = program.stages.context(key, at(settings, 0), state.params, None).truth
+        given = Given(key, at(settings, 0), None, capacity)
+        state, info = chain.init(given)
+        truth = program.stages.context(given, state.params, None).truth
         context = Context(truth, state.params, None)
         first = chain.measure(at(settings, 0), state.params, context, info, state.frozen)
 
         def step(state, g):
-            return chain.step(key, at(settings, g), state, context, None, capacity)
+            return chain.step(given._replace(settings=at(settings, g)), state, context)
 
         state, rest = jax.lax.scan(step, state, jnp.arange(1, LAST + 1))
         return jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, rest)

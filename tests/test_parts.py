@@ -119,12 +119,13 @@ def test_progress_tells_parts_from_steps():
     (group,) = expand(config_of())
     progress = Progress(build(group, 2))
     while progress.generation < 0:
-        assert progress.piece in ("begin", "step")
+        assert progress.piece in ("the beginning of the first fit", "a step of the first fit")
         progress.work(1)
     pieces, done = [], []
     while progress.generation < 1:
         pieces.append(progress.piece)
         progress.work(1)
         done.append(progress.done)
-    assert pieces == ["part"] * TURNS + ["begin"] + ["step"] * STEPS
+    rest = ["the beginning of a fit"] + ["a step of a fit"] * STEPS
+    assert pieces == ["a draw"] * TURNS + rest
     assert done == sorted(done) and done[-1] == 2 and done[TURNS - 1] == 1 + TURNS / (TURNS + STEPS)

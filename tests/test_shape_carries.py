@@ -18,7 +18,7 @@ from ouroboros_jax.base import Context, Settings
 from ouroboros_jax.chain import Chain
 from ouroboros_jax.config import new_config
 from ouroboros_jax.keys import chain_key
-from ouroboros_jax.pools.memory import Capacity
+from ouroboros_jax.pools.given import Capacity, Given
 from ouroboros_jax.pools.rows import rows
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -67,13 +67,14 @@ def test_every_family_runs_under_every_regime(family, regime):
     @jax.vmap
     def run(replicate):
         key = chain_key(jnp.uint32(0), replicate)
-        first, _ = chain.init(key, settings(), table, capacity)
+        given = Given(key, settings(), table, capacity)
+        first, _ = chain.init(given)
         context = Context(None, first.params, None, jnp.float32(0))
 
         def step(state, _):
-            fit = chain.begin(key, settings(), state, table, capacity)
+            fit = chain.begin(given, state)
             fit = jax.lax.fori_loop(
-                0, learner.num_steps, lambda i, fit: chain.advance(key, settings(), fit, i)[0], fit
+                0, learner.num_steps, lambda i, fit: chain.advance(given, fit, i)[0], fit
             )
             state, metrics = chain.end(settings(), fit, context)
             return state, (fit.pool, state.params, metrics)
@@ -113,12 +114,12 @@ def test_a_host_may_drive_the_epochs(family, start):
     The points are the same bits; a fit compiled in another way may round its last one differently.
     """
     chain, learner, table, capacity = chain_of(family, "accumulate", start=start)
-    key = chain_key(jnp.uint32(0), jnp.uint32(1))
-    whole = jax.jit(lambda: chain.init(key, settings(), table, capacity)[0])()
+    given = Given(chain_key(jnp.uint32(0), jnp.uint32(1)), settings(), table, capacity)
+    whole = jax.jit(lambda: chain.init(given)[0])()
     context = Context(None, whole.params, None, jnp.float32(0))
-    step = jax.jit(lambda state: chain.step(key, settings(), state, context, table, capacity))
-    begin = jax.jit(lambda state: chain.begin(key, settings(), state, table, capacity))
-    advance = jax.jit(lambda fit, i: chain.advance(key, settings(), fit, i))
+    step = jax.jit(lambda state: chain.step(given, state, context))
+    begin = jax.jit(lambda state: chain.begin(given, state))
+    advance = jax.jit(lambda fit, i: chain.advance(given, fit, i))
     end = jax.jit(lambda fit, curves: chain.end(settings(), fit, context, curves))
     for _ in range(2):
         fit = begin(whole)
@@ -141,11 +142,12 @@ def test_where_a_fit_begins():
         chain, _, table, capacity = chain_of("images", "replace", start=start)
 
         def run(key):
-            state, _ = chain.init(key, settings(), table, capacity)
-            first = chain.begin(key, settings(), state, table, capacity)
+            given = Given(key, settings(), table, capacity)
+            state, _ = chain.init(given)
+            first = chain.begin(given, state)
             context = Context(None, state.params, None, jnp.float32(0))
-            later, _ = chain.step(key, settings(), state, context, table, capacity)
-            second = chain.begin(key, settings(), later, table, capacity)
+            later, _ = chain.step(given, state, context)
+            second = chain.begin(given, later)
             fits = [fit.fit_state.params.images for fit in (first, second)]
             return state.params.images, later.params.images, *fits
 

@@ -15,7 +15,7 @@ import numpy as np
 from ouroboros_jax.base import Params
 from ouroboros_jax.chain import Fit, State
 from ouroboros_jax.keys import new_key
-from ouroboros_jax.pools.memory import Capacity
+from ouroboros_jax.pools.given import Capacity, Given
 from ouroboros_jax.pools.realisation import part_size
 from ouroboros_jax.programs.program import Program
 
@@ -247,7 +247,8 @@ class Progress:
         settings = jax.tree.map(lambda a: a[0, 0], program.settings(generation, 1))
 
         def rows(key, state):
-            return program.chain.part(key, settings, state, program.table, self.capacity, 0)
+            given = Given(key, settings, program.table, self.capacity)
+            return program.chain.part(given, state, 0)
 
         shapes = jax.eval_shape(rows, new_key(0), program.state_shapes)
         treedef = jax.tree.structure(shapes)

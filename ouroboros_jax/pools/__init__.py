@@ -1,5 +1,6 @@
 """Pools: what a generation is fitted to, a regime's table realised in one of three ways.
 
+given        what points come from: keys, settings, sizes; models before
 realisation  what the three have in common: points drawn, and pooled
 rows         compact rows, for any learner
 statistics   statistics of each source, exact in law

@@ -15,18 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ouroboros_jax.base import Data, Moments
-
-
-class Capacity(NamedTuple):
-    """Static sizes of one stretch of generations; rows beyond a count have weight 0.
-
-    They are functions of the generation alone, never of how many generations are planned, but for
-    the room of a memory that is only subsampled, on which no bits depend.
-    """
-
-    real: int  # rows of generation 0's real data set
-    new: int  # rows drawn in a generation
-    kept: int  # rows, or data sets, of a memory that keeps everything
+from ouroboros_jax.pools.given import Capacity
 
 
 class Rows(NamedTuple):

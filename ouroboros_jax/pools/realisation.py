@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 import jax
 
-from ouroboros_jax.base import Data, Key, Learner, Pool, Settings
-from ouroboros_jax.pools.memory import Capacity, Memory
+from ouroboros_jax.base import Data, Learner, Pool
+from ouroboros_jax.pools.given import Before, Capacity, Given
+from ouroboros_jax.pools.memory import Memory
 from ouroboros_jax.regimes import PREVIOUS, Regime
 
 Points = Any  # a data set as one way holds it: rows, statistics, or the recipe of its rows
@@ -15,32 +16,30 @@ Points = Any  # a data set as one way holds it: rows, statistics, or the recipe 
 class Realisation(NamedTuple):
     """How points are drawn and pooled; every function is of one chain and pure.
 
-    `first(key, settings, table, capacity)` is the real data set of generation 0;
-    `draw(key, settings, models, table, generation, capacity, memory)` a generation's new points,
-    with `models[lag - 1]` the parameters that many generations back, and `drawn` what they draw,
-    where the host has it; `part(..., turn)`, of learners with `parts` and with the same arguments,
-    are rows of that, [R, ...] of each model, in turns 0, 1, ...; and
-    `pool(key, settings, points, generation, capacity)` of what the memory says is trained on, the
-    generation being a plain 0 where it is known to be the first.
-    `open(key, settings, pool, table, generation, step, capacity)` is the pool as a step sees it,
-    and `points_to_begin(key, settings, table, capacity)` points that a fit may begin from.
+    `first(given)` is the real data set of generation 0, and `draw(given, before, drawn)` a later
+    generation's new points; `drawn` is what its models draw, where the host has it.
+    `part(given, before, turn)`, of learners with `parts`, are rows of that, [R, ...] of each model,
+    in turns 0, 1, ... `pool(given, points, generation)` is the pool of what the memory says is
+    trained on, the generation being a plain 0 where it is known to be the first, and
+    `open(given, pool, generation, step)` that pool as a step of the fit sees it.
+    `points_to_begin(given)` are points that a fit may begin from.
 
-    Where one program has generation 0 and those after it: `either(..., is_first)`, of `draw`'s
-    arguments, are the points of one or the other without a branch, None where there is no such way
-    (and the function itself is None where a branch costs little); and `pools_alike` says that
-    generation 0 is pooled like those after it, from a memory that was empty.
+    Where one program has generation 0 and those after it: `either(given, before, is_first)` are the
+    points of one or the other without a branch, None where there is no such way (and the function
+    itself is None where a branch costs little); and `pools_alike` says that generation 0 is pooled
+    like those after it, from a memory that was empty.
     """
 
-    first: Callable[[Key, Settings, Data, Capacity], Points]
-    draw: Callable[..., Points]
-    pool: Callable[[Key, Settings, Points, int | jax.Array, Capacity], Pool]
+    first: Callable[[Given], Points]
+    draw: Callable[[Given, Before, list[Data] | None], Points]
+    pool: Callable[[Given, Points, int | jax.Array], Pool]
     memory: Memory
-    points_to_begin: Callable[[Key, Settings, Data, Capacity], Data]
-    open: Callable[[Key, Settings, Pool, Data, jax.Array, jax.Array, Capacity], Pool] = (
-        lambda key, settings, pool, *rest: pool
+    points_to_begin: Callable[[Given], Data]
+    open: Callable[[Given, Pool, jax.Array, jax.Array], Pool] = (
+        lambda given, pool, generation, step: pool
     )
-    part: Callable[..., list[Data]] | None = None
-    either: Callable[..., Points | None] | None = None
+    part: Callable[[Given, Before, Any], list[Data]] | None = None
+    either: Callable[[Given, Before, jax.Array], Points | None] | None = None
     pools_alike: bool = False
 
 

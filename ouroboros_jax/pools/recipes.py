@@ -16,6 +16,7 @@ from ouroboros_jax.base import Data, Learner, Params, Pool, Settings
 from ouroboros_jax.data.base import RealData
 from ouroboros_jax.draws.threefry import fold_in
 from ouroboros_jax.errors import UserError
+from ouroboros_jax.pools.given import Before
 from ouroboros_jax.pools.memory import Rows, num_bytes, num_rows, pad, recipe_memories
 from ouroboros_jax.pools.realisation import Realisation, reads_last
 from ouroboros_jax.pools.rows import rows
@@ -115,35 +116,38 @@ def recipes(
     whole = rows(learner, regime, real)
     is_stream = learner.points == "stream"
 
-    def first(key, settings, table, capacity):
+    def first(given):
         def params(key):
-            return learner.init(key, settings, as_rows.first(key, settings, table, capacity).data)
+            data = as_rows.first(given._replace(key=key)).data
+            return learner.init(key, given.settings, data)
 
-        shapes = jax.eval_shape(params, key)
+        shapes = jax.eval_shape(params, given.key)
         empty = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
-        return Recipe((empty,) * num_models, settings, jnp.int32(0))
+        return Recipe((empty,) * num_models, given.settings, jnp.int32(0))
 
-    def draw(key, settings, models, table, generation, capacity, memory):
-        del key, table, capacity, memory
+    def draw(given, before, drawn=None):
+        del drawn  # nothing is: a recipe says how
+        models = before.models
         models = (*models, *models[-1:] * num_models)[:num_models]  # those beyond are never read
-        return Recipe(models, settings, jnp.asarray(generation, jnp.int32))
+        return Recipe(models, given.settings, jnp.asarray(before.generation, jnp.int32))
 
-    def pool(key, settings, union, generation, capacity):
-        del key, settings, generation, capacity
+    def pool(given, union, generation):
+        del given, generation
         if isinstance(union, Recipe):  # generation 0's, which nothing was before
             return Recipes(jax.tree.map(lambda a: a[None], union), jnp.ones(1, bool))
         return Recipes(*union)
 
-    def data_set(key, recipe: Recipe, table, capacity):
+    def data_set(given, recipe: Recipe):
         """Rows of one data set, padded to what any has."""
-        num = max(capacity.real, capacity.new)
+        num = max(given.capacity.real, given.capacity.new)
+        given = given._replace(settings=recipe.settings)
 
         def real_set():
-            return pad(as_rows.first(key, recipe.settings, table, capacity), num)
+            return pad(as_rows.first(given), num)
 
         def drawn(by: Realisation):
-            made = recipe.models, table, recipe.generation, capacity, ()
-            return pad(by.draw(key, recipe.settings, *made), num)
+            before = Before(recipe.models, recipe.generation)
+            return pad(by.draw(given, before), num)
 
         if not lasts:
             return jax.lax.cond(recipe.generation == 0, real_set, lambda: drawn(as_rows))
@@ -151,14 +155,14 @@ def recipes(
         branches = [real_set, *(lambda by=by: drawn(by) for by in draws)]
         return jax.lax.switch(era, branches)
 
-    def open_pool(key, settings, pool: Recipes, table, generation, step, capacity):
-        key_step = fold_in(key, step + 1) if is_stream else key
+    def open_pool(given, pool: Recipes, generation, step):
+        key_step = fold_in(given.key, step + 1) if is_stream else given.key
 
         def drawn(number) -> Rows:
             recipe = jax.tree.map(lambda a: a[number], pool.recipe)
             # The real data set is the same at every step; only what models draw is new.
-            key_set = jnp.where(recipe.generation == 0, key, key_step)
-            return data_set(key_set, recipe, table, capacity)
+            key_set = jnp.where(recipe.generation == 0, given.key, key_step)
+            return data_set(given._replace(key=key_set), recipe)
 
         def about(item):  # a data set's weights and groups, for which no point is drawn
             number, there = item
@@ -170,17 +174,14 @@ def recipes(
         places = jnp.arange(weights.size, dtype=jnp.int32)
         rows = Rows(places, weights.reshape(-1), group.reshape(-1))
         return RedrawnPool(
-            whole.pool(key, settings, rows, generation, capacity),
+            whole.pool(given, rows, generation),
             lambda number: drawn(number).data,
             jnp.argsort(~pool.there),
             pool.there.sum(),
         )
 
-    def points_to_begin(key, settings, table, capacity):
-        return as_rows.points_to_begin(key, settings, table, capacity)
-
     memory = recipe_memories(regime.window)[regime.kept]
-    return Realisation(first, draw, pool, memory, points_to_begin, open_pool)
+    return Realisation(first, draw, pool, memory, as_rows.points_to_begin, open_pool)
 
 
 def wants_recipes(learner: Learner, regime: Regime) -> bool:

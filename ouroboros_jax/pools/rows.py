@@ -62,98 +62,106 @@ def rows(
     then of one kind with that of a regime that does.
     """
     num_groups = len(regime.sources) if regime.weights else 1
-    from_models = [place for place in regime.sources if place not in (REAL, PREVIOUS)]
+    lags = [source for source in regime.sources if source not in (REAL, PREVIOUS)]
     is_read = reads_last(learner, regime)
     memory = rows_memories(regime.window)[regime.kept]
 
-    def first(key, settings, table, capacity):
+    def first(given):
+        begun = real.initial or real
+
         def points(key, settings):
-            begun = real.initial or real
-            return begun.draw(stage_key(key, "real", 0), settings, table, capacity.real)
+            key_real = stage_key(key, "real", 0)
+            return begun.draw(key_real, settings, given.table, given.capacity.real)
 
-        return _unit_rows(_isolated(points)(key, settings), settings.num_data)
+        return _unit_rows(_isolated(points)(given.key, given.settings), given.settings.num_data)
 
-    def read_again(key, settings, table, generation, capacity, memory):
+    def read_again(given, before):
         """The points of the generation before, and those that `learner.sample` goes by."""
-        last, source = None, table
+        num = given.capacity.new
+        last, source = None, given.table
         if is_read:
-            last = memory.last
+            last = before.memory.last
             if PREVIOUS in regime.sources:  # what is taken over and what prompts: two parts of it
-                last = _shuffled(stage_key(key, "select", generation, 1), last)
-            last = _repeated(last.data, (last.weights > 0).sum(), capacity.new)
+                last = _shuffled(given.stage_key("select", before.generation, 1), last)
+            last = _repeated(last.data, (last.weights > 0).sum(), num)
         if learner.prompts == "previous":
             source = last
         elif learner.prompts == "real":
-            points = first(key, settings, table, capacity)
-            source = _repeated(points.data, settings.num_data, capacity.new)
+            source = _repeated(first(given).data, given.settings.num_data, num)
         elif learner.prompts == "fresh":
             # Not the points that a regime draws as real ones, whose key has no source.
-            key_new = stage_key(key, "real", generation, 1)
-            source = real.draw(key_new, settings, table, capacity.new)
+            key_new = given.stage_key("real", before.generation, 1)
+            source = real.draw(key_new, given.settings, given.table, num)
         return last, source
 
-    def part(key, settings, models, table, generation, capacity, memory, turn):
-        size = part_size(learner, capacity)
-        places = jnp.minimum(turn * size + jnp.arange(size), capacity.new - 1)
+    def part(given, before, turn):
+        num, size = given.capacity.new, part_size(learner, given.capacity)
+        places = jnp.minimum(turn * size + jnp.arange(size), num - 1)
 
         def points(key, settings, models, source):
             return [
                 learner.parts.sample(
-                    stage_key(key, "sample", generation, place),
-                    *(settings, models[place - 1], source, capacity.new, places),
+                    stage_key(key, "sample", before.generation, lag),
+                    *(settings, models[lag - 1], source, num, places),
                 )
-                for place in from_models
+                for lag in lags
             ]
 
-        _, source = read_again(key, settings, table, generation, capacity, memory)
-        return _isolated(points)(key, settings, models, source)
+        _, source = read_again(given, before)
+        return _isolated(points)(given.key, given.settings, before.models, source)
 
-    def draw(key, settings, models, table, generation, capacity, memory, drawn=None):
+    def draw_sources(given, before, drawn):
+        """`capacity.new` points of each source; slot i of the data set takes its source's i-th."""
+        num = given.capacity.new
+
         def points(key, settings, models, last, source, drawn):
-            """Points of each source, `capacity.new` of it, of which the first are used."""
+            def sample(lag):
+                key_sample = stage_key(key, "sample", before.generation, lag)
+                return learner.sample(key_sample, settings, models[lag - 1], source, num)
 
-            def sample(place):
-                key_sample = stage_key(key, "sample", generation, place)
-                return learner.sample(key_sample, settings, models[place - 1], source, capacity.new)
-
-            found = {PREVIOUS: last}
-            found |= zip(from_models, drawn or map(sample, from_models), strict=True)
+            of_source = {PREVIOUS: last}
+            of_source |= zip(lags, drawn or map(sample, lags), strict=True)
             if REAL in regime.sources:
-                key_real = stage_key(key, "real", generation)
-                found[REAL] = real.draw(key_real, settings, table, capacity.new)
-            return [found[place] for place in regime.sources]
+                key_real = stage_key(key, "real", before.generation)
+                of_source[REAL] = real.draw(key_real, settings, given.table, num)
+            return [of_source[source] for source in regime.sources]
 
-        again = read_again(key, settings, table, generation, capacity, memory)
-        options = _isolated(points)(key, settings, models, *again, drawn)
-        counts = regime.counts(settings, generation)
-        source = (jnp.arange(capacity.new)[:, None] >= jnp.cumsum(counts)[None]).sum(-1)
+        again = read_again(given, before)
+        return _isolated(points)(given.key, given.settings, before.models, *again, drawn)
+
+    def draw(given, before, drawn=None):
+        options = draw_sources(given, before, drawn)
+        counts = regime.counts(given.settings, before.generation)
+        places = jnp.arange(given.capacity.new)
+        source = (places[:, None] >= jnp.cumsum(counts)[None]).sum(-1)
         new = _unit_rows(_choose(source, options), counts.sum())
         if regime.weights is None:
             return new
         source = jnp.minimum(source, len(regime.sources) - 1).astype(jnp.int32)
-        each = regime.weights(settings) / jnp.maximum(counts, 1)
+        each = regime.weights(given.settings) / jnp.maximum(counts, 1)
         return Rows(new.data, new.weights * each[source], source)
 
-    def subsample(key, points, num, generation, slots):
-        key_select = stage_key(key, "select", generation)
+    def subsample(given, points, generation):
+        settings, capacity = given.settings, given.capacity
+        num = jnp.where(generation == 0, settings.num_data, settings.num_samples)
+        slots = min(max(capacity.new, capacity.real), num_rows(points))
+        key_select = given.stage_key("select", generation)
         there = points.weights > 0
         chosen = without_replacement(key_select, there, num, slots, points.filled)
         return _unit_rows(jax.tree.map(lambda a: a[chosen], points.data), num)
 
-    def pool(key, settings, points, generation, capacity):
+    def pool(given, points, generation):
         if regime.subsample and not isinstance(generation, int):  # else it is 0: all are taken
-            num = jnp.where(generation == 0, settings.num_data, settings.num_samples)
-            slots = min(max(capacity.new, capacity.real), num_rows(points))
-            points = subsample(key, points, num, generation, slots)
+            points = subsample(given, points, generation)
         groups = jnp.arange(num_groups)[:, None]
         totals = jnp.where(points.group[None] == groups, points.weights[None], 0).sum(1)
         return Pool(points.data, points.weights, points.group, totals)
 
-    def points_to_begin(key, settings, table, capacity):
+    def points_to_begin(given):
         # Points of the real data set: unlike a pool's, none of their slots is empty.
-        return first(key, settings, table, capacity).data
+        return first(given).data
 
     memory = with_last(memory) if is_read or keeps_last else memory
-    in_parts = part if learner.parts and from_models else None
+    in_parts = part if learner.parts and lags else None
     alike = regime.kept == "nothing" and not regime.subsample
     return Realisation(first, draw, pool, memory, points_to_begin, part=in_parts, pools_alike=alike)

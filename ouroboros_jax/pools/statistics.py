@@ -11,7 +11,6 @@ import jax.numpy as jnp
 from ouroboros_jax.base import Learner, Pool, Settings
 from ouroboros_jax.data.base import RealData
 from ouroboros_jax.errors import UserError
-from ouroboros_jax.keys import stage_key
 from ouroboros_jax.pools.memory import are_alike, num_rows, statistics_memories
 from ouroboros_jax.pools.realisation import Realisation
 from ouroboros_jax.regimes import PREVIOUS, REAL, Regime
@@ -40,72 +39,72 @@ def statistics(learner: Learner, regime: Regime, real: RealData) -> Realisation:
     def law_of(real, settings):
         return moments.law(real.truth(settings)) if real.truth else None
 
-    def of_truth(real, key, settings, table, num, slots):
-        law = law_of(real, settings)
+    def of_truth(real, given, generation, num, slots):
+        key = given.stage_key("real", generation)
+        law = law_of(real, given.settings)
         if law is not None:
-            return moments.draw(key, _unbiased(settings), law, num)
-        data = real.draw(key, settings, table, slots)
+            return moments.draw(key, _unbiased(given.settings), law, num)
+        data = real.draw(key, given.settings, given.table, slots)
         return moments.of(data, jnp.arange(slots) < num)
 
-    def first(key, settings, table, capacity):
-        key_real = stage_key(key, "real", 0)
-        points = of_truth(begun, key_real, settings, table, settings.num_data, capacity.real)
+    def first(given):
+        points = of_truth(begun, given, 0, given.settings.num_data, given.capacity.real)
         return jax.tree.map(lambda a: a[None], points)
 
-    def of_model(key, settings, generation, model, lag, count):
-        return moments.draw(stage_key(key, "sample", generation, lag), settings, model, count)
+    def of_model(given, generation, model, lag, count):
+        key = given.stage_key("sample", generation, lag)
+        return moments.draw(key, given.settings, model, count)
 
-    def of_models(key, settings, generation, models, counts):
+    def of_models(given, before, counts):
         """What several models draw, merged: a program as long as for two, however many they are."""
         lags = [regime.sources[i] for i in together]
-        theirs = (models[lag - 1] for lag in lags)
+        theirs = (before.models[lag - 1] for lag in lags)
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *theirs)
-        one = functools.partial(of_model, key, settings, generation)
+        one = functools.partial(of_model, given, before.generation)
         drawn = jax.vmap(one)(stacked, jnp.array(lags), counts[jnp.array(together)])
         first = jax.tree.map(lambda a: a[0], drawn)
         others = jax.tree.map(lambda a: a[1:], drawn)
         return jax.lax.scan(lambda a, b: (moments.merge(a, b), None), first, others)[0]
 
-    def draw(key, settings, models, table, generation, capacity, memory):
-        del memory
-        counts = regime.counts(settings, generation)
+    def draw(given, before, drawn=None):
+        del drawn  # the host draws points alone
+        counts = regime.counts(given.settings, before.generation)
 
         def of_source(i):
             source = regime.sources[i]
             if source == REAL:
-                key_real = stage_key(key, "real", generation)
-                return of_truth(real, key_real, settings, table, counts[i], capacity.new)
-            return of_model(key, settings, generation, models[source - 1], source, counts[i])
+                return of_truth(real, given, before.generation, counts[i], given.capacity.new)
+            model = before.models[source - 1]
+            return of_model(given, before.generation, model, source, counts[i])
 
-        drawn = [of_models(key, settings, generation, models, counts)] if together else []
-        drawn += [of_source(i) for i in apart]
+        parts = [of_models(given, before, counts)] if together else []
+        parts += [of_source(i) for i in apart]
         if regime.weights is None:
-            drawn = [functools.reduce(moments.merge, drawn)]
-        return jax.tree.map(lambda *parts: jnp.stack(parts), *drawn)
+            parts = [functools.reduce(moments.merge, parts)]
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *parts)
 
-    def either(key, settings, models, table, generation, capacity, memory, is_first):
-        del table, capacity, memory
-        truth, model = law_of(begun, settings), models[0]
+    def either(given, before, is_first):
+        settings, model = given.settings, before.models[0]
+        truth = law_of(begun, settings)
         if regime.sources != (1,) or not alike or not are_alike(truth, model):
             return None  # generation 0 is not drawn and pooled as those after it
-        key_model = stage_key(key, "sample", generation, 1)
-        num_samples = regime.counts(settings, generation)[0]
+        key_model = given.stage_key("sample", before.generation, 1)
+        num_samples = regime.counts(settings, before.generation)[0]
         points = moments.draw(
             *jax.tree.map(
                 lambda a, b: jnp.where(is_first, a, b),
-                (stage_key(key, "real", 0), _unbiased(settings), truth, settings.num_data),
+                (given.stage_key("real", 0), _unbiased(settings), truth, settings.num_data),
                 (key_model, settings, model, num_samples),
             )
         )
         return jax.tree.map(lambda a: a[None], points)
 
-    def pool(key, settings, points, generation, capacity):
-        del key, capacity
+    def pool(given, points, generation):
         num = num_rows(points)
         weights = jnp.ones(1)
         if num > 1:  # a source without points has no weight
-            there = regime.counts(settings, generation) > 0
-            weights = jnp.where(there, regime.weights(settings), 0)
+            there = regime.counts(given.settings, generation) > 0
+            weights = jnp.where(there, regime.weights(given.settings), 0)
         return Pool(points, weights, jnp.arange(num, dtype=jnp.int32), weights)
 
     memory = statistics_memories(regime.window, moments)[regime.kept]

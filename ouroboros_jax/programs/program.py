@@ -20,7 +20,8 @@ from ouroboros_jax.chain import Chain, State
 from ouroboros_jax.data.base import RealData
 from ouroboros_jax.draws.threefry import split
 from ouroboros_jax.keys import chain_key, new_key
-from ouroboros_jax.pools.memory import Capacity, Memory, are_alike, num_bytes
+from ouroboros_jax.pools.given import Capacity, Given
+from ouroboros_jax.pools.memory import Memory, are_alike, num_bytes
 from ouroboros_jax.programs.sizes import Sizes
 from ouroboros_jax.programs.stages import IN_PLACE, Stages
 from ouroboros_jax.sweep import Group
@@ -126,18 +127,19 @@ class Program:
         if self.learner.hosted or first[:2] != second[:2]:
             return False
         settings = one_setting(self.group)
-        has_either = self.chain.realisation.either is not None
+        chain = self.chain
+        has_either = chain.realisation.either is not None
 
         def both(key):
-            table = self.table
-            state = self.chain.blank(key, settings, table, first)
+            given = Given(key, settings, self.table, first)
+            state = chain.blank(given)
 
             def drawn(is_first):
-                return self.chain.draw(key, settings, state, table, first, is_first=is_first)
+                return chain.draw(given, state, is_first=is_first)
 
             def pooled(is_first):
                 points = drawn(is_first)
-                return points, self.chain.pool(key, settings, state, points, table, first, is_first)
+                return points, chain.pool(given, state, points, is_first)
 
             if has_either:
                 return state.params, drawn(jnp.array(True))

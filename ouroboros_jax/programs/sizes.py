@@ -6,7 +6,7 @@ import functools
 import numpy as np
 
 from ouroboros_jax.base import Learner
-from ouroboros_jax.pools.memory import Capacity
+from ouroboros_jax.pools.given import Capacity
 from ouroboros_jax.pools.recipes import wants_recipes
 from ouroboros_jax.regimes import Regime
 from ouroboros_jax.schedule import round_half_up

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 from ouroboros_jax.base import Context, Data, Metrics, Mixture, Settings
 from ouroboros_jax.chain import Chain, Fit, State, reference_of
 from ouroboros_jax.data.base import RealData
-from ouroboros_jax.keys import new_key, stage_key
+from ouroboros_jax.keys import new_key
 from ouroboros_jax.metrics.mixture import truth_of
-from ouroboros_jax.pools.memory import Capacity
+from ouroboros_jax.pools.given import Capacity, Given
 from ouroboros_jax.programs.eras import Redraw
 from ouroboros_jax.vectorize import all_in_place, each_in_place, over_block
 
@@ -47,77 +47,70 @@ class Stages:
 
     def shapes(self, settings: Settings, capacity: Capacity) -> tuple[State, Metrics]:
         """Shapes of one chain's state after generation 0 and of its metrics."""
-        table, test = self.table, self.test
+        test = self.test
 
         def first(key):
-            state, info = self.chain.init(key, settings, table, capacity)
-            context = self.context(
-                key, settings, state.params, test, self.prepared(key, settings, table)
-            )
+            given = Given(key, settings, self.table, capacity)
+            state, info = self.chain.init(given)
+            context = self.context(given, state.params, test, self.prepared(given))
             return state, self.chain.measure(settings, state.params, context, info, state.frozen)
 
         return jax.eval_shape(first, new_key(0))
 
-    def _each(self, one: Callable, args, *more):
-        """`one(key, settings, *more)` of each chain of a block, with one generation's settings."""
+    def _each(self, one: Callable, capacity: Capacity | None, args, shared, *more):
+        """`one(given, *more)` of each chain of a block, with one generation's settings."""
 
         def of_chain(key, settings, *more):
-            return one(key, _at(settings, 0), *more)
+            return one(Given(key, _at(settings, 0), shared["table"], capacity), *more)
 
         return over_block(of_chain, self.block)(args["key"], args["settings"], *more)
 
-    def prepared(self, key, settings, table):
+    def prepared(self, given: Given):
         """What metrics need of one chain beyond its parameters."""
-        prepare = self.chain.learner.prepare
-        return prepare(stage_key(key, "prepare", 0), settings, table) if prepare else ()
+        if self.chain.learner.prepare is None:
+            return ()
+        key = given.stage_key("prepare", 0)
+        return self.chain.learner.prepare(key, given.settings, given.table)
 
-    def context(self, key, settings, reference, test, prepared=()) -> Context:
-        truth = self.real.truth(settings) if self.real.truth else None
+    def context(self, given: Given, reference, test, prepared=()) -> Context:
+        """What one chain is measured against."""
+        truth = self.real.truth(given.settings) if self.real.truth else None
         if isinstance(truth, Mixture):
             truth = truth_of(truth)  # its tails, found once a segment
         if test is None and self.real.table is None and self.num_test:
-            key_test = stage_key(key, "test", 0)
-            test = self.real.draw(key_test, settings, None, self.num_test)
+            key_test = given.stage_key("test", 0)
+            test = self.real.draw(key_test, given.settings, None, self.num_test)
         return Context(truth, reference, test, prepared)
 
     def prepare(self, state, args, shared):
         """What `measure` needs of one block beyond its parameters."""
         del state
+        return self._each(self.prepared, None, args, shared)
 
-        def one(key, settings):
-            return self.prepared(key, settings, shared["table"])
-
-        return self._each(one, args)
-
-    def real_pool(self, key, settings, table, capacity):
+    def real_pool(self, given: Given):
         """What generation 0 of one chain is fitted to, and the memory of it."""
-        blank = self.chain.blank(key, settings, table, capacity)
-        return self.chain.draw_pool(key, settings, blank, table, capacity, is_first=True)
+        return self.chain.draw_pool(given, self.chain.blank(given), is_first=True)
 
-    def measure(self, key, settings, state, info, reference, prepared, shared):
+    def measure(self, given: Given, state, info, reference, prepared, test):
         """Metrics of one chain; `reference` is None at generation 0, which is its own."""
         reference = state.params if reference is None else reference
-        context = self.context(key, settings, reference, shared["test"], prepared)
-        return self.chain.measure(settings, state.params, context, info, state.frozen)
+        context = self.context(given, reference, test, prepared)
+        return self.chain.measure(given.settings, state.params, context, info, state.frozen)
 
     def blank(self, capacity, state, args, shared):
         """The state of one block before generation 0."""
         del state
-
-        def one(key, settings):
-            return self.chain.blank(key, settings, shared["table"], capacity)
-
-        return self._each(one, args)
+        return self._each(self.chain.blank, capacity, args, shared)
 
     def first(self, capacity, state, args, shared):
         """Generation 0 of one block: its state and metrics."""
         del state
 
-        def one(key, settings, prepared):
-            state, info = self.chain.init(key, settings, shared["table"], capacity)
-            return state, self.measure(key, settings, state, info, None, prepared, shared)
+        def one(given, prepared):
+            state, info = self.chain.init(given)
+            return state, self.measure(given, state, info, None, prepared, shared["test"])
 
-        return self._each(one, args, args["prepared"])
+        return self._each(one, capacity, args, shared, args["prepared"])
 
     def segment(self, capacity, length, from_blank, memory, args, shared):
         """Up to `length` generations of one block; `shared["num"]` of them, a traced number, so
@@ -131,25 +124,19 @@ class Stages:
         gives = memory is not None
         before = before._replace(memory=memory) if gives else before
 
-        def context_of(key, settings, prepared):
-            return self.context(key, settings, None, shared["test"], prepared)
+        def context_of(given, prepared):
+            return self.context(given, None, shared["test"], prepared)
 
-        context = self._each(context_of, args, args["prepared"])
+        context = self._each(context_of, None, args, shared, args["prepared"])
 
         def step(i, state, reference):
             # Of the block, so that a branch stays one: its chains are at the same generation.
             is_first = state.generation[0] < 0 if from_blank else False
 
             def one(key, settings, state, reference, context):
-                return self.chain.step(
-                    key,
-                    _at(settings, i),
-                    state,
-                    context._replace(reference=reference),
-                    shared["table"],
-                    capacity,
-                    is_first,
-                )
+                given = Given(key, _at(settings, i), shared["table"], capacity)
+                context = context._replace(reference=reference)
+                return self.chain.step(given, state, context, is_first)
 
             state, metrics = over_block(one, self.block)(
                 args["key"], args["settings"], state, reference, context
@@ -177,65 +164,53 @@ class Stages:
         """Generation 0's fit of one block, begun."""
         del state
 
-        def one(key, settings):
-            table = shared["table"]
-            state = self.chain.blank(key, settings, table, capacity)
-            return self.chain.begin(key, settings, state, table, capacity, is_first=True)
+        def one(given):
+            return self.chain.begin(given, self.chain.blank(given), is_first=True)
 
-        return self._each(one, args)
+        return self._each(one, capacity, args, shared)
 
     def part(self, capacity, state, args, shared):
         """Turn `shared["num"]` of drawing what the next generation is fitted to."""
 
-        def one(key, settings, state):
-            table, turn = shared["table"], shared["num"]
-            return self.chain.part(key, settings, state, table, capacity, turn)
+        def one(given, state):
+            return self.chain.part(given, state, shared["num"])
 
-        return self._each(one, args, state)
+        return self._each(one, capacity, args, shared, state)
 
     def begin(self, capacity, state, args, shared):
         """The next generation's fit of one block, begun; on what the host has drawn, if it has."""
-
-        def one(key, settings, state, drawn):
-            return self.chain.begin(key, settings, state, shared["table"], capacity, drawn)
-
-        return self._each(one, args, state, args["drawn"])
+        return self._each(self.chain.begin, capacity, args, shared, state, args["drawn"])
 
     def advance(self, capacity, state, args, shared):
         """Step `shared["num"]` of a fit; `state` is the fit's own alone, so that a pool which no
         step changes is not copied."""
 
-        def one(key, settings, fit_state, before, pool):
-            fit = Fit(before, pool, fit_state)
-            fit, info = self.chain.advance(
-                key, settings, fit, shared["num"], shared["table"], capacity
-            )
+        def one(given, fit_state, before, pool):
+            fit, info = self.chain.advance(given, Fit(before, pool, fit_state), shared["num"])
             return fit.fit_state, info
 
-        return self._each(one, args, state, args["before"], args["pool"])
+        return self._each(one, capacity, args, shared, state, args["before"], args["pool"])
 
     def finish(self, state, args, shared):
         """The fit's end: the state of the generation and its metrics."""
 
-        def one(key, settings, fit_state, before, curves, prepared, *reference):
+        def one(given, fit_state, before, curves, prepared, reference=None):
             state, info = self.chain.finish(Fit(before, (), fit_state), curves)
-            reference = reference[0] if reference else None
-            return state, self.measure(key, settings, state, info, reference, prepared, shared)
+            return state, self.measure(given, state, info, reference, prepared, shared["test"])
 
-        reference = [args["reference"]] if "reference" in args else []
-        return self._each(
-            one, args, state, args["before"], args["curves"], args["prepared"], *reference
-        )
+        more = [args["before"], args["curves"], args["prepared"]]
+        more += [args["reference"]] if "reference" in args else []
+        return self._each(one, None, args, shared, state, *more)
 
     def known(self, capacity, num_past, state, args, shared):
         """The state of generation 0, of known parameters `state`."""
 
-        def one(key, settings, params):
-            _, memory = self.real_pool(key, settings, shared["table"], capacity)
+        def one(given, params):
+            _, memory = self.real_pool(given)
             past = (params,) * num_past
             return State(jnp.int32(0), params, past, memory, jnp.array(False))
 
-        return self._each(one, args, state)
+        return self._each(one, capacity, args, shared, state)
 
     def replay(self, capacity, era, state, args, shared):
         """The memory after `shared["num"]` more generations whose parameters are known.
@@ -248,8 +223,8 @@ class Stages:
         def body(i, state):
             def one(key, settings, state, models):
                 here = state._replace(params=models[0], past=models[1:])
-                settings = _at(settings, i)
-                _, memory = chain.draw_pool(key, settings, here, shared["table"], capacity)
+                given = Given(key, _at(settings, i), shared["table"], capacity)
+                _, memory = chain.draw_pool(given, here)
                 return state._replace(generation=state.generation + 1, memory=memory)
 
             models = jax.tree.map(lambda a: a[:, i], args["models"])
@@ -260,23 +235,21 @@ class Stages:
     def pool(self, capacity, state, args, shared):
         """The pool that one block's next generation is fitted to."""
 
-        def one(key, settings, state):
-            table, generation = shared["table"], state.generation + 1
-            pool = self.chain.draw_pool(key, settings, state, table, capacity)[0]
-            return self.chain.open(key, settings, pool, table, generation, jnp.int32(0), capacity)
+        def one(given, state):
+            pool, _ = self.chain.draw_pool(given, state)
+            return self.chain.open(given, pool, state.generation + 1, jnp.int32(0))
 
-        return self._each(one, args, state)
+        return self._each(one, capacity, args, shared, state)
 
     def real_set(self, capacity, state, args, shared):
         """The pool that one block's generation 0 is fitted to."""
         del state
 
-        def one(key, settings):
-            table, zero = shared["table"], jnp.int32(0)
-            pool = self.real_pool(key, settings, table, capacity)[0]
-            return self.chain.open(key, settings, pool, table, zero, zero, capacity)
+        def one(given):
+            pool, _ = self.real_pool(given)
+            return self.chain.open(given, pool, jnp.int32(0), jnp.int32(0))
 
-        return self._each(one, args)
+        return self._each(one, capacity, args, shared)
 
     def grow(self, capacity, state, args, shared):
         """The same state with room for more in its memory."""

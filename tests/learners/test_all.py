@@ -17,6 +17,7 @@ from ouroboros_jax.chain import FROZEN, Chain, Fit
 from ouroboros_jax.config import new_config
 from ouroboros_jax.keys import chain_key
 from ouroboros_jax.metrics.names import NAMES
+from ouroboros_jax.pools.given import Given
 from ouroboros_jax.programs.build import build
 from ouroboros_jax.programs.program import Program
 from ouroboros_jax.registry import LEARNERS
@@ -84,7 +85,7 @@ def case_of(name):
 
     @jax.jit
     def first(key):
-        return chain.init(key, settings, table, capacity)
+        return chain.init(Given(key, settings, table, capacity))
 
     @jax.jit
     def sample(key, params):
@@ -112,9 +113,12 @@ def kinds(tree):
 
 
 def test_parameters_keep_their_shapes_and_are_finite(case, fitted):
-    chain, capacity = case.program.chain, case.program.sizes.capacity(0)
+    program, settings = case.program, case.settings
     blank = jax.eval_shape(
-        lambda key: chain.blank(key, case.settings, case.program.table, capacity), chain_key(1, 0)
+        lambda key: program.chain.blank(
+            Given(key, settings, program.table, program.sizes.capacity(0))
+        ),
+        chain_key(1, 0),
     )
     assert kinds(fitted) == kinds(blank)
     assert not fitted.frozen and fitted.generation == 0
@@ -151,9 +155,9 @@ def test_metrics_are_named_and_readable(case, fitted):
     """Each has an entry in `metrics/names` and the axes it says; scores on test data are known."""
     program = case.program
     _, info = case.first(chain_key(1, 0))
-    key = chain_key(1, 0)
-    prepared = program.stages.prepared(key, case.settings, program.table)
-    context = program.stages.context(key, case.settings, fitted.params, program.test, prepared)
+    given = Given(chain_key(1, 0), case.settings, program.table, None)
+    prepared = program.stages.prepared(given)
+    context = program.stages.context(given, fitted.params, program.test, prepared)
     metrics = program.chain.measure(case.settings, fitted.params, context, info, fitted.frozen)
     assert set(metrics) <= set(NAMES)
     assert int(metrics["status"]) != FROZEN

@@ -19,7 +19,8 @@ from ouroboros_jax.base import Context, Settings
 from ouroboros_jax.chain import Chain
 from ouroboros_jax.keys import chain_key, stage_key
 from ouroboros_jax.learners.gaussian import gaussian
-from ouroboros_jax.pools.memory import Capacity, Rows
+from ouroboros_jax.pools.given import Before, Capacity, Given
+from ouroboros_jax.pools.memory import Rows
 from ouroboros_jax.pools.rows import rows
 from ouroboros_jax.pools.statistics import statistics
 from ouroboros_jax.programs.build import build
@@ -55,16 +56,16 @@ def pools_of(regime, sizes, real=None, seed=0):
 
     @jax.jit
     def begin(key):
-        settings = settings_at(sizes, 0)
-        blank = chain.blank(key, settings, table, capacity)
-        pool, _ = chain.draw_pool(key, settings, blank, table, capacity, is_first=True)
-        return pool, chain.init(key, settings, table, capacity)[0]
+        given = Given(key, settings_at(sizes, 0), table, capacity)
+        pool, _ = chain.draw_pool(given, chain.blank(given), is_first=True)
+        return pool, chain.init(given)[0]
 
     @jax.jit
     def go_on(key, settings, state):
-        pool, _ = chain.draw_pool(key, settings, state, table, capacity)
+        given = Given(key, settings, table, capacity)
+        pool, _ = chain.draw_pool(given, state)
         context = Context(None, state.params, None)
-        return pool, chain.step(key, settings, state, context, table, capacity)[0]
+        return pool, chain.step(given, state, context)[0]
 
     pool, state = begin(key)
     found = [pool]
@@ -143,7 +144,8 @@ def test_subsample_takes_every_point_alike():
     @jax.vmap
     def chosen(replicate):
         key = chain_key(jnp.uint32(0), replicate)
-        pool = realise.pool(key, settings_at(sizes, 2), points, jnp.int32(2), capacity)
+        given = Given(key, settings_at(sizes, 2), None, capacity)
+        pool = realise.pool(given, points, jnp.int32(2))
         return jnp.zeros(33).at[pool.data["id"]].add(pool.weights)
 
     taken = np.asarray(chosen(jnp.arange(20_000, dtype=jnp.uint32)))
@@ -242,13 +244,10 @@ def test_models_draw_side_by_side_what_they_draw_one_by_one():
     moments, chain = program.learner.moments, program.chain
     settings = jax.tree.map(lambda a: jnp.asarray(a[0, 0]), program.settings(0, 1))
     key, generation = chain_key(0, 0), 5
-    models = [
-        chain.init(chain_key(seed, 1), settings, None, program.sizes.capacity(0))[0].params
-        for seed in range(3)
-    ]
-    found = chain.realisation.draw(
-        key, settings, models, None, generation, program.sizes.capacity(1), ()
-    )
+    given = Given(key, settings, None, program.sizes.capacity(1))
+    first = given._replace(capacity=program.sizes.capacity(0))
+    models = [chain.init(first._replace(key=chain_key(seed, 1)))[0].params for seed in range(3)]
+    found = chain.realisation.draw(given, Before(tuple(models), generation))
     counts = chain.regime.counts(settings, generation)
     drawn = [
         moments.draw(stage_key(key, "sample", generation, i + 1), settings, models[i], counts[i])
