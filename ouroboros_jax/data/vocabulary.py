@@ -19,8 +19,9 @@ from ouroboros_jax.errors import UserError, nearest
 SUM_TOLERANCE = 1e-6
 RARE_MASS = 0.1  # of the rarest symbols, which are a truth's tail
 TEXTS = tuple(  # what a folder is searched for, in this order
-    f"{folder}wiki.train.tokens{ending}"
-    for folder in ("", "wikitext-2/", "wikitext-2-v1/")
+    f"{folder}wiki.train.{kind}{ending}"
+    for kind in ("tokens", "raw")  # words are counted as they are published, rare ones as <unk>
+    for folder in ("", "wikitext-2/", "wikitext-2-v1/", "wikitext-2-raw/", "wikitext-2-raw-v1/")
     for ending in ("", ".gz")
 )
 

@@ -83,7 +83,7 @@ def joined(segments: Sequence[Part]) -> Part:
     """Consecutive segments of a group as one; NaN where one lacks what others have, as a fork's
     source may. Arrays `[G, C, ...]` lie in memory with chains first, as a dataset wants them."""
     lengths = [len(part["status"]) for part in segments]
-    names = segments[0] | segments[-1]
+    names = {name: None for part in segments for name in part}
     return {name: _joined([part.get(name) for part in segments], lengths) for name in names}
 
 

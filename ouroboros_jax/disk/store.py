@@ -189,7 +189,7 @@ class DiskStore:
         With `last` no segment beyond that generation is looked at.
         """
         first = 0
-        for step in self._generations.steps():
+        for step in self._generations.steps() if self._generations else []:
             if last is not None and first > last:
                 break
             try:

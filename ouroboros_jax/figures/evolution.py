@@ -53,9 +53,7 @@ def chosen_generations(run: Run | Study, most: int = 6) -> list[int]:
     choice grows geometrically; chains as long as Shumailov et al.'s mixtures take their panels.
     """
     study = as_study(run)
-    end = study.last
-    every = max(1, int(study.run.config.store.every))
-    stored = sorted({*range(0, end + 1, every), end})
+    stored, end = study.stored, study.last
     asked = [g for g in study.run.config.figures.generations if g <= end]
     if not asked and end >= PUBLISHED[-1] and study.cells[0].point["learner.name"] == "gmm":
         asked = list(PUBLISHED)

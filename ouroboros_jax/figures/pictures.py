@@ -99,12 +99,6 @@ def _chosen(study: Study) -> list[int]:
     return chosen_generations(study, most=MOST_PANELS)
 
 
-def _every(study: Study) -> list[int]:
-    """Generations whose parameters are kept."""
-    every = max(1, int(study.run.config.store.every))
-    return sorted({*range(0, study.last + 1, every), study.last})
-
-
 def _detail(study: Study, chain: int) -> str:
     return study.detail(held=f"chain {chain}", cell=_cell_of(study, chain))
 
@@ -134,7 +128,7 @@ def sample_grids(run: Run | Study, *, chain: int = 0) -> Figure:
 def followed_codes(run: Run | Study, *, chain: int = 0) -> Figure:
     """The same codes decoded by one generation after another, a row for each code."""
     study = as_study(run)
-    generations, colormap = _every(study), study.run.config.figures.colormap
+    generations, colormap = study.stored, study.run.config.figures.colormap
     generations = [generations[i] for i in evenly(len(generations), MOST_COLUMNS)]
     columns = [drawn(study, g, chain, FOLLOWED) for g in generations]
     figure, axes = canvas(0.9 + 0.52 * len(columns), 0.52 * FOLLOWED + 1.0, columns=len(columns))
@@ -150,7 +144,7 @@ def followed_codes(run: Run | Study, *, chain: int = 0) -> Figure:
 def reconstructions(run: Run | Study, *, chain: int = 0) -> Figure:
     """Real held-out images, and what each generation makes of their codes (means)."""
     study = as_study(run)
-    generations, colormap = _every(study), study.run.config.figures.colormap
+    generations, colormap = study.stored, study.run.config.figures.colormap
     if len(generations) > 12:
         generations = _chosen(study)
     real = real_images(study, chain, RECONSTRUCTED)
@@ -190,7 +184,7 @@ def animation(run: Run | Study, *, chain: int = 0) -> Animation:
     num = int(told.images)
     side = max(1, round(num**0.5))
     sheets = [("real", real_images(study, chain, num))]
-    sheets += [(f"generation {g:,}", drawn(study, g, chain, num)) for g in _every(study)]
+    sheets += [(f"generation {g:,}", drawn(study, g, chain, num)) for g in study.stored]
     name = study.run.manifest["data"]["name"]
     frames = [
         _frame(grid(images, side), f"{text}  ({name})" if text == "real" else text, told.colormap)

@@ -71,6 +71,12 @@ class Study:
         place = last_places(self.metrics).min(initial=self.generations.size)
         return int(self.generations[place]) if place >= 0 else -1
 
+    @cached_property
+    def stored(self) -> list[int]:
+        """Generations up to `last` whose parameters are kept, of all chains."""
+        kept = [set(store.kept()) for store in self.run.stores]
+        return [g for g in sorted(set.intersection(*kept)) if g <= self.last]
+
     @property
     def forked(self) -> int | None:
         """Of a fork the last generation that is its source's."""

@@ -104,7 +104,7 @@ def few_counts(key: Key, probabilities: jax.Array, num: jax.Array) -> jax.Array:
 def points_with(rng: np.random.Generator, tally: Tally) -> np.ndarray:
     """Points [N] with these counts, in random order."""
     counts = np.asarray(tally.counts).sum(0)
-    return rng.permutation(np.repeat(np.arange(len(counts)), counts))
+    return rng.permutation(np.repeat(np.arange(len(counts), dtype=np.int32), counts))
 
 
 def by_origin(pool: Pool) -> tuple[jax.Array, jax.Array]:

@@ -208,8 +208,8 @@ def sufficient_ratio(temperature, external, equilibrium, *, kappa=None, error=0.
     """The mu from which Theorem 1 of the Fisher-Rao paper promises convergence to `equilibrium`.
 
     max{(1 + T c k) / (T d k), (e + 2 c / k) / d} with d = min h, e the bound on fitting errors and
-    c = 1 / (T min p_e), for any k in (0, 1); the best one where `kappa` is None. A condition that
-    suffices: far below it the loop may converge all the same.
+    c = 1 / (T min p_e), for any k in (0, 1). Where `kappa` is None, its infimum over k, which no k
+    attains. The condition is sufficient: far below it the loop may converge all the same.
     """
     smallest = float(np.min(external))
     if smallest <= 0:

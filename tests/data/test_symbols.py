@@ -107,6 +107,9 @@ def test_the_text_that_comes_with_python_is_a_last_resort(tmp_path):
     found = symbols.unigram(dir=str(tmp_path), num_words=5000)
     assert found.origin == "pydoc_data.topics" and "no WikiText-2 was found" in found.note
     assert found.num_symbols > 500
+    (tmp_path / "wiki.train.raw").write_text(TEXT)
+    raw = symbols.unigram(dir=str(tmp_path), num_words=9)
+    assert raw.origin.endswith("wiki.train.raw") and raw.note == ""
     (tmp_path / "wiki.train.tokens").write_text(TEXT)
     again = symbols.unigram(dir=str(tmp_path) + os.sep, num_words=9)
     assert again.origin.endswith("wiki.train.tokens") and again.note == ""

@@ -1,6 +1,7 @@
 """Runs made of numpy alone, with the attributes that figures read."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +34,9 @@ class FakeRun:
         self.groups = expand(self.config)
         self.points = [group.point for group in self.groups]
         self.manifest = {"data": {"name": self.config.data.name}}
+        last, every = int(self.config.generations), max(1, int(self.config.store.every))
+        kept = sorted({*range(0, last + 1, every), last})
+        self.stores = [SimpleNamespace(kept=lambda: kept)] * len(self.groups)
         self._params = []
         blocks = []
         for i, group in enumerate(self.groups):

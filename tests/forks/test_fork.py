@@ -13,6 +13,7 @@ from ouroboros_jax.cli import main
 from ouroboros_jax.config import new_config
 from ouroboros_jax.disk.dataset import joined
 from ouroboros_jax.errors import UserError
+from ouroboros_jax.figures.evolution import chosen_generations
 
 AT, LAST = 3, 6
 POINTS = {
@@ -274,6 +275,15 @@ def test_metrics_of_other_lengths_are_padded():
     assert both["status"].dtype == np.int8 and both["loss"].shape == (3, 1, 3)
     np.testing.assert_array_equal(both["loss"][2, 0], [0, 0, np.nan])
     np.testing.assert_array_equal(both["old"][:, 0], [1, 1, np.nan])
+    third = {"status": status[:1], "old": np.zeros((1, 1))}
+    np.testing.assert_array_equal(joined([third, first, third])["loss"][0, 0], [np.nan] * 3)
+
+
+def test_panels_of_a_fork_show_what_its_source_stored():
+    """The source keeps its first and last generations, the fork all."""
+    thin = source_of(POINTS, "replace", **{"store.every": LAST})
+    forked = fork(thin, LAST, {"generations": LAST + 2, "store.every": 1})
+    assert chosen_generations(forked) == [0, LAST, LAST + 1, LAST + 2]
 
 
 # Cut off and resumed
