@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
-from ouroboros_jax.errors import UserError
+from ouroboros_jax.errors import UserError, reason
 
 LARGE = 1 << 20  # bytes from which an array is written without a copy of it
 AT_A_TIME = 1 << 28  # bytes under way to the disk
@@ -88,8 +88,7 @@ class Steps:
                 tree = self._orbax.load_checkpointables(step, {name: None})[name]
             return jax.tree.map(np.asarray, tree)
         except Exception as error:  # Orbax and TensorStore raise many kinds
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
-            raise Damaged(f"{self.path / str(step)} is damaged: {reason}") from error
+            raise Damaged(f"{self.path / str(step)} is damaged: {reason(error)}") from error
 
     @_quietly()
     def drop_after(self, step: int) -> None:

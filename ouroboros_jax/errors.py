@@ -45,6 +45,12 @@ def failure(error: BaseException, path: Path | None = None) -> str:
     return f"{where}{type(error).__name__}: {what}"
 
 
+def reason(error: BaseException, most: int = 120) -> str:
+    """The first line of an error that another library raised, up to `most` characters; its type
+    where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:most]
+
+
 def listed(names: Iterable[object], word: str = "and") -> str:
     """`a, b and c`."""
     *head, last = [str(name) for name in names] or ["none"]

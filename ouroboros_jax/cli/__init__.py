@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from ouroboros_jax.cli.command import VERBS, parse
 from ouroboros_jax.cli.help import help_text
 from ouroboros_jax.cli.verbs import RUNNERS
-from ouroboros_jax.errors import UserError
+from ouroboros_jax.errors import UserError, reason
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,8 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        reason = str(error).strip().partition("\n")[0]
-        print(f"error: out of memory, see --dry_run: {reason}", file=sys.stderr)
+        print(f"error: out of memory, see --dry_run: {reason(error)}", file=sys.stderr)
         return 2
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ouroboros_jax.data.base import SPLIT_SEED
 from ouroboros_jax.data.lines import lines_of, reference_documents
-from ouroboros_jax.errors import UserError, either, nearest
+from ouroboros_jax.errors import UserError, either, nearest, reason
 
 SPLITS = ("train", "valid", "test")
 WIKI_KINDS = ("raw", "tokens")  # the text as it was, or with <unk> for rare words
@@ -87,8 +87,8 @@ def _from_hub(folder: Path | None) -> Corpus:
         try:
             path = fetch_dataset_file(HUB[0], name)
         except Exception as error:  # of many kinds: the network's, the hub's, the disk's
-            reason = " ".join(str(error).split())[:120]
-            raise NotAtHand(f"{where}, and {HUB[0]} cannot be downloaded ({reason})") from None
+            why = reason(error)
+            raise NotAtHand(f"{where}, and {HUB[0]} cannot be downloaded ({why})") from None
         parts.append(tuple(parquet.read_table(path, columns=["text"])["text"].to_pylist()))
     return Corpus(*parts, f"{HUB[0]}, {HUB[1]}")
 

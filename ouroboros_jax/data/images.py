@@ -14,7 +14,7 @@ from ouroboros_jax.data import tfds_images
 from ouroboros_jax.data.base import SPLIT_SEED, RealData, hash_rows, subset
 from ouroboros_jax.data.idx import Labelled, find_idx, labelled, read_folder, size
 from ouroboros_jax.data.tables import bundled
-from ouroboros_jax.errors import UserError, listed
+from ouroboros_jax.errors import UserError, listed, reason
 from ouroboros_jax.schedule import count_share
 
 FALLBACK = "digits, upsampled to 28 x 28 pixels"
@@ -138,7 +138,7 @@ def _read_npz(path: Path, num_test: int | None) -> tuple[Labelled, Labelled]:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays: dict[str, Any] = {key: stored[key] for key in stored.files}
     except Exception as error:  # a damaged archive may raise anything
-        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+        why = reason(error)
         why = "it holds Python objects, which are never read" if "pickle" in why else why
         raise UserError(f"{path} cannot be read as an .npz file of arrays: {why}") from None
     names = next((names for names in NPZ_NAMES if names[0] in arrays), NPZ_NAMES[0])

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ouroboros_jax.atomic import replacing
 from ouroboros_jax.data.idx import Labelled, labelled, read_idx
-from ouroboros_jax.errors import UserError
+from ouroboros_jax.errors import UserError, reason
 
 BUILDERS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}
 SECONDS = 5.0  # to find out whether the files' server can be reached
@@ -47,7 +48,7 @@ def load(name: str, folder: Path) -> tuple[Labelled, Labelled]:
     try:
         splits = tuple(_decode(builder, split) for split in ("train", "test"))
     except Exception as error:  # array_record raises bare RuntimeErrors
-        raise UserError(f"{builder.data_path} cannot be read: {_line(error)}") from None
+        raise UserError(f"{builder.data_path} cannot be read: {reason(error)}") from None
     _write(cached, splits)
     return splits
 
@@ -89,7 +90,7 @@ def _prepare(builder, files: Path | None = None) -> None:
     try:
         builder.download_and_prepare(download_config=config)
     except Exception as error:  # of many kinds: network, disk, checksums
-        raise Unavailable(f"the download from {builder.URL} failed: {_line(error)}") from error
+        raise Unavailable(f"the download from {builder.URL} failed: {reason(error)}") from error
 
 
 def check_reachable(url: str) -> None:
@@ -127,7 +128,7 @@ def _read(cached: Path) -> tuple[Labelled, Labelled]:
             arrays = {key: stored[key] for key in ("x_train", "y_train", "x_test", "y_test")}
     except Exception as error:  # a damaged archive may raise anything
         raise UserError(
-            f"{cached} is damaged ({_line(error)}): remove it, and it is made again"
+            f"{cached} is damaged ({reason(error)}): remove it, and it is made again"
         ) from None
     return tuple(
         labelled(arrays[f"x_{split}"], arrays[f"y_{split}"], str(cached))
@@ -138,21 +139,15 @@ def _read(cached: Path) -> tuple[Labelled, Labelled]:
 def _write(cached: Path, splits: tuple[Labelled, Labelled]) -> None:
     """Keep the arrays, whole or not at all; a folder that cannot be written to stays as it is."""
     train, test = splits
-    partial = cached.with_name(f".{cached.stem}.{os.getpid()}.npz")
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(
-            partial,
-            x_train=train.images,
-            y_train=train.labels,
-            x_test=test.images,
-            y_test=test.labels,
-        )
-        partial.replace(cached)
+        with replacing(cached, shared=True) as temporary:
+            np.savez(
+                temporary,
+                x_train=train.images,
+                y_train=train.labels,
+                x_test=test.images,
+                y_test=test.labels,
+            )
     except OSError as error:
         logging.getLogger(__name__).info("no copy of the arrays at %s: %s", cached, error)
-        partial.unlink(missing_ok=True)
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ouroboros_jax.errors import UserError
+from ouroboros_jax.errors import UserError, reason
 
 END = "<|endoftext|>"
 NUM_BYTES = 256
@@ -216,7 +216,7 @@ def _load(folder: Path, checkpoint: str):
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # of many kinds: a missing, a damaged or an unknown tokenizer
-        reason = " ".join(str(error).split())[:150]
-        raise UserError(f"{checkpoint!r} has no tokenizer that can be read: {reason}") from None
+        why = reason(error)
+        raise UserError(f"{checkpoint!r} has no tokenizer that can be read: {why}") from None
     finally:
         logger.setLevel(before)

@@ -1,6 +1,6 @@
 """A run's folder.
 
-rundir        where its files are, who may write them, files replaced whole
+rundir        where its files are, who may write them
 manifest      run.json: what tells a run from others
 store         generations by the segment, in memory or on disk
 dataset       metrics.nc, through xarray

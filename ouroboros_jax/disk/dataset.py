@@ -5,13 +5,13 @@ NaN. Importing xarray takes pandas' second or more, so it waits inside the funct
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ouroboros_jax.atomic import replacing
 from ouroboros_jax.metrics.names import NAMES, ONCE, name_of
 from ouroboros_jax.registry import Point, settings_of
 from ouroboros_jax.sweep import Group
@@ -107,14 +107,9 @@ def _joined(arrays: Sequence[np.ndarray | None], lengths: Sequence[int]) -> np.n
 
 def write(dataset: "xr.Dataset", path: Path) -> None:
     """Replace a NetCDF4 file by the dataset, whole or not at all."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.tmp")
     encoding = {name: _encoding(variable) for name, variable in dataset.variables.items()}
-    try:
+    with replacing(Path(path)) as temporary:
         dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _pad(arrays, places, total: int, fill: int | None) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from ouroboros_jax.atomic import replacing
 from ouroboros_jax.config import from_json
 from ouroboros_jax.errors import UserError
 
@@ -17,9 +18,8 @@ CONFIG, MANIFEST, METRICS, SUMMARY = "config.json", "run.json", "metrics.nc", "s
 
 def write_text(path: Path, text: str) -> None:
     """Replace a file by `text`, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ouroboros_jax.atomic import replacing
 from ouroboros_jax.errors import UserError, listed
 
 SEPARATOR = "\n\n----\n\n"  # between texts
@@ -29,13 +30,8 @@ def write_samples(out: Path, data: Any, decode: Decode | None = None) -> str:
     """
     arrays = named_arrays(data)
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.partial")
-    try:
-        told = WRITERS[out.suffix](partial, arrays, decode)
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
-    return told
+    with replacing(out) as temporary:
+        return WRITERS[out.suffix](temporary, arrays, decode)
 
 
 def named_arrays(data: Any) -> dict[str, np.ndarray]:

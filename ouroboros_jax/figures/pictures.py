@@ -4,7 +4,6 @@ Codes are those of one seed, the same in every generation, so that what changes 
 """
 
 import io
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ouroboros_jax.atomic import replacing
 from ouroboros_jax.figures.bands import evenly
 from ouroboros_jax.figures.evolution import chosen_generations
 from ouroboros_jax.figures.study import Study, as_study
@@ -46,9 +46,8 @@ class Animation(NamedTuple):
         first.save(
             buffer, "GIF", save_all=True, append_images=rest, duration=self.duration, **repeats
         )
-        partial = folder / f".{name}.gif.{os.getpid()}.tmp"
-        partial.write_bytes(buffer.getvalue())
-        os.replace(partial, path)
+        with replacing(path, shared=True) as temporary:
+            temporary.write_bytes(buffer.getvalue())
         return [path]
 
 

@@ -5,7 +5,6 @@ never through pyplot, so that they work without a display, in threads and in not
 """
 
 import io
-import os
 import textwrap
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -19,6 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from ouroboros_jax.atomic import replacing
 
 INK, QUIET, FAINT = "#22262b", "#6b7178", "#c9cdd2"
 TRUTH = "#9aa1a9"
@@ -276,12 +277,7 @@ def save(figure: Figure, folder: Path, name: str, *, pdf: bool = False) -> list[
         kinds["pdf"] = {"CreationDate": None}
     for kind, metadata in kinds.items():
         path = folder / f"{name}.{kind}"
-        partial = folder / f".{name}.{kind}.{os.getpid()}.tmp"
-        try:
-            with look():
-                figure.savefig(partial, format=kind, metadata=metadata)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with replacing(path, shared=True) as temporary, look():
+            figure.savefig(temporary, format=kind, metadata=metadata)
         written.append(path)
     return written

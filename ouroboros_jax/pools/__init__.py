@@ -2,6 +2,7 @@
 
 given        what points come from: keys, settings, sizes; models before
 realisation  what the three have in common: points drawn, and pooled
+realise      which of the three ways a learner and a regime take
 rows         compact rows, for any learner
 statistics   statistics of each source, exact in law
 recipes      models in place of what they drew

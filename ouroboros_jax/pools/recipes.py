@@ -182,9 +182,3 @@ def recipes(
 
     memory = recipe_memories(regime.window)[regime.kept]
     return Realisation(first, draw, pool, memory, as_rows.points_to_begin, open_pool)
-
-
-def wants_recipes(learner: Learner, regime: Regime) -> bool:
-    """Whether a learner's points are better drawn again than kept."""
-    keeps = regime.kept in ("window", "all")
-    return learner.points == "stream" or (learner.points == "recipes" and keeps)

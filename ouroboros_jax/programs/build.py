@@ -14,7 +14,7 @@ from ouroboros_jax.errors import UserError, failure
 from ouroboros_jax.keys import new_key
 from ouroboros_jax.pools.memory import num_bytes
 from ouroboros_jax.pools.realisation import Realisation, reads_last
-from ouroboros_jax.pools.recipes import recipes, wants_recipes
+from ouroboros_jax.pools.realise import kind_of, realise
 from ouroboros_jax.pools.rows import rows
 from ouroboros_jax.pools.statistics import statistics
 from ouroboros_jax.programs.eras import Drawer, Redraw, earlier_of
@@ -52,7 +52,7 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
     real, draw = make_real(point), make_learner(point).sample
     learner, regime = _make_drawing(point)
     earlier = earlier_of(group, learner, regime, _make_drawing)
-    realisation = _realise(learner, regime, real, earlier)
+    realisation = realise(learner, regime, real, earlier)
     backend = jax.default_backend()
     if learner.hosted and backend == "cpu":
         devices = (devices or jax.local_devices())[:1]  # whose operations use all cores
@@ -112,17 +112,6 @@ def _make_drawing(point: registry.Point) -> tuple[Learner, Regime]:
     return _selected(make_learner(point), make_selector(point)), make_regime(point)
 
 
-def _realise(
-    learner: Learner, regime: Regime, real: RealData, earlier: list[Drawer]
-) -> Realisation:
-    if learner.moments:
-        return statistics(learner, regime, real)
-    if wants_recipes(learner, regime):
-        return recipes(learner, regime, real, earlier)
-    keeps_last = any(reads_last(each.learner, each.regime) for each in earlier)
-    return rows(learner, regime, real, keeps_last=keeps_last)
-
-
 def _eras(
     learner: Learner,
     regime: Regime,
@@ -131,13 +120,13 @@ def _eras(
     earlier: list[Drawer],
 ) -> tuple[Redraw, ...]:
     """The chains that draw again what earlier generations drew, into the memory of `regime`."""
-    eras = []
+    eras, kind = [], kind_of(learner, regime)
     keeps_last = any(reads_last(*each[:2]) for each in ((learner, regime), *earlier))
     for each in earlier:
         realisation = own  # recipes know by themselves who drew
-        if learner.moments:
+        if kind == "statistics":
             realisation = statistics(each.learner, each.regime, real)
-        elif not wants_recipes(learner, regime):
+        elif kind == "rows":
             realisation = rows(each.learner, each.regime, real, keeps_last=keeps_last)
         eras.append(Redraw(Chain(each.learner, each.regime, realisation), each.last))
     return tuple(eras)

@@ -12,7 +12,7 @@ from ouroboros_jax.base import Learner
 from ouroboros_jax.chain import Chain
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.pools.realisation import reads_last
-from ouroboros_jax.pools.recipes import wants_recipes
+from ouroboros_jax.pools.realise import kind_of
 from ouroboros_jax.regimes import Regime
 from ouroboros_jax.sweep import Group
 
@@ -63,7 +63,7 @@ def earlier_of(
                 f"the source was fitted to {had}: {whose} with learner.draw='samples', or choose a "
                 "regime that keeps nothing"
             )
-        if reads_last(maker, drawn_by) and wants_recipes(learner, regime):
+        if reads_last(maker, drawn_by) and kind_of(learner, regime) == "recipes":
             raise UserError(
                 f"regime.name={group.point['regime.name']!r} draws earlier data sets again, and "
                 f"those of the source's regime.name={point['regime.name']!r} hold parts of each "

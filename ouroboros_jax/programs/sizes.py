@@ -7,7 +7,7 @@ import numpy as np
 
 from ouroboros_jax.base import Learner
 from ouroboros_jax.pools.given import Capacity
-from ouroboros_jax.pools.recipes import wants_recipes
+from ouroboros_jax.pools.realise import kind_of
 from ouroboros_jax.regimes import Regime
 from ouroboros_jax.schedule import round_half_up
 from ouroboros_jax.sweep import Column, Group
@@ -86,12 +86,12 @@ def sizes_of(group: Group, learner: Learner, regime: Regime) -> Sizes:
     them, and a program for each size of its memory would cost more.
     """
     first, growth = 0, 0
-    is_modelled = wants_recipes(learner, regime)
-    if regime.kept == "all" and learner.moments is None:
+    kind = kind_of(learner, regime)
+    if regime.kept == "all" and kind != "statistics":
         first, growth = 8, 2
         if regime.subsample:
-            first, growth = (8, 16) if learner.hosted or is_modelled else (128, 0)
-    return Sizes(group, first, growth, keeps_models=regime.kept == "all" and is_modelled)
+            first, growth = (8, 16) if learner.hosted or kind == "recipes" else (128, 0)
+    return Sizes(group, first, growth, keeps_models=regime.kept == "all" and kind == "recipes")
 
 
 def _cumulated(column: Column, last: int) -> tuple[np.ndarray, np.ndarray]:
