@@ -3,7 +3,9 @@
 import difflib
 import traceback
 from collections.abc import Iterable
+from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 
 class UserError(ValueError):
@@ -43,6 +45,20 @@ def failure(error: BaseException, path: Path | None = None) -> str:
     lines = [line for name, line in frames if here and name and Path(name).resolve() == here]
     where = f"line {lines[-1]}: " if lines else ""
     return f"{where}{type(error).__name__}: {what}"
+
+
+def whole_number(name: str, value: Any, low: int | None = None) -> int:
+    """`value` as an int.
+
+    Raises:
+      UserError: no whole number, or one below `low`.
+    """
+    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not is_whole or (low is not None and value < low):
+        shown = getattr(value, "tolist", lambda: value)()  # a NumPy number as Python writes it
+        least = "" if low is None else f" of at least {low}"
+        raise UserError(f"{name}={shown!r}: expected a whole number{least}")
+    return int(value)
 
 
 def reason(error: BaseException, most: int = 120) -> str:

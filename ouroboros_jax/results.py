@@ -11,7 +11,7 @@ import numpy as np
 from ouroboros_jax.config import flatten
 from ouroboros_jax.disk import rundir
 from ouroboros_jax.disk.manifest import read_manifest
-from ouroboros_jax.errors import UserError, listed
+from ouroboros_jax.errors import UserError, listed, whole_number
 from ouroboros_jax.forks.lineage import groups_of, origin_in
 from ouroboros_jax.keys import new_key
 from ouroboros_jax.settings.setting import COUNT
@@ -129,7 +129,7 @@ class Run:
         """
         if chain is not None:
             number, place = self._locate(chain)
-            return _pick(self.stores[number].params(_whole(generation)), place)
+            return _pick(self.stores[number].params(whole_number("generation", generation)), place)
         names = [g.name for g in self.groups]
         if len(names) > 1 and group is None:
             raise UserError(
@@ -139,20 +139,20 @@ class Run:
         if group is not None and group not in names:
             raise UserError(f"group={group!r} is not there: expected one of {listed(names)}")
         number = names.index(group) if group is not None else 0
-        return self.stores[number].params(_whole(generation))
+        return self.stores[number].params(whole_number("generation", generation))
 
     def sample(self, generation: int, chain: int, num_samples: int = 1000, seed: int = 0) -> Any:
         """Points drawn from one stored model, [num_samples, ...], by the run's own sampler."""
         import jax
 
         number, place = self._locate(chain)
-        if not 1 <= _whole(num_samples, "num_samples") <= COUNT:
+        if not 1 <= whole_number("num_samples", num_samples) <= COUNT:
             raise UserError(f"num_samples={num_samples}: expected 1 to {COUNT:,}")
-        if not 0 <= _whole(seed, "seed") < 2**32:
+        if not 0 <= whole_number("seed", seed) < 2**32:
             raise UserError(f"seed={seed}: expected 0 to {2**32 - 1}")
         params = self.params(generation, chain)
         with self.precision():
-            program = self.program(number, _whole(generation) + 1)
+            program = self.program(number, whole_number("generation", generation) + 1)
             from ouroboros_jax.checkpoint import like
 
             settings = jax.tree.map(lambda a: a[place, 0], program.settings(generation + 1, 1))
@@ -182,7 +182,7 @@ class Run:
         with self.precision():
             from ouroboros_jax.training_set import training_set
 
-            program = self.program(number, _whole(generation))
+            program = self.program(number, whole_number("generation", generation))
             return training_set(program, self.stores[number], generation, place)
 
     def evaluate(self, data: str, name: str | None = None) -> "xarray.Dataset":
@@ -218,7 +218,7 @@ class Run:
 
     def _locate(self, chain: int) -> tuple[int, int]:
         """The group of a chain, and its place there."""
-        place = _whole(chain, "chain")
+        place = whole_number("chain", chain)
         if not 0 <= place < self.num_chains:
             raise UserError(f"chain={chain} is not there: expected 0 to {self.num_chains - 1}")
         for number, group in enumerate(self.groups):
@@ -240,21 +240,24 @@ class Run:
         if key not in self._programs:
             block = self.manifest["chain_blocks"].get(group.name, "auto")
             program = build(group, block)
-            recorded = self.data_hash(group.name)
-            if recorded not in (None, program.real.sha256):
-                raise UserError(
-                    f"data.name={self.points[number]['data.name']!r} is no longer what this run "
-                    f"was trained on: its sha256 begins with {program.real.sha256[:8]}, and the "
-                    f"run's with {recorded[:8]}"
-                )
+            self.check_data(number, program.real.sha256)
             self._programs[key] = program
         return self._programs[key]
 
-    def data_hash(self, group: str) -> str | None:
-        """The recorded sha256 of a group's real data; None where it was not."""
+    def check_data(self, number: int, sha256: str, whose: str = "this run") -> None:
+        """Refuse real data other than that which group `number` was trained on.
+
+        Raises:
+          UserError: with both hashes; `whose` names this run in its sentence.
+        """
         hashes = self.manifest["identity"].get("data_sha256_by_group", {})
         one = self.manifest["data"]["sha256"] if len(self.groups) == 1 else None
-        return hashes.get(group, one)
+        recorded = hashes.get(self.groups[number].name, one)
+        if recorded not in (None, sha256):
+            raise UserError(
+                f"data.name={self.points[number]['data.name']!r} is no longer what {whose} was "
+                f"trained on: its sha256 begins with {sha256[:8]}, and not with {recorded[:8]}"
+            )
 
     @contextmanager
     def precision(self) -> Iterator[None]:
@@ -269,13 +272,6 @@ def _pick(tree: Any, chain: int) -> Any:
     import jax
 
     return jax.tree.map(lambda a: a[chain], tree)
-
-
-def _whole(value: Any, name: str = "generation") -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        shown = value.item() if isinstance(value, np.generic) else value
-        raise UserError(f"{name}={shown!r}: expected a whole number")
-    return int(value)
 
 
 def open_run(workdir: str | Path) -> Run:

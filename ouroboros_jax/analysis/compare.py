@@ -13,7 +13,7 @@ import numpy as np
 
 from ouroboros_jax.analysis.cells import positions
 from ouroboros_jax.analysis.coords import last_places, plain, swept_settings
-from ouroboros_jax.errors import UserError, listed, nearest
+from ouroboros_jax.errors import UserError, listed, nearest, whole_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -266,16 +266,9 @@ def _check(dataset, setting, metric) -> None:
 
 
 def _check_numbers(generation, level, num_resamples, seed) -> None:
-    whole = {
-        "generation": (generation, None),
-        "num_resamples": (num_resamples, 1),
-        "seed": (seed, 0),
-    }
-    for name, (value, low) in whole.items():
-        is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-        if not is_whole or (low is not None and value < low):
-            least = "" if low is None else f" of at least {low}"
-            raise UserError(f"{name}={value!r}: expected a whole number{least}")
+    whole_number("generation", generation)
+    whole_number("num_resamples", num_resamples, 1)
+    whole_number("seed", seed, 0)
     if not isinstance(level, float) or not 0 < level < 1:
         raise UserError(f"level={level!r}: expected a number between 0 and 1")
 

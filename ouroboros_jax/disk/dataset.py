@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ouroboros_jax.analysis.collapse import quantity_of, times_to_collapse
 from ouroboros_jax.atomic import replacing
 from ouroboros_jax.metrics.names import NAMES, ONCE, name_of
 from ouroboros_jax.registry import Point, settings_of
@@ -23,7 +24,6 @@ Part = Mapping[str, np.ndarray]  # a group's metrics, [generations done, C, ...]
 
 STATUSES = ("ok", "degenerate", "frozen")
 NOT_REACHED = -1  # the status of a generation that is still to come
-LOG_METRICS = ("log_det_covariance", "test_log_likelihood")  # shares of their exponentials
 RESERVED = (
     *("chain", "generation", "feature", "component", "threshold"),
     *("seed", "replicate", "group"),
@@ -61,8 +61,7 @@ def assemble(
         values = _pad(arrays, places, total, NOT_REACHED if name == "status" else None)
         dims = ("chain", "generation", *dims_of(name, values.ndim - 2))
         variables[_allowed(name)] = (dims, values, _attrs(name))
-    for kind, values in _collapse(variables, config_point):
-        variables[kind] = values
+    variables |= _collapse(variables, config_point)
     coords = _coords(groups) | {
         "generation": (
             "generation",
@@ -176,36 +175,21 @@ def _attrs(name: str) -> dict[str, Any]:
     return attrs
 
 
-def _collapse(variables, point: Point):
-    """`time_to_collapse`, where what it watches is recorded.
-
-    Shares are of the metric's own value at generation 0. Of a logarithm they are shares of what it
-    is the logarithm of: the determinant, or the likelihood of a held-out point (geometric mean).
-    """
+def _collapse(variables, point: Point) -> dict[str, tuple]:
+    """`time_to_collapse`, if what it watches is recorded."""
     metric, thresholds = point["collapse.metric"], point["collapse.thresholds"]
     if metric not in variables or variables[metric][1].ndim != 2 or not thresholds:
-        return
-    values = variables[metric][1]
-    thresholds = np.array(thresholds, np.float64)
-    is_log = metric in LOG_METRICS
-    first = values[:, :1].astype(np.float64)
-    first[~np.isfinite(first) | (not is_log) & (first <= 0)] = np.nan
-    times = np.full((len(values), len(thresholds)), np.nan, np.float32)
-    for i, threshold in enumerate(thresholds):
-        below = values < (first + np.log(threshold) if is_log else first * threshold)
-        times[:, i] = np.where(below.any(1), below.argmax(1), np.nan)
-    share = {
-        "log_det_covariance": "determinant of the covariance",
-        "test_log_likelihood": "likelihood of a held-out point (geometric mean)",
-    }.get(metric, metric)
+        return {}
+    quantity = quantity_of(metric)
     attrs = {
-        "long_name": f"first generation with the {share} below a share of generation 0's; "
+        "long_name": f"first generation with the {quantity} below a share of generation 0's; "
         "NaN where never",
         "units": ONCE["time_to_collapse"].units,
         "metric": metric,
-        "quantity": share,
+        "quantity": quantity,
     }
-    yield "time_to_collapse", (("chain", "threshold"), times, attrs)
+    times = times_to_collapse(metric, variables[metric][1], thresholds)
+    return {"time_to_collapse": (("chain", "threshold"), times, attrs)}
 
 
 def _coords(groups: Sequence[Group]) -> dict[str, Any]:

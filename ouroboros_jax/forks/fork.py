@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from ouroboros_jax import experiment
 from ouroboros_jax.checkpoint import plain
 from ouroboros_jax.config import flatten
 from ouroboros_jax.disk.store import not_there
-from ouroboros_jax.errors import UserError
+from ouroboros_jax.errors import UserError, whole_number
 from ouroboros_jax.forks.lineage import check_chains, forked_config, groups_of, origin_of, places_in
 from ouroboros_jax.programs.build import build
 from ouroboros_jax.programs.program import Program
@@ -65,9 +64,7 @@ def fork(
       UserError: for a run or generation that is not there, and settings that cannot be continued.
     """
     run = run if isinstance(run, Run) else open_run(run)
-    if isinstance(generation, bool) or not isinstance(generation, int | np.integer):
-        raise UserError(f"generation={generation!r}: expected a whole number")
-    generation = int(generation)
+    generation = whole_number("generation", generation)
     if not 0 <= generation <= run.generation:
         raise not_there(generation, run.generation)
     config = forked_config(run.config, overrides, generation)
@@ -104,15 +101,10 @@ def _blocks(run: Run, groups: list[Group], config: Any) -> dict[str, int]:
 def _check(program: Program, run: Run, generation: int) -> None:
     """Refuse what cannot be continued, before anything is written."""
     places = places_in(program.group, run.groups)
-    for number in sorted({number for number, _ in places}):
-        recorded = run.data_hash(run.groups[number].name)
-        if recorded not in (None, program.real.sha256):
-            raise UserError(
-                f"data.name={program.group.point['data.name']!r} is no longer what the source was "
-                f"trained on: its sha256 begins with {program.real.sha256[:8]}, and the source's "
-                f"with {recorded[:8]}"
-            )
-    stores = [run.stores[number] for number in sorted({number for number, _ in places})]
+    numbers = sorted({number for number, _ in places})
+    for number in numbers:
+        run.check_data(number, program.real.sha256, "the source")
+    stores = [run.stores[number] for number in numbers]
     remembers = bool(jax.tree.leaves(program.state_shapes.memory))
     lags = range(1 + len(program.state_shapes.past))
     needed = range(generation + 1) if remembers else [max(generation - lag, 0) for lag in lags]
