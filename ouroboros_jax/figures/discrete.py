@@ -181,7 +181,7 @@ def survival(run: Run | Study, metric: str) -> Figure:
     end_labels(ax, ends)
     main = MAIN if len(cells) == 1 else TRUTH
     entries = [(overlay.line(main, linewidth=1.7), "share of chains, 95% interval")]
-    entries += overlay.keys_of(laws, colour=MAIN, chains=2)[3:]
+    entries += overlay.law_keys(laws, MAIN)
     if sources:
         entries.append((Patch(color=TRUTH, alpha=0.25), f"between the bounds: {sources[0]}"))
     overlay.key_below(figure, entries)

@@ -63,21 +63,31 @@ def keys_of(
     laws: Iterable[Law], *, colour: Any = QUIET, levels=(0.05, 0.95), chains: int = 2
 ) -> list[Entry]:
     """What the styles of line mean: median, band, mean, and every law with its source, once."""
-    single = chains == 1
-    entries: list[Entry] = [(line(colour, linewidth=1.7), "one chain" if single else "median")]
-    if not single:
-        entries.append((Patch(color=colour, alpha=0.22, linewidth=0), band_words(levels)))
+    entries = band_keys(colour, chains=chains, band=band_words(levels))
+    of_laws = law_keys(laws, colour)
+    if of_laws and chains > 1:
+        entries.append((line(colour, linewidth=0.8), "mean"))
+    return entries + of_laws
+
+
+def band_keys(colour: Any = QUIET, *, chains: int = 2, band: str) -> list[Entry]:
+    """The median and the band, of which `band` says what it holds; of one chain, the chain."""
+    if chains == 1:
+        return [(line(colour, linewidth=1.7), "one chain")]
+    shade = Patch(color=colour, alpha=0.22, linewidth=0)
+    return [(line(colour, linewidth=1.7), "median"), (shade, band)]
+
+
+def law_keys(laws: Iterable[Law], colour: Any = QUIET) -> list[Entry]:
+    """Every law with its source, once a source."""
     by_source: dict[str, dict[str, None]] = {}
     for law in laws:
         by_source.setdefault(law.source, {})[formula(law.label)] = None
-    if by_source and not single:
-        entries.append((line(colour, linewidth=0.8), "mean"))
-    for source, labels in by_source.items():
-        text = f"law of the mean: {',   '.join(labels)}\n{textwrap.fill(source, 80)}"
-        entries.append(
-            (line(INK if colour == MAIN else colour, linestyle=DASHES, linewidth=1.5), text)
-        )
-    return entries
+    dashes = line(INK if colour == MAIN else colour, linestyle=DASHES, linewidth=1.5)
+    return [
+        (dashes, f"law of the mean: {',   '.join(labels)}\n{textwrap.fill(source, 80)}")
+        for source, labels in by_source.items()
+    ]
 
 
 def key_below(figure: Figure, entries: list[Entry], columns: int = 0) -> None:

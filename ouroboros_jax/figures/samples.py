@@ -191,8 +191,7 @@ def sigma_against_n(
     log_axis(right)
     left.set_title(r"estimate of $\sigma = 1$")
     right.set_title(r"$|1 - \sigma|$")
-    entries = overlay.keys_of([], colour=MAIN)
-    entries[1] = (entries[1][0], "5 to 95% of repeats")
+    entries = overlay.band_keys(MAIN, band="5 to 95% of repeats")
     handle = overlay.line(INK, linestyle=overlay.DASHES, linewidth=1.4)
     words = r"exact: mean; root mean square, near $1/\sqrt{2n}$"
     entries += [(handle, words), (overlay.line(MAIN, ls="none", marker="."), "single fits")]

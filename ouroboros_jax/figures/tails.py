@@ -1,17 +1,17 @@
 """First against last generation, and percentiles of |x|: the tails go first."""
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from scipy.special import ndtr
 
 from ouroboros_jax.figures import overlay
-from ouroboros_jax.figures.bands import draw_band, evenly, last
+from ouroboros_jax.figures.bands import band_words, draw_band, evenly, last
 from ouroboros_jax.figures.evolution import span_of
 from ouroboros_jax.figures.study import Study, as_study
 from ouroboros_jax.figures.style import (
     MAIN,
-    QUIET,
     TRUTH,
     canvas,
     end_labels,
@@ -33,23 +33,43 @@ def first_and_last(run: Run | Study) -> Figure:
     """Samples of the first and last generation, and percentiles of |x| of each component."""
     study = as_study(run)
     cell = study.cells[0]
-    chain, end = int(cell.chains[0]), study.last
     means, stds = component_moments(study)
-    has_percentiles = means is not None
     count = 0
-    if has_percentiles:  # a ragged group has fewer components than the array
+    if means is not None:  # a ragged group has fewer components than the array
         count = min(3, int(np.isfinite(means[cell.chains]).any((0, 1)).sum()))
     figure, axes = canvas(
         max(5.6, 3.4 + 2.5 * count), 3.7, columns=1 + count, width_ratios=[1.35] + [1] * count
     )
+    num_features = _histograms(axes[0, 0], study, int(cell.chains[0]))
+    entries = [
+        (Patch(color=TRUTH, alpha=0.45), "generation 0"),
+        (Patch(color=MAIN, alpha=0.45), f"generation {study.last:,}"),
+    ][: 2 if study.last else 1]
+    if means is not None:
+        x = r"$|x_1|$" if num_features > 1 else r"$|x|$"
+        some = cell.chains[:200]
+        for k in range(count):
+            ax = axes[0, 1 + k]
+            whose = f"component {k + 1}: " if count > 1 else ""
+            ax.set_title(f"{whose}percentiles of {x}")
+            _percentiles(ax, study.generations, means[some][..., k], stds[some][..., k])
+        band = f"{band_words()}, for {PERCENTILES[-1]}%"
+        entries += overlay.band_keys(chains=len(some), band=band)
+    overlay.key_below(figure, entries)
+    held = study.held(0, but=())
+    title(figure, "First against last, and what becomes of the tails", study.detail(held=held))
+    return figure
+
+
+def _histograms(ax: Axes, study: Study, chain: int) -> int:
+    """The first feature of what a chain's first and last models draw, and how many there are."""
+    end = study.last
     first, final = (
         np.asarray(
             study.run.sample(generation=g, chain=chain, num_samples=POINTS, seed=g), np.float64
         ).reshape(POINTS, -1)
         for g in (0, end)
     )
-    is_many = first.shape[1] > 1
-    ax = axes[0, 0]
     both = [v[:, 0][np.isfinite(v[:, 0])] for v in (first, final)]
     low, high = span_of(both, None, None, 0)
     edges = np.linspace(low, high, 61)
@@ -57,39 +77,26 @@ def first_and_last(run: Run | Study) -> Figure:
         shares = np.histogram(values, edges)[0] / max(1, len(values))
         ax.stairs(shares, edges, fill=True, color=colour, alpha=0.45, label=f"generation {text:,}")
         ax.stairs(shares, edges, color=colour, linewidth=1.0)
-    ax.set_xlabel("feature 1" if is_many else "x")
+    ax.set_xlabel("feature 1" if first.shape[1] > 1 else "x")
     ax.set_ylabel("share of samples")
     ax.set_ylim(bottom=0)
     ax.set_title("first against last generation")
-    entries = [
-        (Patch(color=TRUTH, alpha=0.45), "generation 0"),
-        (Patch(color=MAIN, alpha=0.45), f"generation {end:,}"),
-    ][: 2 if end else 1]
-    if has_percentiles:
-        places = evenly(len(study.generations), MOST_PLACES)
-        some = cell.chains[:200]
-        palette = ramp(len(PERCENTILES))
-        for k in range(count):
-            ax = axes[0, 1 + k]
-            inner = means[some][:, places, k], stds[some][:, places, k]
-            ends = []
-            values = folded_percentiles(*inner, [p / 100 for p in PERCENTILES])
-            for p, block, colour in zip(PERCENTILES, values, palette, strict=True):
-                alpha = 0.17 if p == PERCENTILES[-1] else 0.0
-                middle = draw_band(ax, study.generations[places], block, colour, alpha=alpha)
-                ends.append((last(middle), f"{p}%", colour))
-            generation_axis(ax, study.generations)
-            from_zero(ax)
-            x = r"$|x_1|$" if is_many else r"$|x|$"
-            whose = f"component {k + 1}: " if count > 1 else ""
-            ax.set_title(f"{whose}percentiles of {x}")
-            end_labels(ax, ends)
-        keys = overlay.keys_of([], colour=QUIET, chains=len(some))
-        entries += [keys[0], *((h, f"{t}, for {PERCENTILES[-1]}%") for h, t in keys[1:])]
-    overlay.key_below(figure, entries)
-    held = study.held(0, but=())
-    title(figure, "First against last, and what becomes of the tails", study.detail(held=held))
-    return figure
+    return first.shape[1]
+
+
+def _percentiles(ax: Axes, generations: np.ndarray, means: np.ndarray, stds: np.ndarray) -> None:
+    """Percentiles of |x| of one component, [C, G], the largest with its band over chains."""
+    places = evenly(len(generations), MOST_PLACES)
+    ends = []
+    levels = [p / 100 for p in PERCENTILES]
+    values = folded_percentiles(means[:, places], stds[:, places], levels)
+    for p, block, colour in zip(PERCENTILES, values, ramp(len(PERCENTILES)), strict=True):
+        alpha = 0.17 if p == PERCENTILES[-1] else 0.0
+        middle = draw_band(ax, generations[places], block, colour, alpha=alpha)
+        ends.append((last(middle), f"{p}%", colour))
+    generation_axis(ax, generations)
+    from_zero(ax)
+    end_labels(ax, ends)
 
 
 def component_moments(study: Study) -> tuple[np.ndarray | None, np.ndarray | None]:

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.stats import beta
 
 from ouroboros_jax.figures import overlay
 from ouroboros_jax.figures.bands import draw_band
@@ -25,6 +24,7 @@ from ouroboros_jax.figures.words import text
 from ouroboros_jax.results import Run
 from ouroboros_jax.settings.regimes import KEEPING_ALL
 from ouroboros_jax.theory import heat_death
+from ouroboros_jax.theory.discrete import polya_limit
 from ouroboros_jax.theory.heat_death_laws import law_of
 
 
@@ -109,10 +109,11 @@ def polya(run: Run | Study) -> Figure:
     study = as_study(run)
     cell = study.cells[0]
     start = np.array(law_of(cell.point, "data.start")) * initial_size(cell.point)
+    limits = polya_limit(start)
     final = study.array("probabilities")[cell.chains, study.last]
     figure, axes = canvas(1.0 + 2.4 * len(start), 3.2, columns=len(start), sharey=True)
     for k, ax in enumerate(axes[0]):
-        law = beta(start[k], start.sum() - start[k])
+        law = limits[k]
         low, high = law.ppf([1e-4, 1 - 1e-4])
         edges = np.linspace(low, high, 31)
         heights = np.histogram(final[:, k], edges)[0] / len(final) / np.diff(edges)

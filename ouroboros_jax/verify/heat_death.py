@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.stats import beta
 
 from ouroboros_jax.theory import heat_death
+from ouroboros_jax.theory.discrete import polya_limit
 from ouroboros_jax.verify import reading
 from ouroboros_jax.verify.reading import Reading
 from ouroboros_jax.verify.session import Session, chosen, values
@@ -114,5 +114,5 @@ def urns(session: Session) -> Iterator[Reading]:
     last = values(run, "probabilities", end, num_samples=1)[:, 0]
     # A share of a finite urn is a multiple of 1 / its size: spread evenly over its cell.
     spread = (np.random.default_rng(0).random(last.shape) - 0.5) / (size + end)
-    law = beta(*start).cdf
+    law = polya_limit(start)[0].cdf
     yield reading.follows("Polya urn: shares in the limit are beta", law, last + spread)

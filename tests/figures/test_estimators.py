@@ -39,6 +39,7 @@ def made(name, simulate, params=None, data=None, **overrides):
         params=params,
         data=data,
         workdir=None,
+        stores=[SimpleNamespace(kept=lambda: range(LAST + 1))] * len(groups),
     )
 
 
