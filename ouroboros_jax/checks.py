@@ -132,6 +132,9 @@ def check_sweep(point: Point) -> dict[str, Any]:
     Where a name is swept, a value has to suit every learner, regime and data set of the sweep.
     """
     sweep = point["sweep"]
+    for path, values in sweep.items():
+        if isinstance(values, int) and path not in settings_of(point):  # meant as a number of seeds
+            raise UserError(f"sweep: {unknown_field(path, point)}")
     lists = {path: _swept_values(path, values) for path, values in sweep.items()}
     lengths = {path: v if isinstance(v, int) else len(v) for path, v in lists.items()}
     if point["sweep_mode"] == "zip" and len(set(lengths.values())) > 1:

@@ -141,13 +141,13 @@ def _check_shape(data: str, real: RealData, own: RealData) -> None:
         both = (real.shape, own.shape)
         if all(isinstance(shape, tuple) and len(shape) == 1 for shape in both):
             raise UserError(
-                f"data={data!r} has {real.shape[0]} features, and the models of this run "
+                f"data={data!r} has {real.shape[0]} features, and this run's models have "
                 f"{own.shape[0]}"
             )
         raise UserError(f"data={data!r} has points of {both[0]}, and this run of {both[1]}")
     if real.num_symbols != own.num_symbols:
         raise UserError(
-            f"data={data!r} has {real.num_symbols} symbols, and the models of this run "
+            f"data={data!r} has {real.num_symbols} symbols, and this run's models have "
             f"{own.num_symbols}"
         )
 

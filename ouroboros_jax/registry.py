@@ -34,7 +34,9 @@ __all__ = [
     "data_path",
     "find",
     "known_names",
+    "known_paths",
     "load",
+    "off_default",
     "options",
     "section_settings",
     "settings_of",
@@ -117,6 +119,26 @@ def all_settings(
 def settings_of(point: Point) -> dict[str, Setting]:
     """The settings of a point's fields, by path."""
     return all_settings(*(point[f"{section}.name"] for section in SECTIONS))
+
+
+@lru_cache(maxsize=1)
+def known_paths() -> tuple[str, ...]:
+    """Every setting that some config has, by dotted path."""
+    paths = [*RUN, *(f"{section}.name" for section in SECTIONS)]
+    for section, entries in SECTIONS.items():
+        for entry in entries.values():
+            paths += [f"{section}.{key}" for key in entry.settings]
+            paths += [f"sampler.{key}" for key in entry.sampler]
+    return tuple(dict.fromkeys(paths))
+
+
+def off_default(point: Point, *sections: str) -> Point:
+    """The settings of some sections that are not at their defaults, by path."""
+    return {
+        path: point[path]
+        for path, setting in settings_of(point).items()
+        if path.partition(".")[0] in sections and point[path] != setting.default
+    }
 
 
 def unknown_field(path: str, point: Point) -> UserError:

@@ -48,13 +48,17 @@ class Run:
         self._programs: dict[tuple[int, int], Program] = {}
 
     def __repr__(self) -> str:
-        point = self.points[0]
         where = f", {self.workdir}" if self.workdir else ", in memory"
+        chains = f"{self.num_chains} chain{'s' * (self.num_chains != 1)}"
         return (
-            f"<Run {point['learner.name']}, {point['regime.name']}, {self.num_chains} chains, "
+            f"<Run {self._named('learner')} under {self._named('regime')}, {chains}, "
             f"{self.manifest['status']} at generation {self.generation} of "
-            f"{point['generations']}{where}>"
+            f"{self.points[0]['generations']}{where}>"
         )
+
+    def _named(self, section: str) -> str:
+        """The names of a section in all groups: `replace, accumulate`."""
+        return ", ".join(dict.fromkeys(point[f"{section}.name"] for point in self.points))
 
     @property
     def num_chains(self) -> int:
@@ -108,7 +112,7 @@ class Run:
                 parts[-1] |= across(self, number)
         point = flatten(self.config)
         attrs = {
-            "title": f"{point['learner.name']} under {point['regime.name']}",
+            "title": f"{self._named('learner')} under {self._named('regime')}",
             "config": json.dumps(self.manifest["identity"]["config"]),
             "ouroboros_jax": self.manifest["versions"]["ouroboros_jax"],
             "data": self.manifest["data"]["name"],

@@ -64,7 +64,7 @@ def test_from_the_command_line(points, capsys):
     printed = capsys.readouterr().out
     assert "test_log_likelihood: " in printed and "evaluations/again.nc" in printed
     for data, sentence in (
-        ("iris", "data='iris' has 4 features, and the models of this run 1"),
+        ("iris", "data='iris' has 4 features, and this run's models have 1"),
         ("normal", "data='normal' is a law, expected rows"),
         ("nothing.csv", "'nothing.csv' is not there"),
         ("irsi", "did you mean 'iris'?"),

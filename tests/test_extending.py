@@ -13,6 +13,7 @@ import ouroboros_jax as oj
 from ouroboros_jax.base import Context, Settings
 from ouroboros_jax.chain import Chain
 from ouroboros_jax.config import apply, load_config, new_config
+from ouroboros_jax.errors import UserError
 from ouroboros_jax.keys import chain_key
 from ouroboros_jax.pools.given import Capacity, Given
 from ouroboros_jax.pools.rows import rows
@@ -98,6 +99,20 @@ def test_the_page_config_has_the_settings_that_the_page_names(folder):
     assert (config.regime.every, config.data.mean) == (10, 3.0)
     point = {"learner.name": "waiting:exponential", "learner.prior_mean": 2.0}
     assert options("learner", point) == {"prior_mean": 2.0}, "traced ones reach the settings alone"
+
+
+@pytest.mark.parametrize(
+    ("regime", "sentence"),
+    [
+        ("toys:greedy", r"'toys:greedy' counts \[9, 9\] points at generation 1: expected counts"),
+        ("toys:careless", "'toys:careless' failed: ZeroDivisionError"),
+    ],
+)
+def test_a_regime_of_ones_own_must_count_what_it_says(regime, sentence, tmp_path):
+    config = new_config(learner="gaussian", regime=regime, data="normal", num_samples=9)
+    with pytest.raises(UserError, match=sentence):
+        oj.run(config, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_page_draws_without_a_run(folder):

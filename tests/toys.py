@@ -47,6 +47,18 @@ class Age(NamedTuple):
     generation: jax.Array  # float [], of this model
 
 
+def greedy():
+    """A regime that asks each of two sources for all the points."""
+    return Regime(
+        sources=(REAL, 1), counts=lambda settings, _: jnp.stack([settings.num_samples] * 2)
+    )
+
+
+def careless():
+    """A regime that does not say its counts."""
+    return Regime(sources=(REAL, 1), counts=lambda settings, generation: 1 / 0)
+
+
 def tagged():
     """A model that knows its generation alone; a point is its model's tag and a number of its own.
 

@@ -40,7 +40,7 @@ def _one_point(point, main: str, watched: str | None) -> list[str]:
             when = entry["median"]
             half = f", the median chain at generation {when:g}" if when is not None else ""
             share = f"{100 * entry['collapsed']:.3g}% of chains"
-            lines.append(f"{watched} fell below {threshold} of the original: {share}{half}")
+            lines.append(f"{watched} was ever below {threshold} of generation 0's in {share}{half}")
     return lines
 
 
@@ -50,7 +50,7 @@ def _sentence(name: str, entry, generation: int) -> str:
         text += f" [{_text(entry['low'])}, {_text(entry['high'])}]"
     text += f" at generation {generation}"
     if name == "variance" and (share := _share(entry)) is not None:
-        text += f", {share:.3g} of the original"
+        text += f", {share:.3g} of generation 0's"
     if law := entry.get("law"):
         text += f"; law {law['label']}: {_text(law['predicted'])}"
         if law["z"] is not None and law["valid"]:
@@ -74,7 +74,7 @@ def _many_points(points, main: str, total: int) -> list[str]:
     lines = []
     if values:
         ends = [f"{_text(v)} ({_assigned(p)})" for v, p in (values[0], values[-1])]
-        what = f"{main} relative to the original" if is_share else main
+        what = f"{main} relative to generation 0" if is_share else main
         generation = max(p["generation"] for p in points)
         lines.append(f"{what} at generation {generation}, {many}: {ends[0]} to {ends[1]}")
     scores = [
@@ -88,7 +88,7 @@ def _many_points(points, main: str, total: int) -> list[str]:
         one = len(scores) == 1
         means, laws = ("1 mean", "its law") if one else (f"{len(scores):,} means", "their laws")
         lines.append(
-            f"{means} beside {laws}: largest |z| = {z:.1f}, of {name} ({_assigned(point)})"
+            f"{means} compared with {laws}: largest |z| = {z:.1f}, of {name} ({_assigned(point)})"
         )
     return lines
 

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from ouroboros_jax.errors import UserError, listed, nearest
+from ouroboros_jax.errors import UserError, either, listed, nearest
+from ouroboros_jax.registry import known_paths
 from ouroboros_jax.settings.values import parse_text
 from ouroboros_jax.settings.verify import SIZES
 
@@ -34,7 +35,7 @@ FLAGS = {
         "what to run: a file or a packaged name, gmm or configs/gmm.py:iris; "
         "--config.<setting>=<value> changes a setting",
     ),
-    "workdir": Flag(str, None, "the run's directory; by default runs/<config name>-<timestamp>"),
+    "workdir": Flag(str, None, "the run's directory; of a new run runs/<config name>-<timestamp>"),
     "from": Flag(str, None, "a run's directory: continue one of its generations elsewhere"),
     "from_generation": Flag(int, None, "with --from: the last generation that is that run's"),
     "dry_run": Flag(bool, False, "print shapes, compilations, disk and memory, and run nothing"),
@@ -107,9 +108,8 @@ def parse(argv: Sequence[str]) -> Command:
         words = values(["launch.py", *rest])[1:]
     except flags.UnrecognizedFlagError as error:
         known = {f"--{name}" for name in FLAGS}
-        raise UserError(
-            f"there is no flag --{error.flagname}{nearest('--' + error.flagname, known)}"
-        ) from None
+        hint = _as_setting(error.flagname) or nearest("--" + error.flagname, known)
+        raise UserError(f"there is no flag --{error.flagname}{hint}") from None
     except flags.IllegalFlagValueError as error:
         raise UserError(_illegal_value(str(error))) from None
     except flags.Error as error:
@@ -127,7 +127,8 @@ def parse(argv: Sequence[str]) -> Command:
     given = {name for name in FLAGS if values[name].present}
     for name in sorted(given - {"help"} - set(VERBS[verb].flags)):
         takes = listed(f"--{own}" for own in VERBS[verb].flags)
-        raise UserError(f"{verb} takes no --{name}: it takes {takes}")
+        hint = _as_setting(name) if "config" in VERBS[verb].flags else ""
+        raise UserError(f"{verb} takes no --{name}{hint or f': it takes {takes}'}")
     if overrides and "config" not in VERBS[verb].flags:
         raise UserError(
             f"{verb} takes no --config.{next(iter(overrides))}: a run's config is fixed"
@@ -146,6 +147,17 @@ def parse(argv: Sequence[str]) -> Command:
                 "--time goes with --dry_run: it times one segment and runs nothing more"
             )
     return Command(verb, chosen, overrides)
+
+
+def _as_setting(name: str) -> str:
+    """`: settings are written --config.chains=<value>` for a flag that is named like a setting."""
+    paths = known_paths()
+    same = [path for path in paths if path == name] or [
+        path for path in paths if path.rpartition(".")[2] == name and name != "name"
+    ]
+    if not same:
+        return ""
+    return f": settings are written {either(f'--config.{path}=<value>' for path in same[:3])}"
 
 
 def _check_fork(chosen: dict[str, Any]) -> None:

@@ -201,7 +201,7 @@ def check_counts(real: RealData, *, num_data: int, num_real: int = 0) -> None:
     if num_data > real.num_rows:
         raise UserError(
             f"{num_data} real points were asked for, but {has}: "
-            f"set data.num_samples to {real.num_rows} or fewer"
+            f"set num_samples, or data.num_samples alone, to {real.num_rows} or fewer"
         )
     if num_real > real.num_rows:
         raise UserError(

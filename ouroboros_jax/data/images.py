@@ -26,6 +26,12 @@ IDX_FOLDERS = {
     "kmnist": ("kmnist",),
 }
 
+FIRST_LABELS = {  # of the training images as published, whose files bear the same names
+    "mnist": (5, 0, 4, 1, 9, 2, 1, 3, 1, 4),
+    "fashion_mnist": (9, 0, 0, 3, 0, 2, 7, 2, 5, 5),
+    "kmnist": (8, 7, 0, 1, 4, 2, 4, 8, 1, 1),
+}
+
 
 def named(
     name: str, *, dir: str | None, dtype: str, num_test: int | None, fallback: str
@@ -61,11 +67,21 @@ def _load(name: str, folder: Path) -> tuple[tuple[Labelled, Labelled] | None, st
     """Training and test set with where they came from, or None and why not; asked for once."""
     for place in (folder, *(folder / inner for inner in IDX_FOLDERS[name])):
         if find_idx(place):
-            return read_folder(place), f"IDX files in {place.resolve()}"
+            sets = read_folder(place)
+            _check_which(name, sets[0], place)
+            return sets, f"IDX files in {place.resolve()}"
     try:
         return tfds_images.load(name, folder), f"tensorflow_datasets {name} in {folder}"
     except tfds_images.Unavailable as error:
         return None, f"{folder} has neither IDX files nor a prepared data set, and {error}"
+
+
+def _check_which(name: str, train: Labelled, place: Path) -> None:
+    """Refuse files of another data set, whose names are the same."""
+    begins = tuple(train.labels[:10].tolist())
+    other = next((other for other, labels in FIRST_LABELS.items() if labels == begins), name)
+    if other != name:
+        raise UserError(f"{place} holds {other}: expected the IDX files of data.name={name!r}")
 
 
 def mnist(

@@ -73,7 +73,10 @@ def assemble(
         coords["threshold"] = (
             "threshold",
             np.array(config_point["collapse.thresholds"], np.float64),
-            {"long_name": "share of the original counted as collapsed", "units": "1"},
+            {
+                "long_name": "share of generation 0's value that a chain fell below",
+                "units": "1",
+            },
         )
     return xr.Dataset(variables, coords, {key: _storable(v) for key, v in attrs.items()})
 

@@ -84,7 +84,9 @@ def draw(run: Run | Study) -> list[Path]:
         try:
             made = make()
             animated = isinstance(made, Animation)
-            written += made.save(folder, name) if animated else save(made, folder, name, pdf=pdf)
+            # A PDF that is there is drawn again, or it would show less than the picture beside it.
+            both = pdf or (folder / f"{name}.pdf").is_file()
+            written += made.save(folder, name) if animated else save(made, folder, name, pdf=both)
         except UserError as error:
             logging.getLogger(__name__).warning("the figure %s is left out: %s", name, error)
         except Exception:

@@ -151,13 +151,13 @@ def survival(run: Run | Study, *, ax: Axes | None = None) -> Figure:
             if bound is not None and len(x) > 1:
                 panel.plot(x, bound, color=colour, linestyle=overlay.DASHES, lw=1.3, zorder=2)
                 has_bound = True
-            ends.append((float(share[-1]), f"below {100 * threshold:g}%", colour))
+            ends.append((float(share[-1]), f"{100 * threshold:g}%", colour))
         panel.set_ylim(-0.02, 1.04)
         if np.isnan(times[study.cells[index].chains]).all():
-            note(panel, "no chain has collapsed", x=0.5, y=0.5, ha="center", fontsize=8)
+            note(panel, "no chain was ever below", x=0.5, y=0.5, ha="center", fontsize=8)
         if panel is axes[-1] and own:
             end_labels(panel, ends)
-    axes[0].set_ylabel("share of chains not collapsed")
+    axes[0].set_ylabel("share of chains never below")
     entries = [(overlay.line(QUIET, linewidth=1.7), "share of chains, 95% interval")]
     if has_bound:
         words = "upper bound: Suresh et al. 2024, Thm 3\n(Chernoff family, best power)"
@@ -170,7 +170,9 @@ def survival(run: Run | Study, *, ax: Axes | None = None) -> Figure:
     point = study.cells[0].point
     watched = text(point["collapse.metric"])
     held = study.held(cells[0])
-    held = SEPARATOR.join(part for part in (held, f"{watched} against the original") if part)
+    held = SEPARATOR.join(
+        part for part in (held, f"{watched} as a share of generation 0's") if part
+    )
     title(figure, "How long chains survive", study.detail(held=held))
     return figure
 

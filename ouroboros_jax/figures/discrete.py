@@ -116,11 +116,11 @@ def surviving(run: Run | Study) -> Figure:
     chains = max(len(study.cells[i].chains) for i in cells)
     entries = overlay.keys_of(laws, colour=MAIN, chains=chains)
     if has_bounds:
-        words = f"bounds: {SOURCE}, Corollary 1\n(the upper one where it says something)"
+        words = f"bounds: {SOURCE}, Corollary 1\n(the upper one where it fits)"
         entries.append((Line2D([], [], **BOUND), words))
     overlay.key_below(figure, entries)
     held = study.held(cells[0])
-    title(figure, "Symbols that are lost stay lost", study.detail(held=held))
+    title(figure, "How many symbols survive", study.detail(held=held))
     return figure
 
 
@@ -223,7 +223,7 @@ def rank_frequency(run: Run | Study, *, chain: int | None = None) -> Figure:
     entries = [(overlay.line(TRUTH, linewidth=2.6), "truth"), *ends]
     overlay.key_below(figure, entries, columns=3)
     held = f"one chain{': ' + study.label(0) if study.factors else ''}"
-    title(figure, "The tail goes first", study.detail(held=held, cell=0))
+    title(figure, "Probabilities of symbols by their rank", study.detail(held=held, cell=0))
     return figure
 
 

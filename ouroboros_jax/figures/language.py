@@ -110,8 +110,8 @@ def perplexity_histograms(run: Run | Study) -> Figure:
     texts = values.shape[2] * len(cells[0].chains)
     title(
         figure,
-        "What generation 0 thinks of later generations' texts",
-        study.detail(held=f"{texts:,} texts a generation, medians as ticks below"),
+        "Perplexity of generated texts under generation 0",
+        study.detail(held=f"{texts:,} texts a generation, ticks: medians"),
     )
     return figure
 
@@ -120,11 +120,21 @@ def perplexity_histograms(run: Run | Study) -> Figure:
 def diversity(run: Run | Study) -> Figure:
     """Six measures of how varied generated text is, against generation."""
     study = as_study(run)
-    figure, axes = canvas(8.6, 4.9, rows=2, columns=3, sharex=True)
+    panels = [
+        (name, shown)
+        for name, metrics, words in DIVERSITY
+        if (shown := [pair for pair in zip(metrics, words, strict=True) if study.has(pair[0])])
+    ]
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, axes = canvas(
+        max(4.6, 2.87 * columns), 0.9 + 2 * rows, rows=rows, columns=columns, sharex=True
+    )
     factor = study.factors[0] if study.factors else None
-    for ax, (name, metrics, words) in zip(axes.reshape(-1), DIVERSITY, strict=True):
-        shown = [pair for pair in zip(metrics, words, strict=True) if study.has(pair[0])]
-        ax.set_visible(bool(shown))
+    for ax in axes.reshape(-1)[len(panels) :]:
+        ax.set_visible(False)
+    for place, (name, shown) in enumerate(panels):
+        ax = axes.reshape(-1)[place]
         palette = ramp(len(shown)) if len(shown) > 1 else [MAIN]
         for (metric, word), colour in zip(shown, palette, strict=False):
             values = study.array(metric)[study.cells[0].chains]
@@ -140,11 +150,13 @@ def diversity(run: Run | Study) -> Figure:
                     va="center",
                 )
         ax.set_title(name)
-        if name_of(metrics[0]).scale == "linear" and name != "entropy of tokens (nat)":
+        if name_of(shown[0][0]).scale == "linear" and name != "entropy of tokens (nat)":
             ax.set_ylim(0, None)
-        generation_axis(ax, study.generations, label=ax in axes[-1])
+        is_lowest = place + columns >= len(panels)
+        generation_axis(ax, study.generations, label=is_lowest)
+        ax.tick_params(labelbottom=is_lowest)
     held = f"shown: {assign(factor.path, factor.labels[0])}" if factor else ""
-    title(figure, "Generated text becomes less varied", study.detail(held=held))
+    title(figure, "Diversity of generated text", study.detail(held=held))
     return figure
 
 

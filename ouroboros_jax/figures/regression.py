@@ -107,5 +107,5 @@ def universality(run: Run | Study) -> Figure:
     overlay.key_below(figure, entries)
     counts = sorted({len(c.chains) for c in study.cells})
     n = study.cells[0].point["num_samples"]
-    title(figure, "Errors grow alike, whatever is estimated", f"n = {n}  ·  {counts[0]:,} chains")
+    title(figure, "Growth of errors, estimator by estimator", f"n = {n}  ·  {counts[0]:,} chains")
     return figure

@@ -65,9 +65,8 @@ def sample_sizes(run: Run | Study, metrics: Sequence[str] | None = None) -> Figu
                 for v in range(len(other.values))
             ]
         _ends(row[1], study, metric, place, others[0] if others else None, groups)
-        name = name_of(metric)
-        row[0].set_title(f"{name.axis_label}, by generation")
-        row[1].set_title(f"{name.axis_label}, generation {int(study.generations[-1]):,}")
+        row[0].set_title(f"{study.axis_label(metric)}, by generation")
+        row[1].set_title(f"{study.axis_label(metric)}, generation {int(study.generations[-1]):,}")
     chains = max(len(c.chains) for c in study.cells)
     overlay.key_below(figure, overlay.keys_of(laws, chains=chains))
     held = study.held(study.slice("num_samples")[0], but=("num_samples",))

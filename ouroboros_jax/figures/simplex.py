@@ -61,7 +61,7 @@ def simplex(run: Run | Study) -> Figure:
     overlay.key_below(figure, _keys(study, any(shares)))
     title(
         figure,
-        "Below temperature 1 to a corner, above it to the centre",
+        "Paths on the simplex of outcomes",
         study.detail(but=(TEMPERATURE, SHARE)),
     )
     return figure

@@ -12,9 +12,17 @@ from ouroboros_jax.analysis.coords import last_places
 from ouroboros_jax.errors import UserError, listed, nearest
 from ouroboros_jax.figures.bands import evenly
 from ouroboros_jax.figures.style import SEPARATOR
-from ouroboros_jax.figures.words import assign, describe_learner, describe_regime, text, word
-from ouroboros_jax.metrics.names import DERIVED
+from ouroboros_jax.figures.words import (
+    assign,
+    describe_drawing,
+    describe_learner,
+    describe_regime,
+    text,
+    word,
+)
+from ouroboros_jax.metrics.names import DERIVED, name_of
 from ouroboros_jax.results import Run
+from ouroboros_jax.settings.regimes import WITH_SHARE
 from ouroboros_jax.theory.laws import Law, laws
 
 MAX_FEATURES = 6  # of a metric's own axes, so many are drawn
@@ -163,6 +171,13 @@ class Study:
         first = self.array("variance")[self.cells[cell].chains, :1]
         return np.where(first > 0, first, np.nan)
 
+    def axis_label(self, metric: str) -> str:
+        """The words at an axis; a ratio says what it is relative to."""
+        if metric != "variance_ratio":
+            return name_of(metric).axis_label
+        is_true = all(self.is_truth_known(cell) for cell in range(len(self.cells)))
+        return "variance / true variance" if is_true else "variance / generation 0's"
+
     def series(self, metric: str) -> tuple[tuple[Factor, ...], list[Series]]:
         """The factors of a metric and its lines: cells, times the metric's own axes.
 
@@ -222,9 +237,17 @@ class Study:
         point = cells[0].point
         parts = [describe_learner(point, swept)]
         if "regime.name" not in swept:
-            parts.append(describe_regime(point, swept))
+            parts.append(self._regimes(cells[0], swept))
+        elif "regime.real_fraction" not in swept:
+            shares = {
+                c.point["regime.real_fraction"]
+                for c in cells
+                if c.point["regime.name"] in WITH_SHARE
+            }
+            parts += [f"real fraction {text(share)}" for share in shares]
         if "num_samples" not in swept:
             parts.append(f"n = {text(point['num_samples'])}")
+        parts.append(describe_drawing(point, swept))
         if self.forked is not None:
             parts.append(f"forked after generation {self.forked}")
         if "data.name" not in swept:
@@ -238,6 +261,17 @@ class Study:
         if held:
             parts.append(held)
         return SEPARATOR.join(part for part in parts if part)
+
+    def _regimes(self, cell: Cell, swept: set[str]) -> str:
+        """The regime of a cell; of a fork, those before it too."""
+        spans = [
+            (describe_regime(p, swept), last) for p, last in self.run.groups[cell.group].before
+        ]
+        words, now = "", describe_regime(cell.point, swept)
+        for i, (name, last) in enumerate(spans):
+            if name != [*(other for other, _ in spans[i + 1 :]), now][0]:
+                words += f"{name} to generation {last}, then "
+        return words + now
 
     def held(self, cell: int, *, but: tuple[str, ...] | None = None) -> str:
         """`shown: n = 100`: the settings of a cell that a figure leaves where they are.

@@ -113,9 +113,9 @@ def plot(
             if roles.row is not None and j == len(columns) - 1:
                 _row_title(panel, assign(roles.row.path, roles.row.labels[row]))
             if j == 0:
-                panel.set_ylabel(name.axis_label if len(rows) == 1 else "")
+                panel.set_ylabel(study.axis_label(metric) if len(rows) == 1 else "")
     if len(rows) > 1:
-        figure.supylabel(name.axis_label, fontsize=8.5)
+        figure.supylabel(study.axis_label(metric), fontsize=8.5)
     shown_laws = [s.law for s in series if s.law is not None]
     _keys(figure, axes, roles, palette, series, shown_laws, band)
     if ax is None:

@@ -97,7 +97,7 @@ def urn(run: Run | Study) -> Figure:
     overlay.key_below(figure, entries, columns=len(entries))
     title(
         figure,
-        "A growing data set collapses, or evens out, as a power of its size",
+        "Concentration by the size of the data set",
         study.detail(but=(TEMPERATURE,)),
     )
     return figure
@@ -127,7 +127,7 @@ def polya(run: Run | Study) -> Figure:
     overlay.key_below(figure, [(dashes, "limit: Dirichlet(initial counts), each share a beta law")])
     title(
         figure,
-        "Polya's urn: chance sets, and then keeps, the shares",
+        "Polya's urn: shares of the outcomes",
         study.detail(held=f"generation {study.last:,}"),
     )
     return figure

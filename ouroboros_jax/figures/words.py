@@ -3,6 +3,7 @@
 from typing import Any
 
 from ouroboros_jax.metrics.names import name_of
+from ouroboros_jax.registry import off_default
 from ouroboros_jax.schedule import Schedule, canonical
 
 WORDS = {"num_samples": "n", "num_features": "features", "name": ""}
@@ -74,6 +75,16 @@ def describe_regime(point: dict[str, Any], swept: set[str] = frozenset()) -> str
     if name in ("fresh", "weighted") and "regime.real_fraction" not in swept:
         words += f", real fraction {share}"
     return words
+
+
+def describe_drawing(point: dict[str, Any], swept: set[str] = frozenset()) -> str:
+    """How points are drawn and selected, where it is not the plain way: `temperature = 0.8`."""
+    changed = off_default(point, "sampler", "selector")
+    return ", ".join(
+        text(value) if path == "selector.name" else assign(path, text(value))
+        for path, value in changed.items()
+        if path not in swept
+    )
 
 
 def describe(metric: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ml_collections import ConfigDict
 
 from ouroboros_jax.config import flatten
+from ouroboros_jax.registry import off_default
 from ouroboros_jax.sweep import Group
 
 if TYPE_CHECKING:
@@ -26,8 +27,13 @@ def first_line(
     chains = sum(group.num_chains for group in groups)
     devices = manifest["devices"]
     learner = point["learner.name"]
+    drawn = off_default(groups[0].point, "sampler", "selector")
+    told = "".join(
+        f", {path}={value}" for path, value in drawn.items() if path not in point["sweep"]
+    )
     return (
-        f"{name + ': ' if name and name != learner else ''}{learner} under {', '.join(names)}, "
+        f"{name + ': ' if name and name != learner else ''}{learner} under {', '.join(names)}"
+        f"{told}, "
         f"{chains} chain{'s' * (chains != 1)}"
         f"{f' in {len(groups)} groups' if len(groups) > 1 else ''}, "
         f"{point['generations']} generations, data {manifest['data']['name']}, "

@@ -1,6 +1,7 @@
 """The program of a group of chains, put together from its settings."""
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -60,6 +61,7 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
     num_data = int(group.counts(np.arange(1))["num_data"].max())
     check_counts(real, num_data=num_data)
     check_selector(group, real)
+    _check_own(group, regime)
     if real.table is not None and REAL in regime.sources:
         check_counts(real, num_data=num_data, num_real=_most_real(group, regime))
     sizes = sizes_of(group, learner, regime)
@@ -141,21 +143,58 @@ def point_floats(group: Group, real: RealData) -> int:
     return max(1, num_bytes(point) // 4)
 
 
-def _most_real(group: Group, regime: Regime) -> int:
-    """The most fresh real points that a generation asks for."""
+def _of_counts(group: Group, regime: Regime, summary: Callable) -> np.ndarray:
+    """`summary` of every chain's counts, int32 [generations, sources], from generation 1 on."""
     generations = np.arange(1, group.point["generations"] + 1)
-    if not len(generations):
-        return 0
     settings = settings_of(group, 1, len(generations))
-    place = regime.sources.index(REAL)
 
-    def most(settings):
-        here = jax.tree.map(
+    def of_chain(settings):
+        by_generation = jax.tree.map(
             lambda a: jnp.broadcast_to(a, len(generations)) if len(a) == 1 else a, settings
         )
-        return jax.vmap(regime.counts)(here, jnp.asarray(generations))[:, place].max()
+        counts = jax.vmap(regime.counts)(by_generation, jnp.asarray(generations))
+        return summary(counts, by_generation.num_samples)
 
-    return int(jax.jit(jax.vmap(most))(jax.tree.map(jnp.asarray, settings)).max())
+    return np.asarray(jax.jit(jax.vmap(of_chain))(jax.tree.map(jnp.asarray, settings)))
+
+
+def _most_real(group: Group, regime: Regime) -> int:
+    """The most fresh real points that a generation asks for."""
+    if not group.point["generations"]:
+        return 0
+    place = regime.sources.index(REAL)
+    return int(_of_counts(group, regime, lambda counts, num: counts[:, place].max()).max())
+
+
+def _check_own(group: Group, regime: Regime) -> None:
+    """Refuse a user's own regime whose counts are not those it promises."""
+    name = group.point["regime.name"]
+    if ":" not in name or not group.point["generations"]:
+        return
+
+    def first_wrong(counts, num):
+        if counts.shape[1] != len(regime.sources):
+            raise UserError(
+                f"regime.name={name!r} counts {counts.shape[1]} sources: expected one count for "
+                f"each of its {len(regime.sources)}"
+            )
+        is_wrong = (counts < 0).any(1) | (counts.sum(1) != num)
+        place = jnp.argmax(is_wrong)
+        about = jnp.stack([num[place], place, is_wrong[place].astype(place.dtype)])
+        return jnp.concatenate([counts[place], about])
+
+    try:
+        rows = _of_counts(group, regime, first_wrong).tolist()
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"regime.name={name!r} failed: {failure(error)}") from error
+    for *counts, num, place, is_wrong in rows:
+        if is_wrong:
+            raise UserError(
+                f"regime.name={name!r} counts {counts} points at generation {place + 1}: expected "
+                f"counts of at least 0 that add up to num_samples={num}"
+            )
 
 
 def _num_floats(sizes: Sizes, stages: Stages, state: State) -> int:

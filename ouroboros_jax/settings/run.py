@@ -36,13 +36,13 @@ RUN = {
     "metrics": Setting((), "names to record; () for all", item=str, swept=False),
     "collapse.metric": Setting(
         "variance",
-        "what time_to_collapse watches, relative to the original, where it is recorded",
+        "what time_to_collapse watches, relative to generation 0, where it is recorded",
         choices=("variance", "test_log_likelihood", "log_det_covariance", "separation"),
         swept=False,
     ),
     "collapse.thresholds": Setting(
         (0.5, 0.1, 0.01),
-        "shares of the original counted as collapsed",
+        "collapsed is below such a share of generation 0's value, once or for good",
         low=0.0,
         open_low=True,
         swept=False,

@@ -204,5 +204,7 @@ def test_the_headline_reads_well():
     for line in summary["headline"]:
         assert "  " not in line and "nan" not in line and "None" not in line
     first = summary["headline"][0]
-    assert first.startswith("variance 0.") and "of the original; law (1 - 1/n)^(g+1): 0.5" in first
+    assert (
+        first.startswith("variance 0.") and "of generation 0's; law (1 - 1/n)^(g+1): 0.5" in first
+    )
     assert len(summary["headline"]) == 3

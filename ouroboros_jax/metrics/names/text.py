@@ -88,7 +88,7 @@ NAMES: dict[str, Name] = {
         for n in (1, 2, 3, 4)
     },
     "vocabulary_survival": Name(
-        "types of as many real blocks that generated text has as well, as a share",
+        "share of the token types of as many real blocks that generated text has too",
         "1",
         (),
         "surviving vocabulary",
