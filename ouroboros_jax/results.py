@@ -1,7 +1,7 @@
 """What a run left: parameters, samples, training sets, metrics, pictures."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -205,11 +205,27 @@ class Run:
 
         return compare(self.metrics, setting, metric, **options)
 
-    def plot(self, metric: str, **options) -> Any:
-        """A figure of `metric` over the generations: median and bands over chains, laws on top."""
+    def plot(
+        self,
+        metric: str,
+        *,
+        facet: str | None = None,
+        color: str | None = None,
+        ax: Any = None,
+        band: Sequence[float] = (0.05, 0.95),
+    ) -> Any:
+        """A figure of `metric` over the generations: median and bands over chains, laws on top.
+
+        Args:
+          metric: a variable of `metrics`, or "variance_ratio".
+          facet: the swept setting (or "component", "feature") of which each value has a panel.
+          color: the same, for the colours.
+          ax: Matplotlib's axes to draw into, in one panel; without them a figure is made.
+          band: lower and upper quantile over chains.
+        """
         from ouroboros_jax.figures import plot
 
-        return plot(self, metric, **options)
+        return plot(self, metric, facet=facet, color=color, ax=ax, band=band)
 
     @property
     def summary(self) -> dict[str, Any]:
