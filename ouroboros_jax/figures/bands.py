@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 LEVELS = (0.05, 0.95)
+FEW = 20  # chains below which outer quantiles are guesses, and a band goes over all of them
 
 
 def quantiles(values: np.ndarray, levels: Sequence[float]) -> np.ndarray:
@@ -62,8 +63,9 @@ def draw_band(
 ) -> np.ndarray:
     """Draws the median over chains and a band around it; returns the median as drawn.
 
-    A single generation becomes a point with a bar.
+    A single generation becomes a point with a bar. With fewer than `FEW` chains the band spans all.
     """
+    levels = levels_of(len(values), levels)
     low, middle, high = visible(quantiles(values, (levels[0], 0.5, levels[1])), is_log)
     if is_log:  # a band that reaches zero is drawn down to the lowest value that can be shown
         positive = np.concatenate([v[~np.isnan(v)] for v in (low, middle)])
@@ -81,8 +83,16 @@ def draw_band(
     return middle
 
 
-def band_words(levels: Sequence[float] = LEVELS) -> str:
-    """`5 to 95% of chains`."""
+def levels_of(num_chains: int, levels: Sequence[float] = LEVELS) -> Sequence[float]:
+    """The quantiles of a band over so many chains."""
+    return (0.0, 1.0) if num_chains < FEW and tuple(levels) == LEVELS else levels
+
+
+def band_words(num_chains: int, levels: Sequence[float] = LEVELS) -> str:
+    """`5 to 95% of chains`, or `all chains`."""
+    levels = levels_of(num_chains, levels)
+    if tuple(levels) == (0.0, 1.0):
+        return "all chains"
     return f"{100 * levels[0]:g} to {100 * levels[1]:g}% of chains"
 
 

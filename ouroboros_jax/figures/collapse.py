@@ -76,7 +76,7 @@ def typical_path(run: Run | Study) -> Figure:
             words[label] = None
         lines.append((ax, ends))
     log_axis(axes[0])
-    axes[0].set_ylabel("variance / original variance")
+    axes[0].set_ylabel(study.axis_label("variance_ratio"))
     if many > 1:
         ax, ends = lines[-1]
         end_labels(ax, ends)

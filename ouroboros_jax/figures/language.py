@@ -54,7 +54,7 @@ def language_figures(study: Study) -> Iterator[Choice]:
     yield from plots(study, "test_perplexity")
     if study.has("sequence_perplexity"):
         yield "perplexity_histograms", partial(perplexity_histograms, study)
-    if any(study.has(metric) for _, metrics, _ in DIVERSITY for metric in metrics):
+    if len(_panels(study)) > 1:
         yield "diversity", partial(diversity, study)
     yield from plots(study, "vocabulary_survival")
     if study.has("continuation"):
@@ -87,8 +87,8 @@ def perplexity_histograms(run: Run | Study) -> Figure:
         for generation, colour in zip(generations, palette, strict=True):
             here = np.log(values[cell.chains, generation].reshape(-1))
             here = here[np.isfinite(here)]
-            density, _ = np.histogram(here.clip(edges[0], edges[-1]), edges, density=True)
             width = np.diff(edges)[0]
+            density = np.histogram(here, edges)[0] / (len(here) * width)
             smooth = np.convolve(density, (0.25, 0.5, 0.25), mode="same")
             ax.plot(np.exp(edges[:-1] + width / 2), smooth, color=colour, linewidth=1.4)
             middle = np.exp(np.median(here))
@@ -106,7 +106,7 @@ def perplexity_histograms(run: Run | Study) -> Figure:
         (overlay.line(colour), f"generation {generation}")
         for generation, colour in zip(generations, palette, strict=True)
     ]
-    overlay.key_beside(figure, handles)
+    overlay.key_below(figure, handles)
     texts = values.shape[2] * len(cells[0].chains)
     title(
         figure,
@@ -116,15 +116,20 @@ def perplexity_histograms(run: Run | Study) -> Figure:
     return figure
 
 
-@styled
-def diversity(run: Run | Study) -> Figure:
-    """Six measures of how varied generated text is, against generation."""
-    study = as_study(run)
-    panels = [
+def _panels(study: Study) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The panels of `diversity` that a run has: name, and metrics with their words."""
+    return [
         (name, shown)
         for name, metrics, words in DIVERSITY
         if (shown := [pair for pair in zip(metrics, words, strict=True) if study.has(pair[0])])
     ]
+
+
+@styled
+def diversity(run: Run | Study) -> Figure:
+    """Six measures of how varied generated text is, against generation."""
+    study = as_study(run)
+    panels = _panels(study)
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     figure, axes = canvas(

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from ouroboros_jax.figures.bands import band_words, means, visible
+from ouroboros_jax.figures.bands import FEW, LEVELS, band_words, means, visible
 from ouroboros_jax.figures.style import INK, MAIN, QUIET, Picture
 from ouroboros_jax.theory.laws import Law
 
@@ -60,10 +60,10 @@ def line(colour: Any = QUIET, **kwargs: Any) -> Line2D:
 
 
 def keys_of(
-    laws: Iterable[Law], *, colour: Any = QUIET, levels=(0.05, 0.95), chains: int = 2
+    laws: Iterable[Law], *, colour: Any = QUIET, levels=LEVELS, chains: int = FEW
 ) -> list[Entry]:
     """What the styles of line mean: median, band, mean, and every law with its source, once."""
-    entries = band_keys(colour, chains=chains, band=band_words(levels))
+    entries = band_keys(colour, chains=chains, band=band_words(chains, levels))
     of_laws = law_keys(laws, colour)
     if of_laws and chains > 1:
         entries.append((line(colour, linewidth=0.8), "mean"))

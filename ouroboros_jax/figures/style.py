@@ -187,7 +187,12 @@ def log_axis(ax: Axes, which: str = "y") -> None:
         axis, (low, high) = ax.xaxis, ax.get_xlim()
     decades = np.log10(high / low) if low > 0 else 1.0
     axis.set_minor_formatter(NullFormatter())
-    axis.set_major_formatter(FuncFormatter(lambda x, _: power(x)))
+
+    def tick(x, _):  # all ticks of an axis alike, and limits may still change
+        low, high = sorted(axis.get_view_interval())
+        return power(x, is_plain=low >= 0.999e-2 and high <= 1.001e4)
+
+    axis.set_major_formatter(FuncFormatter(tick))
     if decades < 1.3:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
     else:
@@ -195,9 +200,9 @@ def log_axis(ax: Axes, which: str = "y") -> None:
     axis.set_minor_locator(LogLocator(subs=(), numticks=2))
 
 
-def power(x: float) -> str:
-    """A tick of a logarithmic axis: 0.01, 5, 1,000, then powers of ten."""
-    if 0.999e-2 <= x < 1.001e4:
+def power(x: float, is_plain: bool) -> str:
+    """A tick of a logarithmic axis: 0.01, 5, 1,000, or as powers of ten."""
+    if is_plain:
         return f"{x:,.10g}"
     exponent = int(np.floor(np.log10(x) + 1e-9))
     mantissa = round(x / 10.0**exponent) if abs(exponent) < 300 else 1

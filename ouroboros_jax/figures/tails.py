@@ -30,7 +30,8 @@ PERCENTILES = (95, 97, 99)
 
 @styled
 def first_and_last(run: Run | Study) -> Figure:
-    """Samples of the first and last generation, and percentiles of |x| of each component."""
+    """Samples of the first and last generation, and percentiles of each component: of the
+    distance from its mean at generation 0."""
     study = as_study(run)
     cell = study.cells[0]
     means, stds = component_moments(study)
@@ -46,14 +47,15 @@ def first_and_last(run: Run | Study) -> Figure:
         (Patch(color=MAIN, alpha=0.45), f"generation {study.last:,}"),
     ][: 2 if study.last else 1]
     if means is not None:
-        x = r"$|x_1|$" if num_features > 1 else r"$|x|$"
+        x = r"$|x_1 - \mu_0|$" if num_features > 1 else r"$|x - \mu_0|$"
         some = cell.chains[:200]
         for k in range(count):
             ax = axes[0, 1 + k]
             whose = f"component {k + 1}: " if count > 1 else ""
             ax.set_title(f"{whose}percentiles of {x}")
-            _percentiles(ax, study.generations, means[some][..., k], stds[some][..., k])
-        band = f"{band_words()}, for {PERCENTILES[-1]}%"
+            about = means[some][..., k] - means[some][:, :1, k]
+            _percentiles(ax, study.generations, about, stds[some][..., k])
+        band = f"{band_words(len(some))}, for {PERCENTILES[-1]}%"
         entries += overlay.band_keys(chains=len(some), band=band)
     overlay.key_below(figure, entries)
     held = study.held(0, but=())
@@ -80,12 +82,12 @@ def _histograms(ax: Axes, study: Study, chain: int) -> int:
     ax.set_xlabel("feature 1" if first.shape[1] > 1 else "x")
     ax.set_ylabel("share of samples")
     ax.set_ylim(bottom=0)
-    ax.set_title("first against last generation")
+    ax.set_title(f"first against last generation, chain {chain}")
     return first.shape[1]
 
 
 def _percentiles(ax: Axes, generations: np.ndarray, means: np.ndarray, stds: np.ndarray) -> None:
-    """Percentiles of |x| of one component, [C, G], the largest with its band over chains."""
+    """Percentiles of |x| of one component, [C, G], the outermost with its band over chains."""
     places = evenly(len(generations), MOST_PLACES)
     ends = []
     levels = [p / 100 for p in PERCENTILES]

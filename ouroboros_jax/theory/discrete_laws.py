@@ -33,7 +33,7 @@ REDRAWING = tuple(name for name in FROM_LAST if name not in WEIGHTED)
 LABELS = {"replace": "H_0 (1 - 1/n)^(g+1)", "accumulate": "H_0 prod_j [1 - 1/(n j^2)]"}
 CHAIN = "exact Wright-Fisher chain", "Suresh et al. 2024; Wright-Fisher model"
 POISSON_SOURCES = {"replace": "Suresh et al. 2024, Thm 2"}
-ALIVE_LABELS = {"replace": "1 - exp(-n lambda g_k)"}
+ALIVE_LABELS = {"replace": "exact survival of a Poisson chain"}
 MARTINGALE = "constant (martingale)"
 # Relative standard errors up to which a mean over chains is near enough to Gaussian to be tested.
 MEAN_LIMIT, SHARE_LIMIT = 0.05, 0.3

@@ -42,8 +42,10 @@ def test_labels_move_apart_no_further_than_they_must():
 
 
 def test_ticks_of_logarithmic_axes_are_plain():
-    shown = [style.power(x) for x in (0.01, 0.5, 1, 10_000, 1e5, 2e-7)]
-    assert shown == ["0.01", "0.5", "1", "10,000", "$10^{5}$", r"$2\cdot10^{-7}$"]
+    shown = [style.power(x, is_plain=True) for x in (0.01, 0.5, 1, 10_000)]
+    assert shown == ["0.01", "0.5", "1", "10,000"]
+    shown = [style.power(x, is_plain=False) for x in (1, 0.01, 1e5, 2e-7)]
+    assert shown == ["$10^{0}$", "$10^{-2}$", "$10^{5}$", r"$2\cdot10^{-7}$"]
 
 
 @pytest.mark.parametrize(

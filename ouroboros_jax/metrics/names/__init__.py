@@ -36,7 +36,7 @@ ONCE: dict[str, Name] = {  # once a run: the dims follow (chain,)
 }
 DERIVED: dict[str, Name] = {  # worked out by figures from the others
     "variance_ratio": Name(
-        "variance relative to the truth's, or to generation 0's",
+        "relative variance: to the truth's, or to generation 0's",
         "1",
         (),
         "variance ratio",
