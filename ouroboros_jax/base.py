@@ -47,13 +47,13 @@ class Pool(NamedTuple):
     totals: jax.Array  # float [S], total weight of each group
 
     def take(self, places: jax.Array) -> Data:
-        """The points in the slots `places`, int32 [K], in that order; what those of N or more get
-        is not said."""
+        """The points in the slots `places`, int32 [K], in that order. The result for places >= N is
+        unspecified."""
         return jax.tree.map(lambda a: a[places], self.data)
 
     @property
     def most_taken(self) -> int:
-        """Points worth taking at a time: one, since taking them in parts costs nothing."""
+        """How many points to `take` at once; 1, since small takes cost no more than large ones."""
         return 1
 
 
@@ -119,11 +119,13 @@ class Learner(NamedTuple):
 
     `points` says how a pool holds its points: as rows; as `recipes`, drawn again from parameters
     and keys at every step where the regime keeps more than the real ones, so that memory is
-    bounded; or as a `stream`, drawn anew at every step. Steps see rows in any case; one that goes
-    through the last two by `pool.take`, `pool.most_taken` rows at a time, never holds them all.
+    bounded; or as a `stream`, drawn anew at every step. A fit step always sees rows. A step that
+    reads the latter two through `pool.take`, `pool.most_taken` rows at a time, never has all of
+    them in memory.
 
-    A `hosted` learner's fits are long: the host drives them step by step and shows progress; a cut
-    loses at most 20 seconds, or 20 times what a save takes. So its draws, if it has `parts`.
+    A `hosted` learner's fits are long: the host drives them step by step and shows progress; an
+    interruption loses at most 20 seconds of work, or 20 times the duration of a save if that is
+    longer. The same holds for its draws if it has `parts`.
 
     `prepare(key, settings, table) -> Any` is computed once a run and handed to `measure` as
     `context.prepared`. `across(key, settings, models, table, test) -> metrics` sees all generations
@@ -158,12 +160,12 @@ def closed_form(
     measure: Callable[[Settings, Params, Context], Metrics],
     **others: Any,
 ) -> Learner:
-    """A learner whose whole fit is one function of the pool, with nothing to say on the way.
+    """A learner whose whole fit is one function of the pool and reports no metrics.
 
     Args:
       init, sample, measure: as of `Learner`.
-      fit: `(key, settings, params, pool) -> params`; the params it is given are those to begin
-        from, which a closed form has little use for but their shapes.
+      fit: `(key, settings, params, pool) -> params`; `params` is the starting point, of which a
+        closed form usually needs only shapes and dtypes.
       **others: the other fields of `Learner`.
     """
 

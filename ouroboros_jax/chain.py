@@ -42,7 +42,7 @@ class Fit(NamedTuple):
 
 
 def _is_broken(path, leaf: jax.Array) -> jax.Array:
-    """Whether a parameter is NaN or infinite; in a leaf named `log_...`, -inf is a zero's."""
+    """Whether a parameter is NaN or infinite; -inf is allowed in a leaf named `log_...`: log 0."""
     name = jax.tree_util.keystr(path[-1:], simple=True)
     if name.startswith("log_"):
         return (jnp.isnan(leaf) | jnp.isposinf(leaf)).any()
@@ -55,7 +55,7 @@ def _before(state: State) -> Before:
 
 
 def _either(is_first: IsFirst, first: Callable[[], Any], later: Callable[[], Any]) -> Any:
-    """What `first` gives at generation 0 and `later` after it; a branch where that is traced."""
+    """`first()` at generation 0 and `later()` afterwards; a `lax.cond` if `is_first` is traced."""
     if isinstance(is_first, bool):
         return first() if is_first else later()
     return jax.lax.cond(is_first, first, later)
@@ -128,7 +128,7 @@ class Chain:
         """The next generation's fit; `drawn` is what its models drew, where the host has it."""
         pool, memory = self.draw_pool(given, state, drawn, is_first)
         generation = state.generation + 1
-        params = state.params  # of a blank state those that any start means
+        params = state.params  # in a blank state, what every `start` begins from
         if is_first is not True and self.start != "previous":
             params = self._new_params(given, 0 if self.start == "base" else generation)
         seen = self.realisation.open(given, pool, generation, jnp.int32(0))
@@ -142,7 +142,7 @@ class Chain:
         return self.learner.init(given.stage_key("init", generation), given.settings, data)
 
     def advance(self, given: Given, fit: Fit, step: jax.Array) -> tuple[Fit, Metrics]:
-        """Step `step` of the fit, and what it says."""
+        """Run step `step` of the fit; returns the fit and the step's metrics."""
         generation = fit.state.generation + 1
         key_step = fold_in(given.stage_key("fit", generation), step + 1)
         pool = self.realisation.open(given, fit.pool, generation, step)
@@ -221,8 +221,8 @@ class Chain:
         drawn: list[Data] | None = None,
         is_first: IsFirst = False,
     ) -> Any:
-        """The new points alone, as the realisation holds them; None where it has no way to draw
-        them for an `is_first` that is traced."""
+        """The new points alone, as the realisation holds them; None if the realisation cannot draw
+        them under a traced `is_first`."""
         realisation, before = self.realisation, _before(state)
         if realisation.either and not isinstance(is_first, bool):
             return realisation.either(given, before, is_first)
@@ -235,7 +235,7 @@ class Chain:
     def pool(
         self, given: Given, state: State, points: Any, is_first: IsFirst = False
     ) -> tuple[Pool, Any]:
-        """What `draw_pool` returns, of `points` that are drawn."""
+        """As `draw_pool`, from `points` that have already been drawn."""
         realisation = self.realisation
         # Not in a branch, which would copy it.
         memory = realisation.memory.add(state.memory, points, given.capacity)

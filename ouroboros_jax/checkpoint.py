@@ -105,8 +105,8 @@ class Steps:
 
 
 def _to_write(array: Any) -> np.ndarray | jax.Array:
-    """An array as Orbax takes it. It copies NumPy's, all at once, and not jax's; those of the CPU
-    can be read back on any machine."""
+    """An array as Orbax takes it. Orbax copies NumPy arrays first, all at once, but not jax's;
+    arrays saved from the CPU can be read back on any machine."""
     array = np.asarray(array)
     if array.nbytes < LARGE or jax.dtypes.canonicalize_dtype(array.dtype) != array.dtype:
         return array

@@ -77,7 +77,7 @@ def _check_schedule(path: str, value: str, setting: Setting, generations: int) -
 
 
 def unread(point: Point) -> str:
-    """Which settings of regimes are set and that no regime of the run reads, in a sentence; "" if
+    """A sentence naming the regime settings that are set but that no regime of the run reads; "" if
     there are none.
 
     Args:

@@ -183,7 +183,8 @@ def _renamed(point: Point, section: str, name: Any) -> Point:
 def _resettled(
     point: Point, section: str, old: Mapping[str, Setting], new: Mapping[str, Setting]
 ) -> Point:
-    """The point with a section of the `new` settings, and of its old values those that suit."""
+    """The point with `section` rebuilt from the `new` settings, keeping old values that are still
+    valid."""
     rest = {path: v for path, v in point.items() if not path.startswith(f"{section}.")}
     for key, setting in new.items():
         path = f"{section}.{key}"
@@ -292,8 +293,8 @@ def identity(config: ConfigDict) -> Point:
 
 
 def completed(recorded: Point, asked: Point) -> Point:
-    """The `identity` of a recorded run, beside the one that is asked for: settings that there were
-    not yet when it was recorded are at their defaults."""
+    """The `identity` of a recorded run, with settings introduced since filled in at their defaults,
+    to compare with `asked`."""
     defaults = {path: setting.default for path, setting in settings_of(asked).items()}
     defaults = {path: value for path, value in defaults.items() if path in asked}
     return json.loads(json.dumps(defaults)) | recorded

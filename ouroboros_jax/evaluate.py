@@ -42,9 +42,9 @@ def evaluate(
     Args:
       run: whose models are scored.
       data: a data set's name, a path to a file, or `module:function`. Settings of the section
-        `data` are the run's own, such as `data.dir`. Of a table that would be split by chance all
-        rows are used, of others the held-out ones where there are some. Text is tokenised as the
-        run's own.
+        `data` are the run's own, such as `data.dir`. Of a table that is split at random, all rows
+        are used; of other data, the held-out rows if there are any. Text is tokenised as the run's
+        own.
       name: of the file `evaluations/<name>.nc`; by default from `data`.
 
     Returns:

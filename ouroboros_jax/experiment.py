@@ -35,7 +35,7 @@ NO_BLOCKS: Mapping[str, int] = {}
 
 
 class _Job(NamedTuple):
-    """What is run, and how it is told."""
+    """What to run, and how to report it."""
 
     config: ConfigDict
     point: dict[str, Any]  # the config, flat
@@ -225,8 +225,8 @@ def _checked_data(groups: Sequence[Group], first: RealData) -> dict[str, str]:
     """The sha256 of each group's real data, where a sweep has several data sets.
 
     Raises:
-      UserError: where one is not there, too small, or nothing that its selector can judge, before
-        anything runs.
+      UserError: before anything runs, if a data set is missing, too small, or cannot be scored by
+        its selector.
     """
     found: dict[tuple, RealData] = {}
     hashes = {}

@@ -32,10 +32,11 @@ class Regime(NamedTuple):
     subsample: bool = False
 
     def check(self) -> "Regime":
-        """The regime itself, if its parts go together.
+        """Return the regime, after checking that its parts are compatible.
 
         Raises:
-          UserError: where points of a total weight would be kept, whose weights then mean nothing.
+          UserError: if a regime with total weights also keeps points, whose weights would then be
+            meaningless.
         """
         if self.weights is not None and self.kept != "nothing":
             raise UserError(

@@ -1,7 +1,7 @@
 """How points are drawn: temperature on laws of symbols, bias on laws of points.
 
-What language models restrict and penalise is `decoding/choice.py`, the truncation of codes
-`learners/vae_model.py`.
+Restrictions and penalties on language models' logits are in `decoding/choice.py`; the truncation of
+latent codes is in `learners/vae_model.py`.
 """
 
 import jax

@@ -19,7 +19,7 @@ from ouroboros_jax.errors import UserError
 Draw = Callable[[Key, int], Data]
 Select = Callable[[Key, Settings, Draw, int], Data]
 Score = Callable[[Settings, Data], jax.Array]  # (settings, data) -> [N]
-JUDGED = ("label", "targets")  # what is judged of points that have it
+JUDGED = ("label", "targets")  # scored instead of the whole point, if it has one of them
 
 
 def curate(*, choices: int = 2, score: Score | str = "feature", index: int = 0) -> Select:
@@ -91,9 +91,9 @@ def verify(*, score: Score | str = "feature", index: int = 0, max_rounds: int = 
 
 
 def feature(index: int = 0) -> Score:
-    """One number of a point: feature `index`; of symbols whether it is that symbol, of labelled
-    data whether the label is that class; of inputs with targets the target, since candidates share
-    their inputs."""
+    """One number per point: feature `index` of a vector; for symbols, whether the symbol is
+    `index`; for labelled data, whether the label is; for inputs with targets, the target, since
+    candidates share their inputs."""
 
     def score(settings, data):
         if isinstance(data, dict):

@@ -80,7 +80,7 @@ class Group(NamedTuple):
 
     @property
     def is_mixed(self) -> bool:
-        """Whether generations were made under several settings, as no law supposes."""
+        """Whether generations were made under different settings, which no law covers."""
         values = (value for column in self.columns.values() for value in column.values)
         return bool(self.before) or any(isinstance(value, Switched) for value in values)
 
@@ -174,7 +174,8 @@ def expand(config: ConfigDict) -> list[Group]:
 
 @functools.lru_cache(maxsize=4)
 def _expanded(config: str) -> tuple[Group, ...]:
-    """A run asks for its groups several times, and a phase diagram has 40,000 points."""
+    """The groups of a config, given as JSON. Cached: a run asks for them several times, and a phase
+    diagram has 40,000 points."""
     point = flatten(from_json(config))
     sweep = point["sweep"]
     paths = tuple(sweep)

@@ -30,17 +30,15 @@ class RealData(NamedTuple):
     """Real data as a value: finite rows held once, or a law that can be drawn from.
 
     `draw(key, settings, table, num)` gives `num` points of one chain; it is pure, `num` is static
-    and `table` is the field of that name, handed over so that a compiled program holds it once.
-    The first m of the points are what `draw` gives for `num` = m with the same key, and of finite
-    rows no N in succession hold one twice, so a caller may draw up to a capacity and use a part.
+    and `table` is the field of that name, handed over so that a compiled program holds it once. The
+    first m of the points are what `draw` gives for `num` = m with the same key. Of finite data, no
+    N consecutive points contain a row twice; so a caller may draw up to a capacity and use a part.
     """
 
     draw: Callable[[Key, Settings, Data, int], Data]
     truth: Callable[[Settings], Mixture] | None  # the law of one chain; None where unknown
     table: Data | None  # numpy arrays [N, ...] shared by all chains; None for a law
-    test: (
-        Data | None
-    )  # held-out rows, numpy, possibly none of them [0, ...]; None for a law: draw some
+    test: Data | None  # held-out rows, numpy, possibly none [0, ...]; None for a law: draw some
     name: str
     origin: str  # where it came from, for the record
     sha256: str  # of the rows before scaling, training then held-out; of a law's definition

@@ -73,7 +73,7 @@ def _from_hub(folder: Path | None) -> Corpus:
     where = (
         f"no wiki.{{train,valid,test}}.raw or .tokens files in {folder}"
         if folder
-        else ("data.dir is not set")
+        else "data.dir is not set"
     )
     try:
         import pyarrow.parquet as parquet

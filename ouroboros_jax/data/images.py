@@ -104,7 +104,7 @@ def kmnist(
 def digits(*, dtype: str = "float32", num_test: int | None = None) -> RealData:
     """scikit-learn's 1,797 digits of 8 x 8 pixels (Kaynak, 1995), upsampled to 28 x 28.
 
-    Where more are asked for than there are to train on, all are gone through again.
+    If more are asked for than there are training images, they are cycled through.
     """
     bunch = bundled("digits")
     weights = _cubic(8, 28)
@@ -220,6 +220,6 @@ def _cubic(num: int, more: int) -> np.ndarray:
     near = 1.5 * distance**3 - 2.5 * distance**2 + 1
     far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
     weights = np.where(distance < 1, near, np.where(distance < 2, far, 0))
-    weights[:, 2] += weights[:, :2].sum(1)  # beyond the border pixels go on as they are there
+    weights[:, 2] += weights[:, :2].sum(1)  # beyond the border, the border pixel repeats
     weights[:, -3] += weights[:, -2:].sum(1)
     return weights[:, 2:-2]

@@ -93,7 +93,8 @@ def rarest(probabilities: np.ndarray, mass: float = RARE_MASS) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def words_of(path: str | None, folder: str | None, num_words: int) -> Words:
-    """The first `num_words` words of a text: lower-cased, what is no letter or digit a space.
+    """The first `num_words` words of a text: lower-cased, everything but letters and digits
+    replaced by spaces.
 
     Args:
       path: a text file, plain or .gz; None: WikiText-2's training split in `folder`, and where

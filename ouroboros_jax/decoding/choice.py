@@ -97,8 +97,8 @@ def draw(uniforms: jax.Array, logits: jax.Array) -> jax.Array:
 
 def _pick(uniform, mass):
     """A place of each row of `mass` [B, K] in proportion to it; never one without mass."""
-    # One product in place of the many small steps of a cumulative sum; its sums need not round
-    # alike, so what has no mass is left out by name.
+    # One product in place of the many small steps of a cumulative sum; its sums may round
+    # differently, so places without mass are masked explicitly.
     until = jnp.triu(jnp.ones((mass.shape[1],) * 2, mass.dtype))
     total = jnp.matmul(mass, until, precision=jax.lax.Precision.HIGHEST)
     highest = jnp.where(mass > 0, total, 0).max(-1)

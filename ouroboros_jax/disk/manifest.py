@@ -34,7 +34,7 @@ FIELDS = {  # what a run cannot be opened without
     "timings": dict,
     "fork": {"source": str, "generation": int, "eras": list},
 }
-OF_SOME = ("fork", "timings")  # those of forks, and of runs since they are taken
+OF_SOME = ("fork", "timings")  # only forks have the one, and runs of early versions lack the other
 DECIDE_BITS = ("jax", "jaxlib")  # packages whose versions may change the last bits of a run
 RECORDED = (*DECIDE_BITS, "flax", "optax", "orbax-checkpoint", "numpy", "xarray")
 
@@ -71,7 +71,7 @@ def package_versions() -> dict[str, str]:
 def new_manifest(
     config: ConfigDict, real: "RealData", groups: Sequence[Group], origin: Origin | None
 ) -> Manifest:
-    """Of a run that has not begun; its `identity` is what tells it from others.
+    """The manifest of a run that has not begun; its `identity` tells it from other runs.
 
     Args:
       config: what is run.

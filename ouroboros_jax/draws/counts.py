@@ -78,9 +78,10 @@ def _one_by_one(key: Key, probabilities: jax.Array, num: jax.Array) -> jax.Array
 def multinomial(key: Key, probabilities: jax.Array, num: jax.Array) -> jax.Array:
     """Counts `[V]` of `num` independent symbols, int32; `num` may be traced, and 0.
 
-    Many draws a symbol are made as independent Poisson counts of a total somewhat below `num`:
-    given their sum M they are multinomial, M <= `num` is as good a condition as any (it fails once
-    in 10^14, and then they are drawn anew), and the `num` - M others come one by one.
+    If there are many draws a symbol, most are made as independent Poisson counts of a total
+    somewhat below `num`: given their sum M they are multinomial. Conditioning on M <= `num`
+    preserves that (it fails once in 10^14 and is then redrawn); the remaining `num` - M symbols are
+    drawn one by one.
     """
     num = jnp.asarray(num, jnp.int32)
     share = probabilities / probabilities.sum()
@@ -89,7 +90,7 @@ def multinomial(key: Key, probabilities: jax.Array, num: jax.Array) -> jax.Array
     total = jnp.where(many, jnp.maximum(size - SPARE * jnp.sqrt(size), 0), 0)
 
     def draw(carry):
-        # The barrier keeps XLA from moving the work of this turn in front of a loop without turns.
+        # The barrier keeps XLA from hoisting this turn's work out of a loop that may take no turn.
         turn, rate = jax.lax.optimization_barrier((carry[0], total * share))
         return turn - 1, poisson(fold_in(key, turn), rate)
 

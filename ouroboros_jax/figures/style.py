@@ -103,7 +103,7 @@ def styled(function: Callable) -> Callable:
 def canvas(
     width: float, height: float, *, rows: int = 1, columns: int = 1, **kwargs
 ) -> tuple[Picture, np.ndarray]:
-    """A figure of inches and its axes `[rows, columns]`."""
+    """A figure of `width` by `height` inches, and its axes `[rows, columns]`."""
     figure = Picture(figsize=(width, height), layout="constrained")
     pads = {"w_pad": 0.06, "h_pad": 0.06, "wspace": 0.02, "hspace": 0.02}
     figure.get_layout_engine().set(**pads)

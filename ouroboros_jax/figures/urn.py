@@ -1,4 +1,4 @@
-"""Urns: a data set that only grows, by its size; and the limit of Polya's."""
+"""Urns: metrics against the size of a data set that only grows, and the limit of Polya's urn."""
 
 from typing import Any
 

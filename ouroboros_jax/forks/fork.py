@@ -43,10 +43,10 @@ def fork(
     samples, and what of the learner keeps the shapes of its parameters may change; without
     overrides the fork equals its source bit for bit. A schedule goes on counting from generation 0.
 
-    A regime that remembers has, at the fork, what it would have had if it had looked on: the real
-    data set and every set that the source drew, under the settings it was drawn under. What the
-    source never drew cannot be remembered: statistics in place of points are refused. The sets of a
-    learner that streams are those its models draw in one piece.
+    A regime with a memory begins with what it would remember had it been in force from the start:
+    the real data set and every set that the source drew, under the settings of the time. A source
+    that drew only statistics has no points to remember, and is refused. The sets of a learner that
+    streams are those its models draw in one piece.
 
     The sweep of a fork may have other settings than its source's: each chain then continues the
     source's chain of the same seed and replicate.

@@ -262,7 +262,7 @@ def forked_config(config: ConfigDict, overrides: Mapping[str, Any], generation: 
 
 
 def _is_inherited(path: str) -> bool:
-    """Whether generation 0, the chains, or their parameters hang on a setting."""
+    """Whether generation 0, the chains, or their parameters depend on a setting."""
     if path in ("seed", "chains", "x64", "learner.name"):
         return True
     return path.startswith("data.") and path != "data.dir"

@@ -86,8 +86,8 @@ class _Pace:
         self.next = 1
 
     def meets_new(self, progress: Progress, num: int) -> bool:
-        """Whether the next `num` generations, or the next piece of one, call for a program that no
-        call did before, and is to be compiled."""
+        """Whether the next `num` generations, or the next piece of one, need a program that has not
+        been called before and has to be compiled."""
         capacity = progress.program.sizes.capacity(progress.generation + num)
         key = capacity, progress.piece
         is_new = key not in self._met
@@ -95,8 +95,8 @@ class _Pace:
         return is_new
 
     def took(self, num: int, seconds: float, is_new: bool) -> None:
-        """A call of `num` generations took so long. The first of a program compiles, and says
-        nothing of the next: a few are timed."""
+        """Record the duration of a call. A program's first call includes compilation and predicts
+        nothing, so a short call is timed next."""
         wanted = 4 if is_new else int(num / max(seconds, 1e-6) * self._seconds)
         self.next = max(1, min(wanted, self._most))
 

@@ -136,8 +136,8 @@ class Progress:
         return name, {"state": memory, **args, **self._prepared}
 
     def compiling(self, generations: int) -> Iterator[None]:
-        """Compile what the way from the first generation to `generations` calls, one program at a
-        time, without going it; of learners whose fits are one call."""
+        """Compile, one program at a time and without running any, every program that a run up to
+        `generations` will call; not for hosted learners."""
         program, here = self.program, self.program.sizes.capacity(0)
         if program.from_blank:
             name, args = self._to_blank()
@@ -171,7 +171,7 @@ class Progress:
             fit = program.call(
                 "begin", self.capacity, state=self.state, settings=settings, drawn=drawn
             )
-            # The models before are not needed twice.
+            # `fit.state` repeats the previous models; keep one copy, with the new memory.
             before = self.state._replace(memory=fit.state.memory)
             fit = fit._replace(state=before)
         self.fit = HalfFit(jax.block_until_ready(fit), 0, {})
@@ -210,7 +210,7 @@ class Progress:
         program, (fit, step, curves) = self.program, self.fit
         settings = program.settings(self.generation + 1, 1)
         if step < program.learner.num_steps:
-            self.fit = None  # its state is given away: cut here, the fit goes on from the disk's
+            self.fit = None  # its state is donated: interrupted here, the fit resumes from disk
             fit_state, info = program.call(
                 "advance",
                 program.sizes.capacity(self.generation + 1),

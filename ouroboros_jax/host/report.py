@@ -73,8 +73,8 @@ class Report:
         self.say(f"{self._name}{line}")
 
     def step(self, what: str, generation: float) -> None:
-        """`what` is "running", or what is compiled; `generation` the newest one,
-        and of the next the part that is done.
+        """`what` is "running" or names what is being compiled; `generation` is the newest finished
+        one plus the fraction of the next that is done.
 
         Raises:
           KeyboardInterrupt: where a signal has come and was lost on the way.
@@ -100,7 +100,7 @@ class Report:
         if generation < 0 and generation == math.floor(generation):
             return  # begun, and nothing to tell yet
         if self._done == self._logged:
-            return  # a piece of a generation that counts for none of it
+            return  # no progress since the last line
         self._logged = self._done
         left = ""
         # The pace of a group is that of the calls after the one that compiled; later groups compile

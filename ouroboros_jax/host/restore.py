@@ -1,4 +1,4 @@
-"""A group's chains as what is on disk of them, and back.
+"""Saving a group's chains to disk, and restoring them.
 
 A state holds what the next generation needs: some of it is left out where it can be drawn again
 from the parameters, which are on disk already.
@@ -68,9 +68,10 @@ def restore(
 ) -> Progress:
     """Where the store left off, on the devices; before generation 0 at the beginning.
 
-    What is newer than the newest state, or damaged, is dropped. Where the state itself is damaged
-    or left out its memory, it is drawn again from the stored parameters; where those are thinned,
-    the group begins again: a fork's after what it has from its source. `note` is told which.
+    Anything newer than the last saved state, or damaged, is dropped. If the state is damaged or was
+    saved without its memory, it is rebuilt from the stored parameters; if those were thinned out,
+    the group starts again (a fork: after the generations copied from its source). `note` reports
+    which.
     """
     last, saved = store.last(), store.load_state()
     whole = store.whole() if last >= 0 else -1

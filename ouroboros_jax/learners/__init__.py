@@ -13,5 +13,5 @@ lm, ngram            tokens; lm_model, lm_loss, lm_training and lm_measure are p
 em, kmeans           how mixtures are fitted
 least_squares        how regressions are
 epochs               how networks of images are
-options              choices and metrics of a factory, checked
+options              the string options of a factory, checked
 """

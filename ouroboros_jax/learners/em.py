@@ -63,7 +63,8 @@ def points_of(
 
 
 def least_scales(points: Points) -> jax.Array:
-    """The least standard deviation [D]; narrower would overflow the squares of the E-step."""
+    """The smallest allowed standard deviation [D]; below it the squares of the E-step would
+    overflow."""
     return 1e-15 * jnp.sqrt(points.variances) + 1e-17
 
 
@@ -190,7 +191,8 @@ class _Moments(NamedTuple):
 
 
 def _moments(responsibilities, deltas, weights, is_diagonal: bool) -> _Moments:
-    """All sums in one product where that is short, and squares by a product a component else."""
+    """All sums in one matrix product; with full covariances of many features, the squares take one
+    product per component instead."""
     dim = deltas.shape[1]
     if not is_diagonal and dim > UNROLLED:
         share = (responsibilities * weights[None])[:, None]
@@ -219,13 +221,15 @@ def _spread(moments: _Moments, few: float) -> jax.Array:
 
 
 def _diagonal_fit(variances, points: Points, reg_covar):
-    """Log-scales [K, D], no factors, and whether a component is as narrow as any may be."""
+    """Log-scales [K, D], no factors, and whether a component has reached the smallest allowed
+    scale."""
     scales, is_narrow = _scales(variances, points, reg_covar)
     return jnp.log(scales), None, is_narrow
 
 
 def _full_fit(cov, points: Points, reg_covar):
-    """Log-scales [K, D], factors [K, D, D], and whether one is as narrow as any, or singular."""
+    """Log-scales [K, D], factors [K, D, D], and whether one has reached the smallest allowed scale
+    or is singular."""
     scales, is_narrow = _scales(jnp.diagonal(cov, axis1=-2, axis2=-1), points, reg_covar)
     corr = jnp.clip(cov / (scales[:, :, None] * scales[:, None, :]), -1, 1)
     is_own = np.eye(len(points.variances), dtype=bool)[None]
@@ -234,7 +238,8 @@ def _full_fit(cov, points: Points, reg_covar):
 
 
 def _scales(variances, points: Points, reg_covar):
-    """Standard deviations [K, D] of regularised variances, and whether any is at the least."""
+    """Standard deviations [K, D] of regularised variances, and whether any is the smallest
+    allowed."""
     floors = least_scales(points)[None]
     wide = jnp.sqrt(jnp.maximum(variances, 0) + reg_covar)
     return jnp.maximum(wide, floors), (wide <= floors).any()

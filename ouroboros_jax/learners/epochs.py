@@ -64,8 +64,8 @@ def epoch(
         the batch's points of what to report, each point's multiplied by its weight.
       batch_size: points a step.
       learning_rate: Adam's.
-      weight_decay: what PyTorch calls so.
-      is_due: without it nothing is done, at no cost, and the means are NaN.
+      weight_decay: as in `torch.optim.Adam`: L2, added to the gradient.
+      is_due: if False, the epoch is skipped at no cost and the means are NaN.
 
     Returns:
       The training and the means over the epoch's points of what `loss` reports.

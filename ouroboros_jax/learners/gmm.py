@@ -124,7 +124,8 @@ def fit_begin(key, settings, params: Params, pool: Pool) -> FitState:
 def fit_step(
     key, settings, fit_state: FitState, pool: Pool, *, init: str, num_starts: int
 ) -> tuple[FitState, Metrics]:
-    """The best of `num_starts` runs of expectation-maximisation, with the labels of before."""
+    """The best of `num_starts` runs of expectation-maximisation, its components relabelled to match
+    the previous generation's."""
     points = em.points_of(pool.data, pool.weights, pool.group, len(pool.totals))
     reg_covar = jnp.asarray(settings.learner["reg_covar"], points.columns.dtype)
     previous = _unpack(fit_state.previous)

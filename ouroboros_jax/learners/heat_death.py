@@ -118,7 +118,7 @@ def by_origin(pool: Pool) -> tuple[jax.Array, jax.Array]:
 def draw_tally(key: Key, settings, params: Params, num, *, is_counted: bool) -> Tally:
     """A data set of `num` points of a model, a `Start` or an `External` law.
 
-    Whole numbers where they are counted, expected ones elsewhere; a start's are never drawn.
+    Whole counts if `is_counted`, expected ones otherwise; those of a `Start` are never sampled.
     """
     num = jnp.asarray(num, jnp.int32)
     if isinstance(params, Start):

@@ -21,7 +21,7 @@ CHUNK = 1000
 
 
 class Judge(NamedTuple):
-    """What images are judged by; all but the key are () where nothing is asked of a judge."""
+    """What images are judged by; everything but the key is () if no metric needs a judge."""
 
     key: Key  # of the codes and noise that metrics are taken with
     params: Params = ()

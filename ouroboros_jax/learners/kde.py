@@ -85,7 +85,7 @@ def log_density(params: Kernels, kernel: str, data: jax.Array) -> jax.Array:
 
 
 def _choose(uniforms: jax.Array, weights: jax.Array) -> jax.Array:
-    """A place for every uniform, each with the probability its weight says."""
+    """One place per uniform, drawn with probability proportional to `weights`."""
     edges = jnp.cumsum(weights)
     # Rounding may leave a uniform at the very top: it takes the last place that has weight.
     last = weights.shape[0] - 1 - jnp.argmax(weights[::-1] > 0)

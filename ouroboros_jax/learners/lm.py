@@ -177,11 +177,11 @@ def lm(
       optimizer: `adamw`, `adam` or `sgd`.
       schedule: of the learning rate.
       keep: the parameters of the `best` epoch by validation loss, or of the `last`.
-      num_validation: blocks of real text that loss is taken of.
+      num_validation: blocks of real text on which the validation loss is computed.
       num_scored: texts written to be measured.
       method: `sample`, `greedy` or `beam`.
       num_beams: of `beam`.
-      min_new_tokens: no end of text before; None: none at all.
+      min_new_tokens: no text ends before this many new tokens; None: no text ends within its block.
       prompts: what is continued: blocks of the `previous` data set or the `original`, or `none`.
       rows: rows decoded or scored at a time.
       metrics: names of the metrics to record; None for all.
@@ -258,7 +258,7 @@ def _begin_token(text: Text) -> int:
 
 
 def _constant(params: Any) -> Any:
-    """Host arrays inside a compiled function, handed over when it runs: as constants of the program
-    half a gigabyte would be compiled with it."""
+    """Host arrays for a compiled function, passed by a callback when it runs; as constants they
+    would add half a gigabyte to the program."""
     shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), params)
     return jax.pure_callback(lambda: jax.tree.map(np.asarray, params), shapes)

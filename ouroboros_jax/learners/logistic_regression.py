@@ -53,9 +53,8 @@ def newton(
 ) -> tuple[jax.Array, jax.Array]:
     """The minimiser of sum(weights * log loss) + sum(ridge * coefficients^2) / 2.
 
-    Newton's steps, each halved until the objective does not rise; the last is the first to gain
-    `tol` a unit of weight or less, or number `limit`. Singular curvature is inverted where it is
-    not.
+    Newton's method with step halving. Stops after the first step that gains at most `tol` per unit
+    of weight, or after `limit` steps. A singular Hessian is inverted on its range.
 
     Args:
       start: coefficients to begin from, [P].
@@ -83,7 +82,8 @@ def newton(
         move, _ = shortest_solution(curvature, slope)
         along = matmul(columns, move)
         values = jax.vmap(lambda share: objective(logits - share * along, w - share * move))(shares)
-        # The last step of all gains less than rounding, and is as good as any: it is taken.
+        # At convergence a step gains less than rounding error; it is accepted, so that halving does
+        # not go on.
         falls = values <= value + 4 * jnp.finfo(value.dtype).eps * value
         first = jnp.argmax(falls)
         share = jnp.where(falls.any(), shares[first], 0)

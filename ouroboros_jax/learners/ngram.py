@@ -28,8 +28,8 @@ MOST_COUNTS = 2**25  # numbers in the largest table
 class NGrams(NamedTuple):
     """Weighted counts of n-grams of every length up to the order.
 
-    `tables[k]` is [V^k, V]: of each token after each k tokens, the first of them the most
-    significant digit of the row.
+    `tables[k]`, [V^k, V], counts each token after each k-token context; the row is the context read
+    as a base-V number, first token most significant.
     """
 
     tables: tuple[jax.Array, ...]

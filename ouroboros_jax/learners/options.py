@@ -6,7 +6,8 @@ DRAWS = ("sufficient", "samples")  # what `auto` has become when a factory is ca
 
 
 def check_choices(learner: str, **given: str) -> None:
-    """Refuse what is not among a setting's choices, for factories that are called by hand.
+    """Check a factory's string options against the choices in its settings, for callers that bypass
+    the config.
 
     Args:
       learner: its name in the registry.

@@ -55,7 +55,8 @@ def init(key: Key, settings: Settings, data: Data, *, model: Model) -> Params:
 def fit_begin(
     key: Key, settings: Settings, params: Params, pool: Pool, *, model: Model, options: FitOptions
 ) -> FitState:
-    """A fit from `params`, its optimisers new; of the classifier perhaps from none."""
+    """A fit that begins from `params` with new optimisers; the classifier may begin from new
+    parameters instead."""
     labelling = ()
     if model.classifier is not None:
         labelling = params["classifier"]
@@ -114,7 +115,7 @@ def fit_end(fit_state: FitState) -> tuple[Params, Metrics]:
 def sample(
     key: Key, settings: Settings, params: Params, source: Data, num: int, *, model: Model
 ) -> Data:
-    """`num` images as large as those of `source`, and kept as they are."""
+    """`num` images of the shape and dtype of those of `source`."""
     image = source["image"]
     return draw(key, settings, params, image.shape[1:], num, model=model, dtype=image.dtype)
 

@@ -1,4 +1,4 @@
-"""Metrics by name: which are asked for, and what they are where what they need is not known."""
+"""Selecting metrics by name; NaN for those whose inputs (truth, test data) are unknown."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -12,7 +12,9 @@ from ouroboros_jax.metrics.gram_schmidt import take_off
 from ouroboros_jax.metrics.linalg import cholesky, divide_lower, matmul
 
 MANY_COLUMNS = 8  # from which on LAPACK, which takes chains one by one, is the faster
-CLEAR = 0.3  # of each column its own, a tenth of its square: rounding of squares grows tenfold
+# Smallest share of its length that a column may keep once its predecessors are taken off; squaring
+# then costs one decimal.
+CLEAR = 0.3
 MOST_TURNED = 100.0  # of squares: what is added may be this much larger than what it is added to
 
 
@@ -43,10 +45,10 @@ def root_of_rows(rows: jax.Array, rank=None, size=None) -> jax.Array:
 def root_with_rows(root: jax.Array, rows: jax.Array) -> jax.Array:
     """The root of what `root` [D, D] is one of and of `rows` [m, D] together.
 
-    Many columns are first tried in the coordinates of `root`: with T root^T = rows it is root times
-    the root of 1 + T^T T, whose square nothing is lost in, however little the points vary in some
-    direction and if they do not at all. As good where `rows` vary in no other direction, and in
-    none very much more.
+    With many columns a shortcut is tried first: with T root^T = rows, the result is root times the
+    root of 1 + T^T T. Forming T^T T loses no precision, however little the points vary in some
+    direction, even not at all. The shortcut is accurate if `rows` vary only in directions in which
+    `root` does, and not by much more.
     """
     d = root.shape[0]
     all_rows = jnp.concatenate([root.T, rows])

@@ -201,7 +201,8 @@ class Decoder(nn.Module):
 
 
 def positions_of(mask: jax.Array) -> jax.Array:
-    """Places of real tokens among themselves, int32 [B, T]: padding has the place before them."""
+    """Position of each real token, counted without padding, int32 [B, T]; padding repeats the last
+    position (0 at the start)."""
     return jnp.maximum(jnp.cumsum(mask.astype(jnp.int32), 1) - 1, 0)
 
 

@@ -9,7 +9,7 @@ from ouroboros_jax.errors import UserError, listed
 from ouroboros_jax.models.decoder_config import DecoderConfig, FieldError
 
 CONFIG = "config.json"
-GENERATION = "generation_config.json"  # whose ends of a text go before those of the config
+GENERATION = "generation_config.json"  # its end-of-text tokens override the config's
 
 
 class Family(NamedTuple):

@@ -25,7 +25,7 @@ import numpy as np
 from jax import lax
 
 Layer = tuple[jax.Array, jax.Array]  # kernel and bias
-# Points of the polynomial products, infinity besides: of four rows those of the least rounding.
+# Interpolation points (infinity is always added); of four rows, the least in rounding error.
 POINTS = {1: (0.0,), 2: (0.0, -1.0), 3: (0.0, 1.0, -1.0), 4: (0.0, 1.0, -0.5, -2.0)}
 REGION = 6  # rows of pixels that a block of 2 x 2 outputs depends on
 
@@ -210,7 +210,8 @@ def _matmul(matrix: np.ndarray, x: jax.Array) -> jax.Array:
 
 @jax.custom_vjp
 def _times(x: jax.Array, kernels: jax.Array, turned: jax.Array) -> jax.Array:
-    """Products of [U, N, A] with kernels [U, A, B]; `turned` [U, B, A] are the same for gradients.
+    """Products of [U, N, A] with kernels [U, A, B]; `turned` [U, B, A] is their transpose for the
+    backward pass, precomputed because XLA multiplies by a transposed matrix more slowly on a CPU.
 
     With a transposed matrix a product takes XLA longer on a CPU.
     """

@@ -11,8 +11,8 @@ from ouroboros_jax.keys import stage_key
 class Capacity(NamedTuple):
     """Static sizes of one stretch of generations; rows beyond a count have weight 0.
 
-    They are functions of the generation alone, never of how many generations are planned, but for
-    the room of a memory that is only subsampled, on which no bits depend.
+    They depend on the generation alone, never on how many generations are planned. The one
+    exception is the room of a memory that is only subsampled, which does not affect results.
     """
 
     real: int  # rows of generation 0's real data set

@@ -1,9 +1,9 @@
 """Pools of recipes: the models that drew the points, in place of the points.
 
-A recipe is a data set's parameters, settings and generation; with the chain's key they say every
-point of it. A step of a fit draws the points it needs again and lets them go, so what a chain
-remembers grows by a model a generation and not by a data set. Learners whose `points` is `stream`
-draw other points at every step: each batch is new.
+A recipe is a data set's parameters, settings and generation; together with the chain's key they
+determine every point of it. A step of a fit draws the points it needs again and lets them go, so
+what a chain remembers grows by a model a generation and not by a data set. Learners whose `points`
+is `stream` draw other points at every step: each batch is new.
 """
 
 from collections.abc import Callable, Sequence
@@ -67,7 +67,8 @@ class RedrawnPool(NamedTuple):
 
     @property
     def most_taken(self) -> int:
-        """Points worth taking at a time: each time all data sets are drawn."""
+        """How many points to `take` at once; every take redraws all data sets, so as many as fit
+        into `TAKEN_BYTES`."""
         shapes = jax.tree.leaves(self._shapes)
         return max(1, TAKEN_BYTES // (num_bytes(shapes) // shapes[0].shape[0]))
 
@@ -76,10 +77,11 @@ class RedrawnPool(NamedTuple):
         return jax.eval_shape(self.draw, self.order[0])
 
     def take(self, places: jax.Array) -> Data:
-        """As `base.Pool.take` does, of places that differ; empty slots are 0."""
+        """As `base.Pool.take`, for distinct places; empty slots give 0."""
         num, (num_taken,) = num_rows(self._shapes), places.shape
         rows = self.places.data.at[places].get(mode="fill", fill_value=self.order.size * num)
-        # Where each row of all data sets goes, and `num_taken` where it is not taken.
+        # The output row of each row of each data set; `num_taken` (which is dropped) if it is not
+        # taken.
         goes = jnp.full(self.order.size * num, num_taken, jnp.int32)
         goes = goes.at[rows].set(jnp.arange(num_taken, dtype=jnp.int32), mode="drop")
 
@@ -100,8 +102,8 @@ def recipes(
 ) -> Realisation:
     """Pools that are drawn again at every step, for learners that are hosted.
 
-    `earlier` are the learner and regime of earlier generations, where they were others, each up to
-    its last generation: what was drawn then is drawn again as it was.
+    `earlier` lists the learner and regime of earlier generations, if they were different, each with
+    the last generation it made, so that their points are redrawn exactly as they were.
     """
     makers = [(maker, drawn_by) for maker, drawn_by, _ in earlier] + [(learner, regime)]
     if any(reads_last(*maker) for maker in makers) or regime.weights is not None:

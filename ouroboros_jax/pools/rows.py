@@ -58,8 +58,8 @@ def rows(
 ) -> Realisation:
     """Pools of points, for any learner.
 
-    `keeps_last` remembers the newest points even if nothing here reads them again: the memory is
-    then of one kind with that of a regime that does.
+    `keeps_last` also remembers the newest points, even if this regime never reads them, so that its
+    memory has the same structure as that of a regime that does.
     """
     num_groups = len(regime.sources) if regime.weights else 1
     lags = [source for source in regime.sources if source not in (REAL, PREVIOUS)]

@@ -56,7 +56,7 @@ def statistics(learner: Learner, regime: Regime, real: RealData) -> Realisation:
         return moments.draw(key, given.settings, model, count)
 
     def of_models(given, before, counts):
-        """What several models draw, merged: a program as long as for two, however many they are."""
+        """The merged draws of several models; a program for many is no longer than one for two."""
         lags = [regime.sources[i] for i in together]
         theirs = (before.models[lag - 1] for lag in lags)
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *theirs)

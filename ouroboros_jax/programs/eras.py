@@ -47,8 +47,9 @@ def earlier_of(
       make: a point's learner and regime.
 
     Raises:
-      UserError: where one had points and the other has statistics alone: the data sets of the one
-        are not there for the other.
+      UserError: if one era was fitted to points and the other to statistics alone, since neither
+        can stand in for the other; or if data sets that hold parts of each other would have to be
+        drawn again.
     """
     if regime.kept == "nothing" and not reads_last(learner, regime):
         return []

@@ -88,7 +88,8 @@ class Program:
 
     @functools.cached_property
     def segment_length(self) -> int:
-        """Most generations of one call: enough to hide its cost, few enough to be lost."""
+        """The most generations per device call: enough to amortise its overhead, few enough to lose
+        when interrupted."""
         asked = self.group.point.get("store.segment", "auto")
         if asked != "auto":
             return int(asked)
@@ -120,8 +121,9 @@ class Program:
     def from_blank(self) -> bool:
         """Whether one compiled call serves generation 0 and those after it.
 
-        So it is where both have the same shapes, and statistics can be drawn without a branch,
-        which would take a tenth of their generation. One compiles in two thirds of the time of two.
+        It does, unless fits are hosted, if both have the same shapes and, for statistics, drawing
+        needs no branch (which would add a tenth to a generation). One program compiles in two
+        thirds of the time of two.
         """
         first, second = self.sizes.capacity(0), self.sizes.capacity(1)
         if self.learner.hosted or first[:2] != second[:2]:
@@ -168,8 +170,8 @@ class Program:
         return self._over_chains(name, static).call(state, *self._arguments(**args))
 
     def compile(self, name: str, *static, state=(), **args):
-        """Compile a stage for arguments of which the shapes are enough, and do not run it: a `call`
-        finds it compiled. Returns the shapes of its results."""
+        """Compile a stage without running it; the arguments may be shapes, and a later `call`
+        reuses the result. Returns the shapes of its results."""
         return self._over_chains(name, static).compile(state, *self._arguments(**args))
 
     def _over_chains(self, name: str, static: tuple[Any, ...]) -> Compiled:

@@ -19,7 +19,7 @@ class Sizes:
 
     group: Group
     kept_first: int  # data sets that a memory of all points has room for at first; 0: there is none
-    kept_growth: int  # by what it grows at a time; 0: it has room for all planned ones
+    kept_growth: int  # factor by which it grows; 0: room for all planned data sets at once
     keeps_models: bool  # whether that memory holds a model for each data set, and not its points
 
     def capacity(self, generation: int) -> Capacity:
@@ -82,8 +82,9 @@ class Sizes:
 def sizes_of(group: Group, learner: Learner, regime: Regime) -> Sizes:
     """The sizes of a group of such chains.
 
-    Empty slots of a memory cost a fit its time, and decide its bits. A subsample does not depend on
-    them, and a program for each size of its memory would cost more.
+    Empty slots cost a fit time and affect its last bits, so a memory grows by doubling. A subsample
+    does not see them, so its memory grows sixteenfold, or has room for everything from the start: a
+    program for each size would cost more.
     """
     first, growth = 0, 0
     is_modelled = wants_recipes(learner, regime)

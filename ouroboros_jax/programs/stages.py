@@ -182,8 +182,8 @@ class Stages:
         return self._each(self.chain.begin, capacity, args, shared, state, args["drawn"])
 
     def advance(self, capacity, state, args, shared):
-        """Step `shared["num"]` of a fit; `state` is the fit's own alone, so that a pool which no
-        step changes is not copied."""
+        """Step `shared["num"]` of a fit; `state` is the fit state alone; the pool, which no step
+        changes, is passed apart so that it is not copied."""
 
         def one(given, fit_state, before, pool):
             fit, info = self.chain.advance(given, Fit(before, pool, fit_state), shared["num"])

@@ -83,7 +83,8 @@ def _most_drawn(point: Point, last: int) -> int:
 
 
 def _total_drawn(point: Point, last: int) -> int:
-    """The sum of `num_samples` over generations 1 to `last`; of very many at most that."""
+    """The sum of `num_samples` over generations 1 to `last`; an upper bound for more than
+    `MOST_SUMMED` generations."""
     value = point["num_samples"]
     if isinstance(value, int):
         return value * last

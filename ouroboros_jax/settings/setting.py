@@ -58,11 +58,11 @@ TEMPERATURE = Setting(
 class Entry(NamedTuple):
     """A name: its factory as `module:function`, one line of help, its settings.
 
-    `check(point)` raises `UserError` where settings do not go together; `resolve(point)` gives the
-    settings whose value stands for another, as `auto` does, by key. `apart` are static settings
-    that the factory does not take, because the chain or the run reads them. `kind` is the kind of
-    data a learner is fitted to, or a data set holds (None: unknown), and `instead`, of a data set,
-    the name it stands for to learners of another kind.
+    `check(point)` raises `UserError` where settings do not go together; `resolve(point)` maps
+    settings that hold a placeholder such as `auto`, by key, to what it stands for. `apart` are
+    static settings that the factory does not take, because the chain or the run reads them. `kind`
+    is the kind of data a learner is fitted to, or a data set holds (None: unknown), and `instead`,
+    of a data set, the name it stands for to learners of another kind.
 
     Of a learner, `counts_traced(point)` says whether it takes the number of points as a traced
     value; where it does not, every `num_samples` is a program of its own. `sampler` are the

@@ -1,4 +1,4 @@
-"""Whether a value suits its setting: its type, its range, its plain form, in words if not."""
+"""Checking a value against its setting: its type, range and plain form, with refusals in words."""
 
 import ast
 import math

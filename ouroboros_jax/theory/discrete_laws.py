@@ -37,7 +37,7 @@ ALIVE_LABELS = {"replace": "1 - exp(-n lambda g_k)"}
 MARTINGALE = "constant (martingale)"
 # Relative standard errors up to which a mean over chains is near enough to Gaussian to be tested.
 MEAN_LIMIT, SHARE_LIMIT = 0.05, 0.3
-CERTAIN_SHARE = 0.99  # above it the chains that are otherwise are too few for a z-score
+CERTAIN_SHARE = 0.99  # above this share too few chains differ for a z-score
 MOST_WORK = 5e9  # products that one call may take
 NEUTRAL = {"sampler.temperature": 1.0, "learner.smoothing": 0.0}
 
