@@ -1,4 +1,5 @@
-"""Whether a config's values go together: its sweep, its schedules over the generations, its names.
+"""Checks that a config's values are compatible: its sweep, its schedules over the generations, its
+names.
 
 What one value may be is in `settings/values.py`; what a learner, regime or data set asks of the
 other settings is the `check` of its entry in `settings/`.
@@ -28,7 +29,7 @@ OF_YOUR_OWN = {  # data named by a path, by the kind of data
 
 
 def check_point(point: Point) -> None:
-    """All cross-checks of a point: its values alone, and what goes with what.
+    """All cross-checks of a point: its values alone, and in combination.
 
     Raises:
       UserError: one sentence.
@@ -101,7 +102,7 @@ def unread(point: Point) -> str:
 
 def _check_colormap(name: str) -> None:
     if name == RUN["figures.colormap"].default:
-        return  # which is there, and matplotlib takes long to import
+        return  # the default exists, and matplotlib takes long to import
     from matplotlib import colormaps
 
     if name not in colormaps:
@@ -129,7 +130,7 @@ def _check_kind(point: Point) -> None:
 def check_sweep(point: Point) -> dict[str, Any]:
     """`point["sweep"]` in its plain form: tuples of checked values, an int under `seed` as it is.
 
-    Where a name is swept, a value has to suit every learner, regime and data set of the sweep.
+    If a name is swept, a value has to suit every learner, regime and data set of the sweep.
     """
     sweep = point["sweep"]
     lists = {path: _swept_values(path, values) for path, values in sweep.items()}
@@ -178,7 +179,7 @@ def check_sweep(point: Point) -> dict[str, Any]:
 
 
 def swept_lists(sweep: Mapping[str, Any]) -> list[Any]:
-    """The swept lists, a number of seeds as that many."""
+    """The swept lists; a number of seeds becomes that many seeds."""
     return [range(values) if isinstance(values, int) else values for values in sweep.values()]
 
 
@@ -198,7 +199,7 @@ def _swept_values(path: str, values: Any) -> tuple[Any, ...] | int:
 
 
 def name_combinations(sweep: Mapping[str, Any], mode: str) -> list[dict[str, str]]:
-    """Every combination that occurs of the swept names of learner, regime and data, once."""
+    """Every combination of the swept names of learner, regime and data that occurs, once each."""
     paths = [f"{section}.name" for section in SECTIONS if f"{section}.name" in sweep]
     lists = [sweep[path] for path in paths]
     rows = itertools.product(*lists) if mode == "product" or not lists else zip(*lists, strict=True)

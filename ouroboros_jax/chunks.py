@@ -11,7 +11,7 @@ def in_chunks(function: Callable[[jax.Array, Any], Any], rows: Any, size: int) -
     """Apply `function(i, chunk)` to `size` rows at a time and concatenate the results.
 
     Args:
-      function: of a chunk's number and `size` rows, which gives a pytree of as many.
+      function: takes a chunk's number and `size` rows, and returns a pytree of as many rows.
       rows: a pytree with a leading axis.
       size: rows at a time; the last chunk is filled up with the last row.
     """

@@ -22,7 +22,8 @@ STAGES = {
 
 
 def new_key(seed: jax.Array | int) -> Key:
-    """A Threefry key, whatever JAX's default: others draw one block for all chains under `vmap`."""
+    """A Threefry key, whatever JAX's default: other kinds draw one block for all chains under
+    `vmap`."""
     return jax.random.key(seed, impl=NAME)
 
 
@@ -34,7 +35,7 @@ def chain_key(seed: jax.Array, replicate: jax.Array) -> Key:
 def stage_key(key: Key, stage: str, generation: jax.Array | int, source: int = 0) -> Key:
     """The key of one stage of one generation of the chain with key `key`.
 
-    `source` tells apart what one stage draws from several models; it takes no hash of its own.
+    `source` distinguishes the draws of one stage from several models; it costs no extra hash.
     """
     number = STAGES[stage] + len(STAGES) * source
     return fold_in(fold_in(key, number), generation)
