@@ -1,4 +1,4 @@
-"""Pools: what a generation is fitted to, a regime's table realised in one of three ways.
+"""Pools: what a generation is fitted to. A regime's table is realised in one of three ways.
 
 given        what points come from: keys, settings, sizes; models before
 realisation  what the three have in common: points drawn, and pooled

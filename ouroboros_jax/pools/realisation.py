@@ -1,4 +1,4 @@
-"""What every way to hold a pool has in common: see `Realisation`."""
+"""What all ways to hold a pool have in common: see `Realisation`."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from ouroboros_jax.pools.given import Before, Capacity, Given
 from ouroboros_jax.pools.memory import Memory
 from ouroboros_jax.regimes import PREVIOUS, Regime
 
-Points = Any  # a data set as one way holds it: rows, statistics, or the recipe of its rows
+Points = Any  # a data set in one of the three forms: rows, statistics, or the recipe of its rows
 
 
 class Realisation(NamedTuple):
@@ -44,7 +44,7 @@ class Realisation(NamedTuple):
 
 
 def part_size(learner: Learner, capacity: Capacity) -> int:
-    """Rows of one turn of a draw in parts: at most those of the whole, which are drawn alike."""
+    """Rows per turn of a draw in parts; at most as many as the whole draw has."""
     return min(learner.parts.size, capacity.new)
 
 

@@ -22,11 +22,11 @@ from ouroboros_jax.pools.realisation import Realisation, reads_last
 from ouroboros_jax.pools.rows import rows
 from ouroboros_jax.regimes import Regime
 
-TAKEN_BYTES = 1 << 30  # of points that a step holds at a time
+TAKEN_BYTES = 1 << 30  # limit on the points that a step holds at once
 
 
 class Recipe(NamedTuple):
-    """One data set: the real one where `generation` is 0, else drawn from models."""
+    """One data set: the real one if `generation` is 0, else drawn from models."""
 
     models: tuple[Params, ...]  # by lag
     settings: Settings  # of that generation
@@ -45,7 +45,7 @@ class RedrawnPool(NamedTuple):
 
     places: Pool  # its data are rows of all data sets one after another, int32 [N]
     draw: Callable[[jax.Array], Data]  # a data set by its number
-    order: jax.Array  # int32 [M], the numbers of the data sets, those that are there first
+    order: jax.Array  # int32 [M], the numbers of the data sets, existing ones first
     num_there: jax.Array  # int32 []
 
     @property
@@ -100,7 +100,7 @@ def recipes(
     real: RealData,
     earlier: Sequence[tuple[Learner, Regime, int]] = (),
 ) -> Realisation:
-    """Pools that are drawn again at every step, for learners that are hosted.
+    """Pools that are drawn again at every step, for hosted learners.
 
     `earlier` lists the learner and regime of earlier generations, if they were different, each with
     the last generation it made, so that their points are redrawn exactly as they were.
@@ -128,19 +128,19 @@ def recipes(
         return Recipe((empty,) * num_models, given.settings, jnp.int32(0))
 
     def draw(given, before, drawn=None):
-        del drawn  # nothing is: a recipe says how
+        del drawn  # a recipe holds no points
         models = before.models
-        models = (*models, *models[-1:] * num_models)[:num_models]  # those beyond are never read
+        models = (*models, *models[-1:] * num_models)[:num_models]  # the padding is never read
         return Recipe(models, given.settings, jnp.asarray(before.generation, jnp.int32))
 
     def pool(given, union, generation):
         del given, generation
-        if isinstance(union, Recipe):  # generation 0's, which nothing was before
+        if isinstance(union, Recipe):  # generation 0's, which has no memory before it
             return Recipes(jax.tree.map(lambda a: a[None], union), jnp.ones(1, bool))
         return Recipes(*union)
 
     def data_set(given, recipe: Recipe):
-        """Rows of one data set, padded to what any has."""
+        """Rows of one data set, padded to the largest."""
         num = max(given.capacity.real, given.capacity.new)
         given = given._replace(settings=recipe.settings)
 
@@ -166,7 +166,7 @@ def recipes(
             key_set = jnp.where(recipe.generation == 0, given.key, key_step)
             return data_set(given._replace(key=key_set), recipe)
 
-        def about(item):  # a data set's weights and groups, for which no point is drawn
+        def about(item):  # a data set's weights and groups; no points are drawn for these
             number, there = item
             rows = drawn(number)
             return jnp.where(there, rows.weights, 0), rows.group
