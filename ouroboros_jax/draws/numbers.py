@@ -1,4 +1,4 @@
-"""Exact random draws that JAX lacks or draws slowly, of one chain, cheap under `vmap`."""
+"""Exact random draws that JAX lacks or makes slowly; for one chain, cheap under `vmap`."""
 
 import math
 
@@ -11,7 +11,8 @@ from ouroboros_jax.draws.threefry import bits, fold_in, split, words
 
 
 def unit_uniforms(key: Key, shape: tuple[int, ...], dtype=None) -> jax.Array:
-    """Numbers uniform on [0, 1), those of `jax.random.uniform`, of the run's floats by default."""
+    """Numbers uniform on [0, 1), those of `jax.random.uniform`, by default in the run's float
+    type."""
     dtype = jnp.dtype(jnp.result_type(float) if dtype is None else dtype)
     width, digits = 8 * dtype.itemsize, jnp.finfo(dtype).nmant
     drawn = bits(key, math.prod(shape), width) >> (width - digits)
@@ -33,7 +34,7 @@ def symmetric_uniforms(key: Key, shape: tuple[int, ...], dtype) -> jax.Array:
 
 
 def normals(key: Key, shape: tuple[int, ...], dtype=None) -> jax.Array:
-    """Standard normal numbers, those of `jax.random.normal`, of the run's floats by default.
+    """Standard normal numbers, those of `jax.random.normal`, by default in the run's float type.
 
     Drawn as one flat row: for tables with short rows XLA's CPU compiler unrolls every loop, which
     adds half again to the compile time of a whole program.
@@ -56,7 +57,8 @@ def normal_of_unit(uniform: jax.Array) -> jax.Array:
 
 
 def upper_product(a: jax.Array, b: jax.Array) -> jax.Array:
-    """The upper half of the 64-bit products of uint32; of random words `a`, numbers below `b`."""
+    """The upper half of the 64-bit products of uint32: if `a` are random words, numbers below
+    `b`."""
     low_mask = jnp.uint32(0xFFFF)
     a_high, a_low = a >> 16, a & low_mask
     b_high, b_low = b >> 16, b & low_mask
@@ -65,9 +67,9 @@ def upper_product(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def places_below(drawn: jax.Array, end: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Places, int32 [N], uniform on 0, ..., end - 1, of random words, uint32 [N]; and a mask of
-    those to reject; the others are then exactly uniform. Almost none are rejected if `end` is far
-    below 2^32.
+    """Places, int32 [N], uniform on 0, ..., end - 1, from random words, uint32 [N]; and a mask of
+    those to reject, so that the others are exactly uniform. Almost none are rejected if `end` is
+    far below 2^32.
 
     References:
       Lemire, Fast Random Integer Generation in an Interval, 2019.
@@ -134,7 +136,7 @@ def log_chi_square(key: Key, df: jax.Array) -> jax.Array:
 
     Args:
       key: a key.
-      df: a float array, traced or not; the logarithm is -inf where `df` <= 0.
+      df: a float array, traced or not; the logarithm is -inf if `df` <= 0.
     """
     key_first, key_again = split(key)
     return log_chi_square_of(symmetric_uniforms(key_first, (3, *df.shape), df.dtype), key_again, df)
@@ -171,7 +173,7 @@ def log_chi_square_of(first: jax.Array, key: Key, df: jax.Array) -> jax.Array:
         attempt = symmetric_uniforms(fold_in(key, turn), (2, *shape), dtype)
         return turn + 1, settle(log_v, attempt)
 
-    # The first attempt stands outside the loop: hashing keys is most of the cost.
+    # The first attempt is outside the loop, with the caller's numbers: hashing keys costs most.
     log_v = settle(jnp.full(shape, jnp.nan, dtype), first[:2])
     _, log_v = jax.lax.while_loop(
         lambda carry: jnp.isnan(carry[1]).any(), again, (jnp.uint32(0), log_v)

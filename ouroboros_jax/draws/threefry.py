@@ -13,11 +13,11 @@ import jax.numpy as jnp
 
 from ouroboros_jax.base import Key
 
-NAME = "threefry2x32"  # of such keys, to JAX
+NAME = "threefry2x32"  # JAX's name for such keys
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))  # of the rounds, in fours
 
 
-@jax.jit  # traced once for each shape, and not at each of a program's dozens of uses
+@jax.jit  # traced once per shape, not at each of a program's dozens of uses
 def _two_words(key: Key, counts: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The two words that the cipher makes of each count, uint32."""
     first, second = jax.random.key_data(key)
@@ -47,7 +47,7 @@ def _is_checked() -> bool:
 
 
 def fold_in(key: Key, number: jax.Array | int) -> Key:
-    """`jax.random.fold_in`: a key of a key and an integer."""
+    """`jax.random.fold_in`: a key from a key and an integer."""
     if _is_checked():
         return jax.random.fold_in(key, number)
     return _as_keys(_two_words(key, jnp.uint32(number)))
@@ -69,7 +69,7 @@ def words(key: Key, num: int) -> jax.Array:
     if _is_checked():
         return jax.random.key_data(jax.random.split(key, -(-num // 2))).reshape(-1)[:num]
     places = jnp.arange(num, dtype=jnp.uint32)
-    a, b = _two_words(key, places >> 1)  # twice each: cheaper than to lay them side by side
+    a, b = _two_words(key, places >> 1)  # each computed twice: cheaper than interleaving them
     return _once(jnp.where(places & 1 == 0, a, b))
 
 
