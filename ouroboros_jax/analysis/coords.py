@@ -27,7 +27,7 @@ def plain(value: Any) -> Any:
 
 
 def last_places(dataset: "xr.Dataset") -> np.ndarray:
-    """Where along `generation` each chain's last one is, int [C]; -1 where there is none."""
+    """Where along `generation` each chain's last one is, int [C]; -1 if there is none."""
     if "status" not in dataset:
         return np.full(dataset.sizes["chain"], dataset.sizes["generation"] - 1)
     return (dataset["status"].values != NOT_REACHED).sum(1) - 1

@@ -67,7 +67,7 @@ def difference(
 
 
 def _partners(a: "xr.Dataset", b: "xr.Dataset") -> np.ndarray:
-    """The chain of `a` that each chain of `b` is paired with, -1 where there is none."""
+    """The chain of `a` that each chain of `b` is paired with, -1 if there is none."""
     shared = [path for path in swept_settings(a) if path in swept_settings(b)]
     columns = ["seed", "replicate", *shared]
     place = {}

@@ -36,7 +36,7 @@ class RealData(NamedTuple):
     """
 
     draw: Callable[[Key, Settings, Data, int], Data]
-    truth: Callable[[Settings], Mixture] | None  # the law of one chain; None where unknown
+    truth: Callable[[Settings], Mixture] | None  # the law of one chain; None if unknown
     table: Data | None  # numpy arrays [N, ...] shared by all chains; None for a law
     test: Data | None  # held-out rows, numpy, possibly none [0, ...]; None for a law: draw some
     name: str
@@ -52,7 +52,7 @@ class RealData(NamedTuple):
 
     @property
     def num_rows(self) -> int | None:
-        """Rows there are to train on; None where points are drawn from a law."""
+        """Rows there are to train on; None if points are drawn from a law."""
         return None if self.table is None else len(jax.tree.leaves(self.table)[0])
 
     @property

@@ -45,7 +45,7 @@ def wikitext2(folder: Path | None) -> Corpus:
       Merity et al., Pointer Sentinel Mixture Models, 2016 (arXiv 1609.07843).
 
     Raises:
-      NotAtHand: where there are neither.
+      NotAtHand: if there are neither.
     """
     for kind in WIKI_KINDS:
         for place in WIKI_FOLDERS if folder else ():
@@ -103,7 +103,7 @@ def text_file(path: str, test_fraction: float = 0.1) -> Corpus:
     """A text file, or all text files of a folder, as UTF-8.
 
     Raises:
-      UserError: in one sentence, where there is no text.
+      UserError: in one sentence, if there is no text.
     """
     where = Path(path).expanduser()
     if not where.exists():

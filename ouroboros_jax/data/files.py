@@ -26,7 +26,7 @@ def file(
     A `.csv` has commas between numbers and perhaps one line of column names.
 
     Raises:
-      UserError: in one sentence, where the file is not there, not readable or not such a table.
+      UserError: in one sentence, if the file is not there, not readable or not such a table.
     """
     where = Path(path).expanduser()
     readers = {".npy": _read_npy, ".csv": _read_csv}
@@ -141,7 +141,7 @@ def _parse(cells: list[str], name: str, line: int) -> list[float]:
 
 
 def _number(cell: str) -> float | None:
-    """A cell's number, NaN where it is missing, None where it is something else."""
+    """A cell's number, NaN where it is missing, None if it is something else."""
     if cell.strip().lower() in MISSING:
         return float("nan")
     try:

@@ -46,7 +46,7 @@ def read_folder(folder: Path) -> tuple[Labelled, Labelled]:
     """Training and test set of a folder of four IDX files.
 
     Raises:
-      UserError: in one sentence, where a file is missing, damaged or not what it should be.
+      UserError: in one sentence, if a file is missing, damaged or not what it should be.
     """
     found = find_idx(folder)
     if missing := [part for part in PARTS if part not in found]:

@@ -33,7 +33,7 @@ def named(
     """A data set of TensorFlow Datasets, or of IDX files in `dir` or its folder of that name.
 
     Raises:
-      UserError: where it cannot be had, and `fallback` is empty; the ways to get it.
+      UserError: if it cannot be had, and `fallback` is empty; the ways to get it.
     """
     folder = Path(dir).expanduser() if dir else tfds_images.default_dir()
     sets, origin = _load(name, folder)
@@ -124,7 +124,7 @@ def image_file(path: str, *, dtype: str = "float32", num_test: int | None = None
     some are then held out.
 
     Raises:
-      UserError: in one sentence, where it is not there or not such images.
+      UserError: in one sentence, if it is not there or not such images.
     """
     where = Path(path).expanduser()
     origin = str(where.resolve())

@@ -11,7 +11,7 @@ def lines_of(path: Path) -> tuple[str, ...]:
     """The lines of a text file in UTF-8, each with its end; one that ends in .gz is unpacked.
 
     Raises:
-      UserError: where it cannot be read, or is no text.
+      UserError: if it cannot be read, or is no text.
     """
     try:
         raw = path.read_bytes()

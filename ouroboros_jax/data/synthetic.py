@@ -53,7 +53,7 @@ def mixture(
       weights: K relative weights, divided by their sum; equal by default.
 
     Raises:
-      UserError: where shapes disagree, or a value is out of range.
+      UserError: if shapes disagree, or a value is out of range.
     """
     centres = _numbers("data.means", means)
     if centres.ndim not in (1, 2) or centres.size == 0:

@@ -42,7 +42,7 @@ def bundled(name: str, **options: Any) -> Any:
     """scikit-learn's table of that name: `data`, `target` and more.
 
     Raises:
-      UserError: where scikit-learn is not installed.
+      UserError: if scikit-learn is not installed.
     """
     try:
         from sklearn import datasets

@@ -42,7 +42,7 @@ def wikitext2(
     """WikiText-2 (Merity et al., 2016), raw where it can be had.
 
     Raises:
-      UserError: where it cannot be had, and `fallback` is empty; the ways to get it.
+      UserError: if it cannot be had, and `fallback` is empty; the ways to get it.
     """
     folder = Path(dir).expanduser() if dir else None
     options = (tokenizer, vocab_size, block, max_words, num_blocks, num_test)
@@ -94,7 +94,7 @@ def text_file(
     """A text file, or a folder of them.
 
     Raises:
-      UserError: in one sentence, where there is no such text.
+      UserError: in one sentence, if there is no such text.
     """
     options = (tokenizer, vocab_size, block, max_words, num_blocks, num_test)
     return _real(path, ("text_file", path), *options)

@@ -36,7 +36,7 @@ def load(name: str, folder: Path) -> tuple[Labelled, Labelled]:
 
     Raises:
       Unavailable: saying why it could not be downloaded.
-      UserError: where what is on disk cannot be read.
+      UserError: if what is on disk cannot be read.
     """
     builder = _builder(name, folder)
     cached = folder / "ouroboros_jax" / f"{name}-{builder.version}.npz"
@@ -96,7 +96,7 @@ def check_reachable(url: str) -> None:
     """Find out within seconds whether a server answers: TFDS itself tries for a long time.
 
     Raises:
-      Unavailable: where it does not.
+      Unavailable: if it does not.
     """
     import requests
 

@@ -39,7 +39,7 @@ def checked(probabilities: Sequence[float], what: str) -> np.ndarray:
     """Probabilities `[V]`, float64, divided by their sum.
 
     Raises:
-      UserError: where they are not probabilities of two symbols or more.
+      UserError: if they are not probabilities of two symbols or more.
     """
     p = np.array(probabilities, np.float64)
     if p.ndim != 1 or len(p) < 2:

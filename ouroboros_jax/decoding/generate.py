@@ -34,14 +34,14 @@ def generate(
       prompts: int [B, P], padded on the left.
       plan: how to decode.
       key: of the draws, where `plan.method` is "sample".
-      mask: bool [B, P], False at padding; None where there is none.
+      mask: bool [B, P], False at padding; None if there is none.
       knobs: the settings that may be traced.
 
     Returns:
       Tokens int32 [B, N], `plan.fill` after the end, and scores [B].
 
     Raises:
-      UserError: where the prompts and what follows are more than the model has positions, and
+      UserError: if the prompts and what follows are more than the model has positions, and
         for tokens and settings that are out of range; what is traced is not looked at.
     """
     check_plan(model, prompts.shape[1], plan)

@@ -25,7 +25,7 @@ def prefill(
       model: the decoder.
       params: its parameters.
       prompts: int [B, P], padded on the left.
-      mask: bool [B, P], False at padding; None where there is none.
+      mask: bool [B, P], False at padding; None if there is none.
     """
     if mask is None:
         positions = jnp.broadcast_to(jnp.arange(prompts.shape[1]), prompts.shape)

@@ -39,7 +39,7 @@ def assemble(
 
     Args:
       groups: the run's groups of chains; the `chain` axis goes through them in turn.
-      parts: of every group its metrics by name, `[generations done, C, ...]`; empty where it has
+      parts: of every group its metrics by name, `[generations done, C, ...]`; empty if it has
         not begun.
       config_point: the run's flat settings, for `generations` and `collapse.*`.
       attrs: what is said about the whole; what NetCDF cannot hold is written as JSON.

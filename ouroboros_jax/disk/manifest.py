@@ -43,7 +43,7 @@ def read_manifest(workdir: Path) -> dict[str, Any]:
     """What `run.json` says.
 
     Raises:
-      UserError: where it is missing, no JSON, or not a run's.
+      UserError: if it is missing, no JSON, or not a run's.
     """
     manifest = rundir.read_json(workdir / rundir.MANIFEST)
     _check_fields(workdir / rundir.MANIFEST, manifest, FIELDS, "")

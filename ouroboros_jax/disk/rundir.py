@@ -37,7 +37,7 @@ def read_json(path: Path) -> Any:
     """A JSON file of a run.
 
     Raises:
-      UserError: where it is missing or no JSON.
+      UserError: if it is missing or no JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -51,7 +51,7 @@ def read_config(workdir: Path) -> ConfigDict:
     """The config of the run in a workdir.
 
     Raises:
-      UserError: where it is missing, or no config.
+      UserError: if it is missing, or no config.
     """
     path = workdir / CONFIG
     if not isinstance(read_json(path), dict):
@@ -93,7 +93,7 @@ def as_path(workdir: Any) -> Path:
     """What a user names as a workdir, as a path.
 
     Raises:
-      UserError: where it is neither text nor a path.
+      UserError: if it is neither text nor a path.
     """
     if not isinstance(workdir, str | Path):
         raise UserError(f"workdir={workdir!r}: expected the path of a folder")

@@ -73,7 +73,7 @@ class MemoryStore:
         return self._state
 
     def last(self) -> int:
-        """The newest generation; -1 where there is none."""
+        """The newest generation; -1 if there is none."""
         return self._segments[-1].last if self._segments else -1
 
     def whole(self, last: int | None = None) -> int:
@@ -148,7 +148,7 @@ class DiskStore:
         return None
 
     def last(self) -> int:
-        """The newest stored generation; -1 where there is none."""
+        """The newest stored generation; -1 if there is none."""
         steps = self._generations.steps() if self._generations else []
         return steps[-1] if steps else -1
 

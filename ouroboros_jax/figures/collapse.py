@@ -47,7 +47,7 @@ def _grid(study: Study, cells: list[int], height: float) -> tuple[Figure, np.nda
 def typical_path(run: Run | Study) -> Figure:
     """Mean and median of the variance: what is conserved on average is lost on almost every path.
 
-    The law of the mean is drawn where there is one; that of the median, exp(E[ln v]) to leading
+    The law of the mean is drawn if there is one; that of the median, exp(E[ln v]) to leading
     order, in the one-dimensional `replace` loop.
     """
     study = as_study(run)
@@ -93,7 +93,7 @@ def typical_path(run: Run | Study) -> Figure:
 
 
 def survival_bound(run: Run | Study, cell: int, threshold: float) -> np.ndarray | None:
-    """Suresh et al.'s bound on P(time to collapse > generation); None where it does not hold.
+    """Suresh et al.'s bound on P(time to collapse > generation); None if it does not hold.
 
     Premises: the one-dimensional `replace` loop, no bias above 1, collapse of the variance.
     """

@@ -228,7 +228,7 @@ def rank_frequency(run: Run | Study, *, chain: int | None = None) -> Figure:
 
 
 def _probabilities(study: Study, generation: int, chain: int) -> np.ndarray | None:
-    """Probabilities of a stored generation; None where `store.every` left it out."""
+    """Probabilities of a stored generation; None if `store.every` left it out."""
     try:
         params = study.run.params(generation=generation, chain=chain)
     except UserError:

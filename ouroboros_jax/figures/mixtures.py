@@ -11,7 +11,7 @@ _SQRT_TAU = float(np.sqrt(2 * np.pi))
 
 
 def mixture_of(params: Any) -> Gaussians | None:
-    """One chain's parameters as a mixture; None where they are no finite Gaussian or mixture."""
+    """One chain's parameters as a mixture; None if they are no finite Gaussian or mixture."""
     mean, means = _field(params, "mean"), _field(params, "means")
     if mean is not None and (log_scale := _field(params, "log_scale")) is not None:
         packed = _field(params, "factor")

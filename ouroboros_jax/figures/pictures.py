@@ -29,7 +29,7 @@ FRAME_PIXELS = 480  # the animation's width, about
 
 
 class Animation(NamedTuple):
-    """Frames as RGB bytes [H, W, 3], shown for `duration` ms each, `loop` times (0: for ever)."""
+    """Frames as RGB bytes [H, W, 3], shown for `duration` ms each, `loop` times (0: forever)."""
 
     frames: list[np.ndarray]
     duration: int

@@ -256,7 +256,7 @@ class Study:
         return ", ".join(assign(f.path, f.labels[i]) for f, i in chosen)
 
     def first_label(self, cell: int) -> str:
-        """The value of the first factor in words; nothing where there is none."""
+        """The value of the first factor in words; nothing if there is none."""
         first = zip(self.factors[:1], self.cells[cell].place[:1], strict=True)
         return "".join(assign(f.path, f.labels[i]) for f, i in first)
 

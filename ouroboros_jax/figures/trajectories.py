@@ -34,7 +34,7 @@ AUTO_RATIO = 20.0  # an axis is logarithmic where medians span more
 
 
 class Roles(NamedTuple):
-    """Which factor is shown how; None where there is none."""
+    """Which factor is shown how; None if there is none."""
 
     colour: Factor | None
     column: Factor | None

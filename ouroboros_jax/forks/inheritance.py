@@ -24,7 +24,7 @@ def inherit(group: Group, store: Store, origin: Origin, source: Run | None = Non
       source: the run itself; opened from its folder where it is needed and not given.
 
     Raises:
-      UserError: where something is lacking, and the source is not there.
+      UserError: if something is lacking, and the source is not there.
     """
     last = origin.generation
     reached = store.whole(last) if store.last() >= 0 else -1

@@ -42,7 +42,7 @@ class Era(NamedTuple):
 class Origin(NamedTuple):
     """Where a fork's first generations come from."""
 
-    workdir: str | None  # of the source; None where that was kept in memory
+    workdir: str | None  # of the source; None if that was kept in memory
     source: str  # sha256 of what tells the source from other runs
     eras: tuple[Era, ...]  # in order, several where the source is a fork itself
 
@@ -63,7 +63,7 @@ class Origin(NamedTuple):
 
 
 def origin_in(manifest: Mapping[str, Any]) -> Origin | None:
-    """The origin that a run's manifest tells of; None where the run is no fork."""
+    """The origin that a run's manifest tells of; None if the run is no fork."""
     told = manifest.get("fork")
     if told is None:
         return None
@@ -116,7 +116,7 @@ def places_in(group: Group, sources: Sequence[Group]) -> list[Place]:
     source sweeps.
 
     Raises:
-      UserError: where there is no such chain.
+      UserError: if there is no such chain.
     """
     paths = list(sources[0].coords)
     there = {

@@ -2,7 +2,7 @@
 
 Serves Suresh et al. (arXiv 2412.17646), Seddik et al. (arXiv 2404.05090) and the unigram case of
 language models. Under `replace` each symbol's count is a Wright-Fisher chain: symbols are alleles,
-losing one is for ever, and `sampler.temperature` T, which draws from p^(1/T), is selection. Counts
+losing one is forever, and `sampler.temperature` T, which draws from p^(1/T), is selection. Counts
 are drawn in place of points, exact in law, where the regime keeps no point's identity.
 """
 

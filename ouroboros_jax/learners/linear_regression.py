@@ -2,7 +2,7 @@
 
 Serves Gerstgrasser et al. 2024 (arXiv 2404.01413) and Dohmatob et al. 2024 (arXiv 2402.07712). A
 generation keeps the inputs and replaces the targets by the last model's, plus noise. With `inputs`
-`same` the inputs are those of the chain's real data set for ever, with `fresh` they are new real
+`same` the inputs are those of the chain's real data set forever, with `fresh` they are new real
 ones every generation. With fewer points than features a fit is the shortest of the exact solutions.
 """
 

@@ -112,7 +112,7 @@ def of_writing(told: Scored, settings, params, context) -> dict[str, jax.Array]:
 
 
 def _loss_under(told: Scored, params, prompts, written) -> jax.Array:
-    """Mean loss a written token, [S]; given its prompt where there is one."""
+    """Mean loss a written token, [S]; given its prompt if there is one."""
     num = written.shape[1]
 
     def one(_, rows):

@@ -46,7 +46,7 @@ def weighted_median(values: jax.Array, weights: jax.Array) -> jax.Array:
 
 
 def mean(*, metrics=None) -> Learner:
-    """The mean, of a normal law whose standard deviation is `learner.spread` for ever."""
+    """The mean, of a normal law whose standard deviation is `learner.spread` forever."""
 
     def estimate(data, weights):
         return matmul(weights / weights.sum(), data)
@@ -55,7 +55,7 @@ def mean(*, metrics=None) -> Learner:
 
 
 def median(*, metrics=None) -> Learner:
-    """The median, of a normal law whose standard deviation is `learner.spread` for ever."""
+    """The median, of a normal law whose standard deviation is `learner.spread` forever."""
     return _location(weighted_median, metrics)
 
 

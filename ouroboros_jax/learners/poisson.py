@@ -1,7 +1,7 @@
 """The Poisson chain: a rate fitted to counts, from points or from their exact total.
 
 Serves Suresh et al. (arXiv 2412.17646, Theorem 2). The total of n counts is itself Poisson, so a
-generation is one number whatever n; a total of 0 is for ever, and the chain survives with
+generation is one number whatever n; a total of 0 is forever, and the chain survives with
 probability 1 - exp(-n lambda g_k).
 """
 

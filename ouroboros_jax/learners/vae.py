@@ -157,7 +157,7 @@ def vae(
 ) -> Learner:
     """A variational autoencoder of images, fitted by Adam, epoch by epoch.
 
-    Points are `{"image": [H, W, C], "label": int}`, the label being `NO_LABEL` where there is no
+    Points are `{"image": [H, W, C], "label": int}`, the label being `NO_LABEL` if there is no
     classifier to give one.
 
     Args:

@@ -300,7 +300,7 @@ def mixture_metrics(
 
     Args:
       mixture: the model of one generation.
-      settings: `settings.sampler["bias"]`, where there is one, counts in `tail_mass`.
+      settings: `settings.sampler["bias"]`, if there is one, counts in `tail_mass`.
       context: `truth` a `Truth` or None, `reference` a `Mixture` or None, `test` rows [N, D] or
         None; what needs an absent one is NaN.
       names: a subset of `OF_MIXTURES`.

@@ -63,7 +63,7 @@ def export(
       tokenizer: has `save(folder)`; None writes none.
 
     Raises:
-      UserError: where `folder` cannot be such a folder.
+      UserError: if `folder` cannot be such a folder.
     """
     from safetensors.numpy import save_file
 

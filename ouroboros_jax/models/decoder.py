@@ -151,7 +151,7 @@ class Decoder(nn.Module):
         Args:
           tokens: int [B, T]; T beams of one step where there is a `past`.
           positions: int [B, T], without the family's offset; those of padding are anything.
-          mask: bool [B, T], False at padding; None where there is none.
+          mask: bool [B, T], False at padding; None if there is none.
           past: what came before; without one the tokens attend to themselves, causally.
           deterministic: no dropout; otherwise needs the key stream `dropout`.
           last_only: logits of the last token alone, [B, 1, V].

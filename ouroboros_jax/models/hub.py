@@ -112,7 +112,7 @@ def fetch_dataset_file(repository: str, name: str) -> Path:
     """A file of one of the hub's data sets, from the cache or the network.
 
     Raises:
-      Exception: of many kinds, where it cannot be had.
+      Exception: of many kinds, if it cannot be had.
     """
     from huggingface_hub import hf_hub_download
 

@@ -65,7 +65,7 @@ def find_weights(folder: Path) -> str:
     """The name of a folder's weight file, or of its shards' index.
 
     Raises:
-      UserError: where there is none.
+      UserError: if there is none.
     """
     for name in FORMATS:
         for candidate in (name, f"{name}.index.json"):

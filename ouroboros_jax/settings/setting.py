@@ -70,7 +70,7 @@ class Entry(NamedTuple):
     `Settings.sampler`, static ones as the factory's keyword arguments), `metrics` the names that
     `config.metrics` may choose from (None: any) and `fewest` the points without which it cannot be
     fitted. Of a regime, `keeps_identity` says that points must stay the same points (None: unknown,
-    as for a user's own), and `keeps` which earlier data sets it has for ever.
+    as for a user's own), and `keeps` which earlier data sets it has forever.
     """
 
     path: str

@@ -116,7 +116,7 @@ def fixed_real_squared_norm(generation, num_samples, num_real, probabilities) ->
 
 
 def polya_limit(counts) -> list[Any]:
-    """Laws of the limiting share of each symbol where one point at a time is added for ever.
+    """Laws of the limiting share of each symbol where one point at a time is added forever.
 
     A Polya urn from these initial counts: shares become Dirichlet(counts), each of them Beta. With
     more points at a time the limit is another.
@@ -203,7 +203,7 @@ def surviving_bounds(generation, num_samples, probabilities) -> tuple[np.ndarray
 def seen_symbols(num_points, probabilities) -> np.ndarray:
     """Pr(a symbol is among `num_points` points of the truth), shapes `[...]` and `[V]`: `[..., V]`.
 
-    What survives for ever where real points are kept.
+    What survives forever where real points are kept.
     """
     p = np.asarray(probabilities, np.float64)
     num = np.asarray(num_points, np.float64)[..., None]

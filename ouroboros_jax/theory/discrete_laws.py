@@ -160,7 +160,7 @@ def _survival_laws(regime, plan: _Plan, p, rare, generations) -> dict[str, Law]:
 
 
 def _survival(regime, plan: _Plan, p, generations) -> np.ndarray | None:
-    """Pr(symbol survives) `[G, V]`, None where there is no exact form or it costs too much."""
+    """Pr(symbol survives) `[G, V]`, None if there is no exact form or it costs too much."""
     if regime in KEEPING_REAL:
         return discrete.seen_symbols(plan.seen[generations], p)
     if regime not in REDRAWING or not plan.is_plain:

@@ -60,7 +60,7 @@ def gaussian_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, L
       generations: int `[G]`, 0 being the fit to real data.
 
     Returns:
-      `{"variance": Law, "mean_squared_error": Law, ...}`; empty where no law holds.
+      `{"variance": Law, "mean_squared_error": Law, ...}`; empty if no law holds.
     """
     generations = as_generations(generations)
     common = _premises(point, generations)
@@ -119,7 +119,7 @@ def gaussian_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, L
 
 
 def _premises(point, generations) -> dict[str, Any] | None:
-    """Arguments common to all forms, or None where a premise fails."""
+    """Arguments common to all forms, or None if a premise fails."""
     estimator = point["learner.estimator"]
     if (
         point["learner.name"] != "gaussian"
@@ -180,7 +180,7 @@ def _weighted(point, generations, num_samples, num_features, common):
     return None if np.isnan(spread.variance).any() else spread
 
 
-# Means of `variance` and `mean_squared_error` and their spread by regime; None where not known.
+# Means of `variance` and `mean_squared_error` and their spread by regime; None if not known.
 SPREADS = {
     "replace": _replace,
     "accumulate": _accumulate,

@@ -228,7 +228,7 @@ def equilibrium(temperature, share, external, start=None, *, tolerance=1e-14, mo
     """The equilibrium that the map reaches from `start` (by default from h), `[K]`.
 
     Raises:
-      ValueError: where it has not settled after `most` generations.
+      ValueError: if it has not settled after `most` generations.
     """
     p = np.asarray(external if start is None else start, np.float64)
     for _ in range(most):

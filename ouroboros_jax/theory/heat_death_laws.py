@@ -69,7 +69,7 @@ def _mixed(point, generations, temperature):
     return external[None] + kept * (start - external)[None], "h + (1 - a)^g (p_0 - h)"
 
 
-# The map's probabilities [G, K] by regime, and what the law is called; None where not known.
+# The map's probabilities [G, K] by regime, and what the law is called; None if not known.
 PATHS = {"replace": _sharpened, "fresh": _mixed}
 
 

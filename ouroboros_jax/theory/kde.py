@@ -93,7 +93,7 @@ def accumulate(
     """Each generation is fitted to all points so far, n new ones each.
 
     At equal sizes V_(g+1) = V_g + c/(g+2) - (V_g + c)/(n (g+2)^2), g + 2 data sets being trained
-    on: it grows like c ln g for ever.
+    on: it grows like c ln g forever.
     """
     generation = as_generations(generation)
     n = sizes_of(num_samples, generation, num_real)

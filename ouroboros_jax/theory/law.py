@@ -13,7 +13,7 @@ class Law(NamedTuple):
     label: str
     source: str
     expected: np.ndarray  # [G]
-    sd: np.ndarray | None = None  # [G], exact, of a single chain; None where not known
+    sd: np.ndarray | None = None  # [G], exact, of a single chain; None if not known
     # Above this relative standard error a mean of skewed values is too far from Gaussian to test.
     max_relative_error: float = np.inf
 

@@ -35,7 +35,7 @@ LAWS: dict[str, Callable[[dict[str, Any], np.ndarray], dict[str, Law]]] = {  # b
 
 
 def laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, Law]:
-    """Laws that hold for a run's point, by metric name; empty where none does.
+    """Laws that hold for a run's point, by metric name; empty if none does.
 
     Args:
       point: flat resolved settings, `{"learner.name": "gaussian", "num_samples": 100, ...}`; a

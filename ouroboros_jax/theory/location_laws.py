@@ -15,7 +15,7 @@ OF_MEDIANS = {"replace": "(g+1) d s^2 Var[median of n]"}  # a pool's is no sum o
 
 
 def mean_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, Law]:
-    """The law of `mean_squared_error` for a run's point; empty where it does not hold.
+    """The law of `mean_squared_error` for a run's point; empty if it does not hold.
 
     Premises: learner `mean`; normal data of the spread that the learner takes for granted;
     `replace` or `accumulate`; as many points in every generation.

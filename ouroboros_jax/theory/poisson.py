@@ -73,7 +73,7 @@ def survival(generation, num_samples, rate, *, num_real=None, real_share=0.0) ->
 
 
 def kept_survival(generation, num_real, rate, fresh=0) -> np.ndarray:
-    """Pr(fitted rate != 0) where the real points are kept for ever: 1 - exp(-lambda N_g).
+    """Pr(fitted rate != 0) where the real points are kept forever: 1 - exp(-lambda N_g).
 
     N_g counts the real points so far; what models draw adds nothing to a total of zero.
 

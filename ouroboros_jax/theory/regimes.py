@@ -243,7 +243,7 @@ def window(
 def fixed_real(
     generation, num_samples, *, num_real=None, estimator="mle", bias=1.0, std=1.0
 ) -> Curve:
-    """The same N real points for ever, plus n new ones from the last model.
+    """The same N real points forever, plus n new ones from the last model.
 
     With D the squared distance of the mean from the real sample's, al = n/(N + n) and u what is
     drawn: D' = al^2 (D + u/n) from D = 0, error = 1/N + D, and the pooled variance follows from

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def feature_variances(point: dict[str, Any]) -> np.ndarray | None:
-    """Variances [D] of the law that `data.name` names; None where it is not known.
+    """Variances [D] of the law that `data.name` names; None if it is not known.
 
     Args:
       point: flat resolved settings.
@@ -20,7 +20,7 @@ def feature_variances(point: dict[str, Any]) -> np.ndarray | None:
 
 def mixture_of(point: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Weights [K], means and standard deviations [K, D] of the mixture of independent features that
-    `data.name` names; None where it is none, or changes over generations.
+    `data.name` names; None if it is none, or changes over generations.
 
     Args:
       point: flat resolved settings.

@@ -1,7 +1,7 @@
 """The exact Markov chain of one symbol's count: neutral drift, as population genetics knows it.
 
 Under `replace` a symbol that x of n points showed is drawn Binomial(n, x/n) times in the next
-generation: resampling is reproduction, symbols are alleles, and losing one is for ever. Expected
+generation: resampling is reproduction, symbols are alleles, and losing one is forever. Expected
 values of any function of a count are powers of one matrix, without Monte Carlo error.
 
 References:
@@ -88,7 +88,7 @@ def survival(generation, num_samples, probabilities, *, num_real=None) -> np.nda
     For any n, however large, as long as few generations leave few counts uncertain.
 
     Raises:
-      ValueError: where more than `LARGEST` counts are uncertain.
+      ValueError: if more than `LARGEST` counts are uncertain.
     """
     generation = as_generations(generation).reshape(-1)
     last, n = int(generation.max(initial=0)), int(num_samples)
