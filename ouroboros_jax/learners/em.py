@@ -47,7 +47,7 @@ def points_of(
 ) -> Points:
     """Rows [N, D] and their weights [N] as centred columns; empty slots lie at the centre.
 
-    `source` [N] says which of several sources a point is of, below `num_sources`.
+    `source` [N] is the number of each point's source, below `num_sources`.
     """
     weights = weights.astype(data.dtype)
     is_point = weights > 0
@@ -106,14 +106,14 @@ def _quantile_groups(points: Points, num_groups: int) -> list[jax.Array]:
     along = columns[0]
     if len(columns) > 1:
         power = matmul(columns * weights[None], columns.T)
-        for _ in range(10):  # the 1024th power: what is left is the first axis
+        for _ in range(10):  # the 1024th power leaves the first axis
             power = power / jnp.maximum(jnp.trace(power), jnp.finfo(power.dtype).tiny)
             power = matmul(power, power)
         axis = power[:, jnp.argmax(jnp.diagonal(power))]
         axis = axis * jnp.where(axis[jnp.argmax(jnp.abs(axis))] < 0, -1, 1)
         axis = axis / jnp.maximum(jnp.abs(axis).max(), jnp.finfo(axis.dtype).tiny)
         along = matmul(axis, columns)
-    # A little below k / K: a group that ends exactly there is not left to rounding.
+    # A little below k / K, so that rounding does not decide whether a group ends exactly there.
     levels = jnp.asarray(np.arange(1, num_groups) / num_groups * (1 - 1e-6), columns.dtype)
 
     def halve(_, bracket):
@@ -132,9 +132,9 @@ def _quantile_groups(points: Points, num_groups: int) -> list[jax.Array]:
 def maximise(start: Mixture, points: Points, settings, reg_covar) -> EMState:
     """Expectation-maximisation from `start` until the lower bound changes by less than `tol`.
 
-    Of several sources a component's covariance is that about each source's own mean of the points
-    it is responsible for, averaged by their weight: one component has the weighted estimator of He,
-    Xu and Cheng, 2025. One source is plain expectation-maximisation.
+    With several sources, a component's covariance is the average over sources, by weight, of the
+    covariance of its points about that source's own mean; with one component this is the weighted
+    estimator of He, Xu and Cheng, 2025. With one source it is plain expectation-maximisation.
     """
     dtype = points.columns.dtype
     tol = jnp.asarray(settings["tol"], dtype)

@@ -1,9 +1,9 @@
-"""The logistic-regression chain: classes drawn from a model of its own, fitted by Newton's method.
+"""The logistic-regression chain, fitted by Newton's method to classes that its own models draw.
 
-Serves Dey and Donoho 2024 (arXiv 2410.22812), whose pi^2/6 it shows beyond least squares. Inputs
-are kept, or drawn anew, as in `linear_regression.py`. Classes are the targets 0 and 1. Where they
-can be told apart exactly, maximum likelihood has no finite answer: coefficients then grow until the
-`ridge` or the number of steps holds them.
+Serves Dey and Donoho 2024 (arXiv 2410.22812), and shows their pi^2/6 beyond least squares. Inputs
+are kept, or drawn anew, as in `linear_regression.py`. Classes are the targets 0 and 1. If these can
+be separated exactly, maximum likelihood has no finite solution: coefficients then grow until the
+`ridge` or the number of steps stops them.
 """
 
 from functools import partial
@@ -21,7 +21,7 @@ from ouroboros_jax.metrics.asked import chosen_metrics, computed, if_known, pick
 from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.names.regression import OF_LOGISTIC
 
-HALVINGS = 8  # of a step that does not lower the loss
+HALVINGS = 8  # shares of a step that are tried, 1, 1/2, ...
 
 
 class Logistic(NamedTuple):
@@ -39,7 +39,7 @@ class FitState(NamedTuple):
 
 
 def log_loss(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """-ln P(target), of every point."""
+    """-ln P(target) of every point."""
     return jax.nn.softplus(logits) - targets * logits
 
 

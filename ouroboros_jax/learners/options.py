@@ -1,8 +1,8 @@
-"""What a learner's factory may be asked for: choices by name."""
+"""The string options of a learner's factory."""
 
 from ouroboros_jax.settings.learners import LEARNERS
 
-DRAWS = ("sufficient", "samples")  # what `auto` has become when a factory is called
+DRAWS = ("sufficient", "samples")  # what `auto` resolves to before a factory is called
 
 
 def check_choices(learner: str, **given: str) -> None:
