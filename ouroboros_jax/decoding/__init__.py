@@ -1,4 +1,4 @@
-"""Text from a decoder: greedy, sampled, by beams; compiled whole, in fixed shapes.
+"""Text from a decoder: greedy, sampled or by beam search; compiled as a whole, in fixed shapes.
 
 generate   prompts to continuations, batch by batch
 stepping   a prompt's keys, and one step of many beams after it
