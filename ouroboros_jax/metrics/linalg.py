@@ -36,7 +36,7 @@ def one_by_one(function: Callable[[jax.Array], jax.Array]) -> Callable[[jax.Arra
 
 
 def cholesky(matrices: jax.Array) -> jax.Array:
-    """Lower Cholesky factors of `[..., D, D]`; NaN where a matrix is not positive definite."""
+    """Lower Cholesky factors of `[..., D, D]`; NaN if a matrix is not positive definite."""
     return one_by_one(jax.lax.linalg.cholesky)(matrices)
 
 
@@ -49,8 +49,8 @@ def correlation_cholesky(corr: jax.Array) -> jax.Array:
     """Lower Cholesky factors of correlation matrices `[..., D, D]`, positive diagonal.
 
     Rows come out with length 1. A matrix that is singular, or indefinite by rounding, gets its
-    pivots raised to rounding error, and independent features where that does not help: the factor
-    is always finite and invertible.
+    pivots raised to rounding error, or independent features if that does not help: the factor is
+    always finite and invertible.
     """
     dim = corr.shape[-1]
     slack = _slack(corr)
