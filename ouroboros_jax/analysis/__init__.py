@@ -1,4 +1,4 @@
-"""What a run's metrics say.
+"""Analysing a run's metrics.
 
 cells     which chains share every setting but the seed, and their settings
 coords    which settings were swept, how far each chain has come
