@@ -1,7 +1,7 @@
 """How figures look: type, colours, layout, titles and safe files.
 
-Nothing here touches matplotlib's global state: figures are made and written inside `look()`, and
-never through pyplot, so that they work without a display, in threads and in notebooks alike.
+Nothing here touches matplotlib's global state: figures are made and written inside `look()`, never
+through pyplot, so they work without a display, in threads and in notebooks.
 """
 
 import io
@@ -22,7 +22,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 INK, QUIET, FAINT = "#22262b", "#6b7178", "#c9cdd2"
 TRUTH = "#9aa1a9"
-# Okabe and Ito's colours, told apart with every common colour vision; their yellow is too light.
+# Okabe and Ito's colours, distinguishable with all common kinds of colour vision, without their
+# yellow, which is too light.
 CATEGORIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 MAIN = CATEGORIES[0]
 DPI = 160
@@ -137,7 +138,7 @@ def title(figure: Figure, text: str, detail: str = "") -> None:
 
 
 def _wrapped(detail: str, width: int) -> str:
-    """The parts of a detail line, as many to a line as fit."""
+    """The parts of a detail line, wrapped."""
     lines = [""]
     for part in detail.split(SEPARATOR):
         longer = f"{lines[-1]}{SEPARATOR}{part}" if lines[-1] else part
@@ -149,14 +150,14 @@ def _wrapped(detail: str, width: int) -> str:
 
 
 def ramp(count: int) -> list[Any]:
-    """Colours of ordered values, dark to light; the lightest still reads on white."""
+    """Colours for ordered values, dark to light; the lightest is still legible on white."""
     if count == 1:
         return [MAIN]
     return [matplotlib.colormaps["viridis"](x) for x in np.linspace(0.0, 0.84, count)]
 
 
 def colours(count: int, *, ordered: bool = False) -> list[Any]:
-    """`count` colours: a ramp where the order means something or categories run out."""
+    """`count` colours: a ramp if the order matters or categories run out."""
     if ordered or count > len(CATEGORIES):
         return ramp(count)
     return list(CATEGORIES[:count])
@@ -204,9 +205,9 @@ def power(x: float) -> str:
 
 
 def end_labels(ax: Axes, ends: Sequence[tuple[float, str, Any]]) -> None:
-    """Labels (y, text, colour) beside the right edge, moved apart where they would touch.
+    """Labels (y, text, colour) beside the right edge, moved apart if they would touch.
 
-    To be called once limits and scales are final.
+    Call it once limits and scales are final.
     """
     kept = [(y, text, c) for y, text, c in ends if np.isfinite(y)]
     if not kept:
@@ -236,7 +237,8 @@ def end_labels(ax: Axes, ends: Sequence[tuple[float, str, Any]]) -> None:
 
 
 def apart(positions: np.ndarray, gap: float) -> np.ndarray:
-    """Sorted positions moved as little as keeps neighbours `gap` apart (least squares)."""
+    """Sorted positions, moved as little as possible (least squares) to keep neighbours `gap`
+    apart."""
     blocks: list[list[float]] = []  # [sum of targets, count] of labels that touch
     for target in positions - gap * np.arange(len(positions)):
         blocks.append([float(target), 1.0])
@@ -268,7 +270,7 @@ def png(figure: Figure) -> bytes:
 
 
 def save(figure: Figure, folder: Path, name: str, *, pdf: bool = False) -> list[Path]:
-    """Writes `name`.png, and .pdf if asked, each under a temporary name first."""
+    """Write `name`.png, and .pdf if `pdf`, each under a temporary name first."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     kinds: dict[str, dict] = {"png": {"Software": None}}
