@@ -41,7 +41,7 @@ LABELS = {  # for equal sizes and no bias, in units of std
 }
 NEUTRAL_SAMPLER = {"bias": 1.0, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
 # Relative standard errors up to which means of products of chi-squares, and of squares of nearly
-# Gaussian variables, are close to Gaussian. The first is the stricter, their tails being heavier.
+# Gaussian variables, are close to Gaussian. The first is stricter, since their tails are heavier.
 VARIANCE_LIMIT, SQUARE_LIMIT = 0.02, 0.05
 
 
@@ -155,7 +155,7 @@ def _plain_sampler(point) -> bool:
 
 
 def _of_curve(name, *settings):
-    """Means alone, from the curve of one feature that `regimes` has under this name."""
+    """Only means, from the curve of one feature that `regimes` has under this name."""
 
     def spread(point, generations, num_samples, num_features, common):
         given = (point[path] for path in settings)
