@@ -99,13 +99,13 @@ class Parts(NamedTuple):
 class Learner(NamedTuple):
     """A model family: a substrate that can be fit to a pool and sampled from.
 
-    `init(key, settings, data) -> params` is where a fit may begin. A fit is `fit_begin(key,
-    settings, params, pool) -> fit_state`, then `num_steps` times `fit_step(key, settings,
-    fit_state, pool) -> (fit_state, info)` (one epoch; the whole fit if it is closed-form or EM),
-    then `fit_end(fit_state) -> (params, metrics)`. `sample(key, settings, params, source, num) ->
-    data` draws `num` points, `num` static; `source` is the data that prompts, labels or designs the
-    new points and may be ignored. `measure(settings, params, context) -> metrics` compares with
-    truth, test data and generation 0.
+    `init(key, settings, data) -> params` is where a fit may begin. A fit is
+    `fit_begin(key, settings, params, pool) -> fit_state`, then `num_steps` times
+    `fit_step(key, settings, fit_state, pool) -> (fit_state, info)` (one epoch; the whole fit if it
+    is closed-form or EM), then `fit_end(fit_state) -> (params, metrics)`.
+    `sample(key, settings, params, source, num) -> data` draws `num` points, `num` static; `source`
+    is the data that prompts, labels or designs the new points and may be ignored.
+    `measure(settings, params, context) -> metrics` compares with truth, test data and generation 0.
 
     The `info` of each step becomes a metric with a leading axis of steps. A metric named
     `degenerate` (bool) marks a legitimate but singular fit and becomes `status` 1.

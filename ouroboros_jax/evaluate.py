@@ -153,7 +153,7 @@ def _check_shape(data: str, real: RealData, own: RealData) -> None:
 
 
 def scores_of(learner: Learner, metrics: dict[str, Any]) -> list[str]:
-    """Which of a learner's metrics say how well it does on test data."""
+    """The names of a learner's metrics that score it on test data."""
     if learner.scores is not None:
         return [name for name in metrics if name in learner.scores]
     return [name for name in metrics if name.startswith("test_")]

@@ -92,8 +92,8 @@ class Layout(NamedTuple):
 
 
 def make_layout(num_chains: int, block: int, devices=None, quick: bool = False) -> Layout:
-    """A layout over all local devices, even where there are fewer blocks: XLA compiles differently
-    for one device than for several, and a chain's bits should not depend on how many others there
+    """A layout over all local devices, even if there are fewer blocks: XLA compiles differently for
+    one device than for several, and a chain's bits should not depend on how many others there
     are."""
     mesh = Mesh(np.array(devices or jax.local_devices()), ("chain",))
     return Layout(num_chains, block, mesh, quick)

@@ -57,7 +57,7 @@ def make_tokenizer(kind: str, size: int, lines: Sequence[str]) -> Tokenizer:
     Args:
       kind: `bpe` (trained on `lines`), `bytes`, `words` (those of `lines`), or a checkpoint's
         folder or hub id.
-      size: tokens of a `bpe`, at most so many of `words`; 0: 2,048 for a `bpe`, and all words.
+      size: tokens of a `bpe`, or the most `words`; 0: 2,048 for a `bpe`, and all words.
       lines: the training text.
 
     Raises:

@@ -63,7 +63,7 @@ def zipf(
 ) -> np.ndarray:
     """Zipf-Mandelbrot: p_i ~ 1 / (i + b)^a, i = 1..V.
 
-    With `observed`, the frequencies of so many draws in place of the law itself, over the drawn
+    With `observed`, the frequencies of that many draws in place of the law itself, over the drawn
     symbols only, most frequent first: the p_0 of the code released with Suresh et al. 2024 (arXiv
     2412.17646), which normalises its alphabet by these.
     """

@@ -15,7 +15,7 @@ from ouroboros_jax.draws.threefry import bits, fold_in, words
 
 CHUNK = 512  # symbols drawn at a time if their number is traced
 COARSE = 32  # parts of a list of symbols that are told apart by plain comparison
-FEW = 12  # up to so many draws a symbol, they are made one by one
+FEW = 12  # up to this many draws a symbol, they are made one by one
 SPARE = 8.0  # standard deviations by which a Poisson total stays below `num`, see `multinomial`
 SMALL_RATE = 10.0  # below it a Poisson count is found by inversion, above by rejection
 MOST_SMALL = 60  # more than any such count, with probability 1 - 1e-26

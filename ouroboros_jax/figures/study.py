@@ -17,7 +17,7 @@ from ouroboros_jax.metrics.names import DERIVED
 from ouroboros_jax.results import Run
 from ouroboros_jax.theory.laws import Law, laws
 
-MAX_FEATURES = 6  # at most so many entries along a metric's own axes are drawn
+MAX_FEATURES = 6  # at most this many entries along a metric's own axes are drawn
 
 
 class Factor(NamedTuple):

@@ -221,7 +221,7 @@ def _init_tokens(config):
 
 def _dense(config, dtype, features, *, name, use_bias=None):
     use_bias = config.use_bias if use_bias is None else use_bias
-    # GPT-2 scales what is added to the residual stream down with depth; OPT does not.
+    # GPT-2 scales additions to the residual stream down with depth; OPT does not.
     depth = (2 * config.num_layers) ** -0.5
     is_added = name == "c_proj" and config.family == "gpt2"
     init = nn.initializers.normal(config.init_std * (depth if is_added else 1))

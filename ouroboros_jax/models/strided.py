@@ -33,8 +33,8 @@ REGION = 6  # rows of pixels that a block of 2 x 2 outputs depends on
 class Implementation(NamedTuple):
     """One way to compute a stack.
 
-    `down(x, layers)` halves H and W of [N, H, W, C] once per layer, with a ReLU after each; `up(x,
-    layers)` doubles them, with a ReLU between layers and none after the last.
+    `down(x, layers)` halves H and W of [N, H, W, C] once per layer, with a ReLU after each;
+    `up(x, layers)` doubles them, with a ReLU between layers and none after the last.
     """
 
     down: Callable[[jax.Array, Sequence[Layer]], jax.Array]

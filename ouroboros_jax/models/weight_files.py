@@ -1,4 +1,4 @@
-"""The tensors of a checkpoint's folder, from whichever weight file is there."""
+"""The tensors of a checkpoint's folder, from whichever weight file exists."""
 
 import json
 import re

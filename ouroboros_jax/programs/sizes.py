@@ -39,7 +39,7 @@ class Sizes:
 
     @property
     def first(self) -> Capacity:
-        """The sizes of generation 0, the same however many are planned."""
+        """The sizes of generation 0, independent of how many are planned."""
         capacity = self.capacity(0)
         if self.kept_first and not self.kept_growth:
             return capacity._replace(kept=capacity.real)

@@ -9,7 +9,7 @@ from ouroboros_jax.schedule import extremes, parse, round_half_up
 from ouroboros_jax.settings.regimes import KEEPING_ALL, find_regime
 from ouroboros_jax.settings.setting import COUNT, Point
 
-MOST_SUMMED = 1_000_000  # up to so many generations, points are counted one by one
+MOST_SUMMED = 1_000_000  # up to this many generations, points are counted one by one
 
 
 def fewest(point: Point, path: str) -> tuple[int, int]:

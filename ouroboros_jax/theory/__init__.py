@@ -25,7 +25,7 @@ ints.
   mixture       exact squared L2 between Gaussian mixtures
   clock         how all of these read generations, sizes and schedules
   law           a law beside data, and the z-score of chains
-  laws          which of these hold for a run's settings; `*_laws` says so for each learner
+  laws          which of these hold for a run's settings; in `*_laws` for each learner
 """
 
 from ouroboros_jax.theory import (

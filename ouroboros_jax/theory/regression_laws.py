@@ -20,7 +20,7 @@ FORMS = {  # by regime and inputs
     ),
 }
 LIMIT = 0.05  # relative standard error up to which means of squares are close to Gaussian
-TAME = 6  # with so many more rows than features, a mean of inverse Wishart traces is well behaved
+TAME = 6  # with this many more rows than features, a mean of inverse Wishart traces is well behaved
 
 
 def regression_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, Law]:

@@ -69,8 +69,8 @@ def collapse_survival_bound(
     """Upper bound on Pr(time to collapse > generation), the overlay of a survival curve.
 
     A chain survives while variance / original variance stays above `threshold`, so a survivor is
-    above it now, whose probability `chernoff_bound` bounds with sqrt(threshold). One dimension,
-    `replace`, a sampling bias of 1 or below.
+    above it now; `chernoff_bound` with sqrt(threshold) bounds the probability of that. One
+    dimension, `replace`, a sampling bias of 1 or below.
 
     Args:
       generation: int or int array.

@@ -17,7 +17,7 @@ MOST_RELATIVE_ERROR = 0.02  # for means of products of chi-squares, which are no
 
 
 class Reading(NamedTuple):
-    """A law beside what was measured."""
+    """A law and its measurement."""
 
     law: str
     predicted: float
