@@ -1,5 +1,4 @@
-"""Checks that a config's values are compatible: its sweep, its schedules over the generations, its
-names.
+"""Checks that a config's values are compatible: sweep, schedules over the generations, names.
 
 What one value may be is in `settings/values.py`; what a learner, regime or data set asks of the
 other settings is the `check` of its entry in `settings/`.

@@ -183,8 +183,7 @@ def _renamed(point: Point, section: str, name: Any) -> Point:
 def _resettled(
     point: Point, section: str, old: Mapping[str, Setting], new: Mapping[str, Setting]
 ) -> Point:
-    """The point with `section` rebuilt from the `new` settings, keeping old values that are still
-    valid."""
+    """The point with `section` rebuilt from the `new` settings, keeping values still valid."""
     rest = {path: v for path, v in point.items() if not path.startswith(f"{section}.")}
     for key, setting in new.items():
         path = f"{section}.{key}"

@@ -90,8 +90,7 @@ def launch(
     Args:
       config, workdir, name, progress, figures: as `run` takes them.
       origin: where a fork comes from; None for other runs.
-      source: the run that is forked; by default the one in the folder that `origin` names, if
-        needed.
+      source: the run that is forked; if needed, by default the one in the folder of `origin`.
       blocks: the width of the blocks of chains, by group, if it is known.
     """
     begun = time.monotonic()

@@ -22,8 +22,7 @@ STAGES = {
 
 
 def new_key(seed: jax.Array | int) -> Key:
-    """A Threefry key, whatever JAX's default: other kinds draw one block for all chains under
-    `vmap`."""
+    """A Threefry key, whatever JAX's default: others draw one block for all chains under `vmap`."""
     return jax.random.key(seed, impl=NAME)
 
 

@@ -70,8 +70,7 @@ def load(entry: Entry) -> Callable[..., Any]:
 
 
 def options(section: str, point: Point) -> Point:
-    """The static settings that the section's factory takes as keyword arguments, with `auto`
-    resolved."""
+    """The static settings that the section's factory takes as keywords, with `auto` resolved."""
     entry = find(section, point[f"{section}.name"])
     chosen = {
         key: point[f"{section}.{key}"]

@@ -118,8 +118,7 @@ def compare(
       dataset: a run's metrics.
       setting: a swept path, as "regime.real_fraction"; other swept settings are kept apart.
       metric: a metric by chain and generation.
-      generation: the one the table shows; negative ones count from the last that all chains
-        reached.
+      generation: the one the table shows; negative ones count from the last one common to all.
       baseline: the value to subtract; by default the first of the sweep.
       level: confidence level of the intervals.
       num_resamples: of the bootstrap.

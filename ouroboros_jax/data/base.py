@@ -76,8 +76,8 @@ def law(
 ) -> RealData:
     """A law as real data, drawn anew for each chain by `draw(key, settings, num)`.
 
-    `definition`, plain JSON, tells this law from others of its name: a run is resumed only if it is
-    the same.
+    `definition`, plain JSON, tells this law from others of its name: it has to match for a run to
+    be resumed.
     """
     text = json.dumps([name, shape, definition], sort_keys=True)
     return RealData(

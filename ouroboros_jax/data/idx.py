@@ -30,8 +30,7 @@ class Labelled(NamedTuple):
 def find_idx(folder: Path) -> dict[tuple[str, str], Path]:
     """Files of a folder that are named like MNIST's, by (set, content).
 
-    For example `train-images-idx3-ubyte`, or with a dot before `idx3` as in older copies, or with
-    `.gz`.
+    For example `train-images-idx3-ubyte`, with a dot before `idx3` in older copies, or with `.gz`.
     """
     found: dict[tuple[str, str], Path] = {}
     for part in PARTS:

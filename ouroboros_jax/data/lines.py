@@ -25,8 +25,7 @@ def lines_of(path: Path) -> tuple[str, ...]:
 
 
 def reference_documents() -> list[tuple[str, ...]]:
-    """The language reference behind Python's `help`, one document per topic; it differs by
-    version."""
+    """The language reference behind Python's `help`, a document per topic; differs by version."""
     from pydoc_data.topics import topics
 
     return [tuple(topics[name].splitlines(True)) for name in sorted(topics)]

@@ -19,8 +19,7 @@ from ouroboros_jax.errors import UserError
 
 
 class Coefficients(NamedTuple):
-    """The coefficients of targets, whose mean is `inputs @ coefficients + intercept`, or its
-    logit."""
+    """The coefficients of targets with mean (or logit) `inputs @ coefficients + intercept`."""
 
     coefficients: jax.Array  # [D]
     intercept: jax.Array  # []

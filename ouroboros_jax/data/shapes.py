@@ -1,5 +1,4 @@
-"""Laws on curves and sheets: scikit-learn's moons, circles and Swiss roll, drawn anew for each
-chain.
+"""Laws on curves and sheets: scikit-learn's moons, circles and Swiss roll, drawn for each chain.
 
 Definitions are those of `sklearn.datasets.make_moons`, `make_circles` and `make_swiss_roll`, except
 that places along a curve are drawn uniformly, not spaced evenly: points are independent.

@@ -137,8 +137,7 @@ def _read(cached: Path) -> tuple[Labelled, Labelled]:
 
 
 def _write(cached: Path, splits: tuple[Labelled, Labelled]) -> None:
-    """Cache the arrays, whole or not at all; a folder that cannot be written to is left as it
-    is."""
+    """Cache the arrays, whole or not at all, unless the folder cannot be written to."""
     train, test = splits
     partial = cached.with_name(f".{cached.stem}.{os.getpid()}.npz")
     try:

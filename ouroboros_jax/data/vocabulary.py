@@ -79,8 +79,7 @@ def zipf(
 def rarest(probabilities: np.ndarray, mass: float = RARE_MASS) -> np.ndarray:
     """Which symbols are a law's tail, bool `[V]`: the rarest ones of positive probability.
 
-    As many as hold at most `mass` together, and at least one; of equally rare symbols, the last
-    ones.
+    As many as hold at most `mass` together, and at least one; of equally rare ones, the last.
     """
     p = np.asarray(probabilities, np.float64)
     order = np.argsort(p[::-1], kind="stable")

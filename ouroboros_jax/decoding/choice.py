@@ -39,8 +39,7 @@ def is_one_of(token: jax.Array, tokens: tuple[int, ...]) -> jax.Array:
 
 
 def restrict(logits: jax.Array, top_k: jax.Array, top_p: jax.Array) -> jax.Array:
-    """Logits [B, V] restricted to the `top_k` likeliest tokens, and then to the fewest of mass
-    `top_p`.
+    """Logits [B, V] of the `top_k` likeliest tokens, then of the fewest with mass `top_p`.
 
     `top_k` = 0 and `top_p` >= 1 keep everything. Tokens as likely as the last kept are kept too.
 
@@ -65,8 +64,7 @@ def restrict(logits: jax.Array, top_k: jax.Array, top_p: jax.Array) -> jax.Array
 
 
 def _largest_threshold(logits, mass, least):
-    """Which logits [B, V] are at or above the highest threshold that keeps at least `least`
-    mass."""
+    """Which logits [B, V] reach the highest threshold that keeps at least `least` mass."""
     bits = jax.lax.bitcast_convert_type(logits.astype(jnp.float32), jnp.uint32)
     # Unsigned integers in the order of the floats.
     order = bits ^ jnp.where(bits >> 31 == 1, LARGEST, jnp.uint32(1 << 31))

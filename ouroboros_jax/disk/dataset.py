@@ -81,8 +81,7 @@ def assemble(
 
 def joined(segments: Sequence[Part]) -> Part:
     """Consecutive segments of a group as one; NaN where a segment lacks a metric of the others, as
-    a fork's source may. Arrays `[G, C, ...]` lie in memory with chains first, as a dataset needs
-    them."""
+    a fork's source may. Arrays `[G, C, ...]` lie in memory with chains first, as datasets need."""
     lengths = [len(part["status"]) for part in segments]
     names = {name: None for part in segments for name in part}
     return {name: _joined([part.get(name) for part in segments], lengths) for name in names}
@@ -119,8 +118,7 @@ def write(dataset: "xr.Dataset", path: Path) -> None:
 
 
 def _pad(arrays, places, total: int, fill: int | None) -> np.ndarray:
-    """All groups in one array `[chain, generation, ...]`; `fill`, or NaN, where values are
-    unknown."""
+    """All groups in one array `[chain, generation, ...]`; `fill`, or NaN, where unknown."""
     known = [None if array is None else _number(np.asarray(array)) for array in arrays]
     present = [array for array in known if array is not None]
     ndim = max(array.ndim for array in present)

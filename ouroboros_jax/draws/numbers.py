@@ -11,8 +11,7 @@ from ouroboros_jax.draws.threefry import bits, fold_in, split, words
 
 
 def unit_uniforms(key: Key, shape: tuple[int, ...], dtype=None) -> jax.Array:
-    """Numbers uniform on [0, 1), those of `jax.random.uniform`, by default in the run's float
-    type."""
+    """Numbers uniform on [0, 1), those of `jax.random.uniform`, by default of the run's floats."""
     dtype = jnp.dtype(jnp.result_type(float) if dtype is None else dtype)
     width, digits = 8 * dtype.itemsize, jnp.finfo(dtype).nmant
     drawn = bits(key, math.prod(shape), width) >> (width - digits)
@@ -34,7 +33,7 @@ def symmetric_uniforms(key: Key, shape: tuple[int, ...], dtype) -> jax.Array:
 
 
 def normals(key: Key, shape: tuple[int, ...], dtype=None) -> jax.Array:
-    """Standard normal numbers, those of `jax.random.normal`, by default in the run's float type.
+    """Standard normal numbers, those of `jax.random.normal`, by default of the run's floats.
 
     Drawn as one flat row: for tables with short rows XLA's CPU compiler unrolls every loop, which
     adds half again to the compile time of a whole program.
@@ -57,8 +56,7 @@ def normal_of_unit(uniform: jax.Array) -> jax.Array:
 
 
 def upper_product(a: jax.Array, b: jax.Array) -> jax.Array:
-    """The upper half of the 64-bit products of uint32: if `a` are random words, numbers below
-    `b`."""
+    """The upper half of the 64-bit products of uint32; for random words `a`, numbers below `b`."""
     low_mask = jnp.uint32(0xFFFF)
     a_high, a_low = a >> 16, a & low_mask
     b_high, b_low = b >> 16, b & low_mask
@@ -143,8 +141,7 @@ def log_chi_square(key: Key, df: jax.Array) -> jax.Array:
 
 
 def log_chi_square_of(first: jax.Array, key: Key, df: jax.Array) -> jax.Array:
-    """As `log_chi_square`, from `first` [3, ...], uniform on (-1, 1); `key` is for further
-    attempts.
+    """As `log_chi_square`, from `first` [3, ...], uniform on (-1, 1); `key` is for retries.
 
     Marsaglia and Tsang's rejection, all lanes at once: the loop ends when the last lane accepts
     (more than 95% do at the first attempt), which on a CPU beats `jax.random.loggamma`, whose

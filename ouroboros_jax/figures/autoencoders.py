@@ -114,8 +114,7 @@ def _class_colours(num: int) -> list[Any]:
 def matrices(run: Run | Study) -> Figure:
     """Every generation's classifier on every generation's data: as published, and all of it.
 
-    Model Ouroboros tries a classifier on its own and later data sets; the second panel adds earlier
-    ones.
+    Model Ouroboros tries classifiers on their own and later data sets; the second panel has all.
     """
     study = as_study(run)
     names = [name for name in MATRICES if study.has(name)]

@@ -54,8 +54,7 @@ def _words(factor: Factor, place: int) -> str:
 
 @styled
 def phase_diagram(run: Run | Study) -> Figure:
-    """The chains' final states, one panel per start; and one more panel that compares the
-    starts."""
+    """The chains' final states, one panel per start, and a panel that compares the starts."""
     study = as_study(run)
     tables = ends(study)
     factors = {

@@ -68,8 +68,7 @@ def simplex(run: Run | Study) -> Figure:
 
 
 def draw_panel(ax: Axes, point: dict[str, Any], paths: np.ndarray) -> None:
-    """Paths `[C, G, 3]`, coloured by their likeliest outcome at the end, and the flow of the
-    map."""
+    """Paths `[C, G, 3]`, coloured by their likeliest final outcome, and the flow of the map."""
     ax.set_aspect("equal")
     ax.grid(False)
     ax.set(xticks=[], yticks=[], xlim=(-0.08, 1.08), ylim=(-0.07, HEIGHT + 0.08))

@@ -237,8 +237,7 @@ def end_labels(ax: Axes, ends: Sequence[tuple[float, str, Any]]) -> None:
 
 
 def apart(positions: np.ndarray, gap: float) -> np.ndarray:
-    """Sorted positions, moved as little as possible (least squares) to keep neighbours `gap`
-    apart."""
+    """Sorted positions moved as little as keeps neighbours `gap` apart (least squares)."""
     blocks: list[list[float]] = []  # [sum of targets, count] of labels that touch
     for target in positions - gap * np.arange(len(positions)):
         blocks.append([float(target), 1.0])

@@ -1,5 +1,4 @@
-"""A fork's inheritance: its source's generations, copied into its own store as its first
-segments."""
+"""A fork's inheritance: its source's generations, copied as the first segments of its store."""
 
 from collections.abc import Iterator
 

@@ -212,8 +212,7 @@ def _before(points: Sequence[Point], lasts: Sequence[int]) -> tuple[Before, ...]
 
 
 def static_settings(point: Point) -> Point:
-    """The settings that determine the programs of a point's learner, regime, selector, sampler and
-    data."""
+    """The settings on which a point's programs depend: of its sections and its sampler."""
     settings = settings_of(point)
     return {
         path: value

@@ -45,8 +45,7 @@ def _forked_from(manifest: Mapping[str, Any]) -> str:
 
 
 def label(group: Group, point: Mapping[str, Any]) -> str:
-    """A group, named by the swept settings that all its chains share and by its number of
-    chains."""
+    """A group, named by the swept settings that all its chains share, and its number of chains."""
     swept = [path for path in point["sweep"] if path != "seed"]
     fixed = [f"{path}={group.point[path]}" for path in swept if len(set(group.coords[path])) == 1]
     chains = f"{group.num_chains} chain{'s' * (group.num_chains != 1)}"

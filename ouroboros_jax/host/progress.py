@@ -21,8 +21,7 @@ from ouroboros_jax.programs.program import Program
 
 
 class HalfFit(NamedTuple):
-    """A fit half-way: the fit on the devices, and the metrics of its steps, leaves [C, steps,
-    ...]."""
+    """A fit half-way: the fit on the devices, and its steps' metrics, leaves [C, steps, ...]."""
 
     fit: Fit
     step: int  # steps done
@@ -80,8 +79,7 @@ class Progress:
         """Run `num` generations, at most `stretch(...)`, or a piece of one.
 
         Returns:
-          Parameters and metrics on the host, [num, C, ...]; None if the generation is not yet
-          finished.
+          Parameters and metrics on the host, [num, C, ...]; None if the generation is unfinished.
         """
         if self.program.learner.hosted:
             return self._step()
@@ -273,8 +271,7 @@ class Progress:
         """Rebuild the memory over the next `num` generations, whose parameters are known.
 
         Args:
-          models: for each lag, the parameters those generations drew from, host arrays [num, C,
-            ...].
+          models: for each lag, the parameters they drew from, host arrays [num, C, ...].
           num: at most `stretch(...)` and the program's segment length, all of one era.
         """
         program, start = self.program, self.generation + 1

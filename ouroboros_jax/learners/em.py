@@ -63,8 +63,7 @@ def points_of(
 
 
 def least_scales(points: Points) -> jax.Array:
-    """The smallest allowed standard deviation [D]; below it the squares of the E-step would
-    overflow."""
+    """The smallest allowed standard deviation [D]; below it the E-step's squares overflow."""
     return 1e-15 * jnp.sqrt(points.variances) + 1e-17
 
 
@@ -221,15 +220,14 @@ def _spread(moments: _Moments, few: float) -> jax.Array:
 
 
 def _diagonal_fit(variances, points: Points, reg_covar):
-    """Log-scales [K, D], no factors, and whether a component has reached the smallest allowed
-    scale."""
+    """Log-scales [K, D], no factors, and whether a component has the smallest allowed scale."""
     scales, is_narrow = _scales(variances, points, reg_covar)
     return jnp.log(scales), None, is_narrow
 
 
 def _full_fit(cov, points: Points, reg_covar):
-    """Log-scales [K, D], factors [K, D, D], and whether one has reached the smallest allowed scale
-    or is singular."""
+    """Log-scales [K, D], factors [K, D, D], and whether one has the smallest scale or is
+    singular."""
     scales, is_narrow = _scales(jnp.diagonal(cov, axis1=-2, axis2=-1), points, reg_covar)
     corr = jnp.clip(cov / (scales[:, :, None] * scales[:, None, :]), -1, 1)
     is_own = np.eye(len(points.variances), dtype=bool)[None]
@@ -238,8 +236,7 @@ def _full_fit(cov, points: Points, reg_covar):
 
 
 def _scales(variances, points: Points, reg_covar):
-    """Standard deviations [K, D] of regularised variances, and whether any is the smallest
-    allowed."""
+    """Standard deviations [K, D] of regularised variances, and whether any is the smallest."""
     floors = least_scales(points)[None]
     wide = jnp.sqrt(jnp.maximum(variances, 0) + reg_covar)
     return jnp.maximum(wide, floors), (wide <= floors).any()

@@ -108,8 +108,7 @@ def points_with(rng: np.random.Generator, tally: Tally) -> np.ndarray:
 
 
 def by_origin(pool: Pool) -> tuple[jax.Array, jax.Array]:
-    """Weights of the real data and of models in a pool, `[2, K]`, that sum to 1; and their totals
-    [2]."""
+    """Weights of real data and of models in a pool, `[2, K]`, sum 1; and their totals [2]."""
     counts = pool.data.counts.astype(jnp.result_type(float))  # [S, 2, K]
     per_point = pool.totals / jnp.maximum(counts.sum((1, 2)), 1)
     parts = (per_point[:, None, None] * counts).sum(0) / pool.totals.sum()
@@ -163,8 +162,7 @@ def begin_flow(key: Key, settings, params: Outcomes, pool: Pool) -> FitState:
 
 
 def flow(key: Key, settings, fit_state: FitState, pool: Pool) -> tuple[FitState, Metrics]:
-    """A step of the differential equation as two half steps, and as one whole step for its
-    error."""
+    """A step of the differential equation as two half steps, and as a whole one for its error."""
     del key
     parts, (share, rest) = by_origin(pool)
     p, step = fit_state.params.probabilities, settings.learner["step"]

@@ -104,8 +104,7 @@ def init(key, settings, data: jax.Array, *, capacity: int) -> Kernels:
 
 
 def keep(key, pool: Pool, num: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """`num` points of a pool, their weights, and whether they are draws with replacement from
-    it."""
+    """`num` points of a pool, their weights, and whether they were drawn with replacement."""
     slots, dtype = pool.weights.shape[0], pool.data.dtype
     there = pool.weights > 0
     if slots <= num:

@@ -62,8 +62,7 @@ def _first_beyond(targets: jax.Array, ends: jax.Array, is_open: jax.Array) -> ja
 
 
 def square_distances(centers: jax.Array, columns: jax.Array) -> jax.Array:
-    """|x - c|^2, [K, N]; with many features, minus |x|^2, which does not change which centre is
-    nearest."""
+    """|x - c|^2, [K, N]; with many features, minus |x|^2, which does not affect comparisons."""
     if columns.shape[0] <= _UNROLLED:
         return jnp.square(columns[None] - centers[:, :, None]).sum(1)
     return jnp.square(centers).sum(1)[:, None] - 2 * matmul(centers, columns)

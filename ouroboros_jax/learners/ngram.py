@@ -140,8 +140,7 @@ def _windows(tokens: jax.Array, k: int, vocab: int) -> tuple[jax.Array, jax.Arra
 def _backed_off(look, depth, settings, shape: Shape) -> jax.Array:
     """Log-probabilities from the longest context, of at most `depth` tokens, that was seen.
 
-    `look(k)` gives the counts of tokens after contexts of the last k, and the counts of those
-    contexts.
+    `look(k)` gives the counts of tokens after contexts of the last k, and of those contexts.
     """
     alpha = settings.learner["smoothing"].astype(jnp.float32)
 

@@ -1,7 +1,6 @@
 """Metrics of an autoencoder's generation, and of all generations' classifiers together.
 
-Every generation of a chain is measured with the same codes and noise, so that only the model
-changes.
+All generations of a chain are measured with the same codes and noise: only the model changes.
 """
 
 from collections.abc import Sequence
@@ -97,8 +96,7 @@ def _classified(classifier, params: Params, images: jax.Array) -> jax.Array:
 
 
 def _of_spread(prepared: judge.Judge, images: jax.Array) -> Metrics:
-    """How different generated images are from each other, and from real ones in the judge's
-    features."""
+    """How generated images differ from each other, and from real ones in the judge's features."""
     few = images[: judge.NUM_FEATURES]
     found = {
         "variance": of_images.pixel_variance(images),

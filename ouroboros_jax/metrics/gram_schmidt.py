@@ -31,8 +31,7 @@ class Turn(NamedTuple):
 
 
 def take_off(columns: jax.Array, j, least: jax.Array, may_count=True) -> Turn:
-    """Take column `j` off the later `columns` [N, D]; it counts if it may and is longer than
-    `least`."""
+    """Take column `j` off the later `columns` [N, D] if it may count and is longer than `least`."""
     is_later = jnp.arange(columns.shape[1]) > j
     here = columns[:, j]
     length = jnp.sqrt(jnp.square(here).sum())

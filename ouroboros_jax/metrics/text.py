@@ -54,8 +54,7 @@ def entropy_of(counts: jax.Array) -> jax.Array:
 
 
 def zipf_exponent(counts: jax.Array) -> jax.Array:
-    """The a in frequencies ~ rank^-a: least squares of log count on log rank, over types that
-    occur.
+    """a of frequencies ~ rank^-a: least squares of log count on log rank, over types that occur.
 
     Rank r weighs 1 / r, so that every decade of ranks counts alike. NaN with fewer than two types.
     """

@@ -90,8 +90,7 @@ def _fetch_weights(fetch: Callable[[str], Path], fetch_if_there: Callable) -> bo
 
 
 def _check_network() -> None:
-    """Raise OSError if the hub's name cannot be resolved, before the hub's client starts to
-    retry."""
+    """Raise OSError if the hub's name cannot be resolved, before the hub's client retries."""
     from huggingface_hub.constants import ENDPOINT
 
     if not any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")):

@@ -130,8 +130,7 @@ class Stages:
         context = self._each(context_of, None, args, shared, args["prepared"])
 
         def step(i, state, reference):
-            # One flag for the block, whose chains are at the same generation, so that branches stay
-            # branches.
+            # One flag for the block, whose chains are at one generation, so branches stay branches.
             is_first = state.generation[0] < 0 if from_blank else False
 
             def one(key, settings, state, reference, context):

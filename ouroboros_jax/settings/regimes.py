@@ -135,6 +135,5 @@ def keeps_previous(point: Point) -> bool:
 
 
 def keeps_points(point: Point) -> bool:
-    """Whether the very points of one generation are used in the next, not just points of the same
-    law."""
+    """Whether the very points of one generation are used in the next, not just the same law."""
     return bool(find_regime(point["regime.name"]).keeps_identity) or keeps_previous(point)

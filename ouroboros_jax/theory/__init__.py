@@ -2,7 +2,7 @@
 
 NumPy and SciPy in float64 on the host, pure functions of plain arguments; figures overlay them,
 summaries quote them, tests compare the loop with them. Functions of time take `generation` (0 is
-the fit to real data; the literature's count of fits is k = generation + 1), a scalar or array of
+the fit to real data; the literature's count of fits is k = generation + 1), an int or array of
 ints.
 
   gaussian      the one-dimensional `replace` loop: moments, logs, W2, KL

@@ -14,8 +14,7 @@ class Law(NamedTuple):
     source: str
     expected: np.ndarray  # [G]
     sd: np.ndarray | None = None  # [G], exact, of a single chain; None if not known
-    # Above this relative standard error, the mean of a skewed metric is too far from Gaussian to
-    # test.
+    # Above this relative standard error, a skewed metric's mean is too far from Gaussian to test.
     max_relative_error: float = np.inf
 
 

@@ -68,9 +68,8 @@ def accumulate_fresh(
 ) -> Curve:
     """As `accumulate`, r of each generation's n new points being real, m = n - r the model's.
 
-    With S the pool's MLE variance, e the squared error of its mean, u = b N S / nu(N) the variance
-    of draws and N' = N + n: e' = ((N + m)^2 e + m u + r) / N'^2, S' + e' = (N (S + e) + m (u + e) +
-    r) / N'.
+    With S the pool's MLE variance, e the squared error of its mean, u = b N S / nu(N) that of draws
+    and N' = N + n: e' = ((N + m)^2 e + m u + r) / N'^2, S' + e' = (N (S + e) + m (u + e) + r) / N'.
     """
     generation = as_generations(generation)
     n = sizes_of(num_samples, generation, num_real)

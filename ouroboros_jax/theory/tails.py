@@ -1,5 +1,4 @@
-"""The probability that a chain has not collapsed: bounds and the central limit of the `replace`
-loop.
+"""The probability that a chain has not collapsed: bounds and the central limit under `replace`.
 
 `threshold` is on the standard deviation ratio s / std in all functions but
 `collapse_survival_bound`, where it is on variances, as for `time_to_collapse`.
