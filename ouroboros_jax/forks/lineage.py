@@ -212,7 +212,7 @@ def _before(points: Sequence[Point], lasts: Sequence[int]) -> tuple[Before, ...]
 
 
 def static_settings(point: Point) -> Point:
-    """The settings on which a point's programs depend: of its sections and its sampler."""
+    """The static settings of a point's sections and sampler, which determine its programs."""
     settings = settings_of(point)
     return {
         path: value

@@ -113,8 +113,8 @@ def categorical(*, num_symbols: int, draw: str = "sufficient", metrics=None) -> 
 def symbol_metrics(p: jax.Array, context: Context, names) -> dict[str, jax.Array]:
     """The metrics called `names` of probabilities p `[V]`; nothing else is computed.
 
-    Metrics that need an absent truth, reference or test are NaN. The divergence is KL(model ||
-    truth), which stays finite when the model has lost symbols.
+    Metrics that need an absent truth, reference or test are NaN. The divergence is that of the
+    model from the truth, KL(model || truth), which stays finite when the model has lost symbols.
     """
     truth = context.truth if isinstance(context.truth, SymbolLaw) else None
     known = partial(if_known, dtype=p.dtype)

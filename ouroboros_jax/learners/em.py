@@ -236,7 +236,7 @@ def _full_fit(cov, points: Points, reg_covar):
 
 
 def _scales(variances, points: Points, reg_covar):
-    """Standard deviations [K, D] of regularised variances, and whether any is the smallest."""
+    """Standard deviations [K, D] of regularised variances, and whether any is at its floor."""
     floors = least_scales(points)[None]
     wide = jnp.sqrt(jnp.maximum(variances, 0) + reg_covar)
     return jnp.maximum(wide, floors), (wide <= floors).any()

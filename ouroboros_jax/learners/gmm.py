@@ -69,7 +69,7 @@ def params_of(mixture: Mixture, covariance: str = "full") -> Params:
 
 
 def _unpack(params: Params) -> Mixture:
-    """As `mixture_of`, with with `factors` None if features are independent."""
+    """As `mixture_of`, with `factors` None if features are independent."""
     ratios = getattr(params, "ratios", None)
     if ratios is None:
         return Mixture(params.weights, params.means, params.log_scales, None)

@@ -2,8 +2,8 @@
 
 `lax` is XLA's convolution. On a CPU its gradient is slow inside a loop, and under `vmap` it becomes
 a grouped one, so `matmul` uses matrix products only. It puts positions before images and channels,
-[rows * columns, N, C], and holds the pixels that a layer reads as *blocks* of 2 x 2, [I * J, N, 4
-C], with a margin of one pixel: a 4 x 4 convolution of stride 2 is then a 2 x 2 one of stride 1 on
+[rows * columns, N, C], and holds the pixels that a layer reads as *blocks* of 2 x 2 with a margin
+of one pixel, [I * J, N, 4 C]: a 4 x 4 convolution of stride 2 is then a 2 x 2 one of stride 1 on
 blocks. Toom and Cook's algorithm (Winograd's, for convolutional networks) computes four rows of
 that from five products instead of eight, and likewise for columns: for a 14 x 14 image, 81 products
 of [N, 4 C] x [4 C, O] instead of 196. A transposed convolution is the transpose of this linear map.

@@ -18,7 +18,7 @@ class Sizes:
     """The sizes of a group; they grow in large steps, so that few programs serve a run."""
 
     group: Group
-    kept_first: int  # data sets for which a memory of all points has room at first; 0: no memory
+    kept_first: int  # data sets that a memory of all points has room for at first; 0: there is none
     kept_growth: int  # factor by which it grows; 0: room for all planned data sets at once
     keeps_models: bool  # whether that memory holds a model for each data set, and not its points
 

@@ -42,8 +42,8 @@ def squared_l2(p: Gaussians, q: Gaussians) -> float:
 def collapsed_squared_l2(log_det_covariance, num_features):
     """Squared L2 norm of one Gaussian, (4 pi)^(-D/2) det(S)^(-1/2).
 
-    The distance to any broad law tends to it as a model collapses; in 2-D it is 1 / (4 pi sqrt(det
-    S)). Takes ln det S, since det underflows first.
+    It is the limit of the distance to any broad law as a model collapses; in 2-D it is 1 / (4 pi
+    sqrt(det S)). Takes ln det S, since det underflows first.
     """
     log_det = np.asarray(log_det_covariance, np.float64)
     return np.exp(-(num_features * np.log(4 * np.pi) + log_det) / 2)
