@@ -1,4 +1,4 @@
-"""The types every other module speaks: learner, settings, pool, context.
+"""The types that every other module uses: learner, settings, pool, context.
 
 A *learner* is six pure functions of ONE chain. A *regime* (`regimes.py`) says what a generation
 trains on, a *pool* holds those points, and a *chain* (`chain.py`) folds learner and regime into
@@ -18,14 +18,14 @@ Metrics = dict[str, jax.Array]
 
 
 class Settings(NamedTuple):
-    """What one chain is told at one generation: every leaf a traced scalar.
+    """The settings of one chain at one generation: every leaf is a traced scalar.
 
     The dicts are keyed by the names of the config's sections, so `settings.learner["tol"]` is
     `config.learner.tol`. Structural choices never appear here: factories hold them.
     """
 
-    num_samples: jax.Array  # int32 [], new points of this generation; `regimes.py` says what else
-    num_real: jax.Array  # int32 [], of them drawn fresh from the real data
+    num_samples: jax.Array  # int32 [], new points of this generation; see also `regimes.py`
+    num_real: jax.Array  # int32 [], how many of these are fresh real points
     num_data: jax.Array  # int32 [], points of the real data set of generation 0
     learner: dict[str, jax.Array]
     regime: dict[str, jax.Array]
@@ -47,13 +47,13 @@ class Pool(NamedTuple):
     totals: jax.Array  # float [S], total weight of each group
 
     def take(self, places: jax.Array) -> Data:
-        """The points in the slots `places`, int32 [K], in that order; what those of N or more get
-        is not said."""
+        """The points in the slots `places`, int32 [K], in that order. The result for places >= N is
+        unspecified."""
         return jax.tree.map(lambda a: a[places], self.data)
 
     @property
     def most_taken(self) -> int:
-        """Points worth taking at a time: one, since taking them in parts costs nothing."""
+        """How many points to `take` at once; 1, since small takes cost no more than large ones."""
         return 1
 
 
@@ -74,7 +74,7 @@ class Moments(NamedTuple):
 
     `draw(key, settings, params, num)` has the law of `of(points, mask)` for `num` points drawn by
     `sample`; `num` may be traced, and 0. `merge(a, b)` are the statistics of the union.
-    `law(truth)` are the parameters equal to a known truth, or None where it is no such model.
+    `law(truth)` are the parameters equal to a known truth, or None if the truth is no such model.
     `points(rng, statistics)` are points that have the statistics exactly, on the host.
     """
 
@@ -86,7 +86,7 @@ class Moments(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """Drawing some rows at a time, where all of them take long: the host drives it.
+    """Drawing some rows at a time, if drawing all takes long: the host drives it.
 
     `sample(key, settings, params, source, num, places) -> data` are the rows at `places` [R] of the
     `num` that the learner's own `sample` draws from the same key, R being `size`.
@@ -101,29 +101,31 @@ class Learner(NamedTuple):
 
     `init(key, settings, data) -> params` is where a fit may begin. A fit is
     `fit_begin(key, settings, params, pool) -> fit_state`, then `num_steps` times
-    `fit_step(key, settings, fit_state, pool) -> (fit_state, info)` (one epoch; the whole fit where
-    it is closed-form or EM), then `fit_end(fit_state) -> (params, metrics)`.
+    `fit_step(key, settings, fit_state, pool) -> (fit_state, info)` (one epoch; the whole fit if it
+    is closed-form or EM), then `fit_end(fit_state) -> (params, metrics)`.
     `sample(key, settings, params, source, num) -> data` draws `num` points, `num` static; `source`
     is the data that prompts, labels or designs the new points and may be ignored.
     `measure(settings, params, context) -> metrics` compares with truth, test data and generation 0.
 
-    What `fit_step` says of each step becomes a metric with a leading axis of steps. A metric named
+    The `info` of each step becomes a metric with a leading axis of steps. A metric named
     `degenerate` (bool) marks a legitimate but singular fit and becomes `status` 1.
 
     What `source` is, by `prompts`:
       table: the real data's whole table.
-      real: `num` rows of the generation-0 data set of this chain, in order, and again from the
-        first where there are fewer.
+      real: `num` rows of the generation-0 data set of this chain, in order, cycled through if there
+        are fewer.
       previous: likewise of the points that the generation before drew and was fitted to.
       fresh: `num` new real points, drawn for this generation.
 
     `points` says how a pool holds its points: as rows; as `recipes`, drawn again from parameters
-    and keys at every step where the regime keeps more than the real ones, so that memory is
-    bounded; or as a `stream`, drawn anew at every step. Steps see rows in any case; one that goes
-    through the last two by `pool.take`, `pool.most_taken` rows at a time, never holds them all.
+    and keys at every step if the regime keeps more than the real ones, so that memory is bounded;
+    or as a `stream`, drawn anew at every step. A fit step always sees rows. A step that reads the
+    latter two through `pool.take`, `pool.most_taken` rows at a time, never has all of them in
+    memory.
 
-    A `hosted` learner's fits are long: the host drives them step by step and shows progress; a cut
-    loses at most 20 seconds, or 20 times what a save takes. So its draws, if it has `parts`.
+    A `hosted` learner's fits are long: the host drives them step by step and shows progress; an
+    interruption loses at most 20 seconds of work, or 20 times the duration of a save if that is
+    longer. The same holds for its draws if it has `parts`.
 
     `prepare(key, settings, table) -> Any` is computed once a run and handed to `measure` as
     `context.prepared`. `across(key, settings, models, table, test) -> metrics` sees all generations
@@ -158,12 +160,12 @@ def closed_form(
     measure: Callable[[Settings, Params, Context], Metrics],
     **others: Any,
 ) -> Learner:
-    """A learner whose whole fit is one function of the pool, with nothing to say on the way.
+    """A learner whose whole fit is one function of the pool and reports no metrics.
 
     Args:
       init, sample, measure: as of `Learner`.
-      fit: `(key, settings, params, pool) -> params`; the params it is given are those to begin
-        from, which a closed form has little use for but their shapes.
+      fit: `(key, settings, params, pool) -> params`; `params` is the starting point, of which a
+        closed form usually needs only shapes and dtypes.
       **others: the other fields of `Learner`.
     """
 

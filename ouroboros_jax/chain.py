@@ -1,7 +1,8 @@
 """One chain: a learner and a regime folded into `init` and `step`, pure functions.
 
 `step` is `begin`, `num_steps` times `advance`, and `end`; a host that wants to show progress inside
-a long fit, or to cut it at an epoch, drives the three itself. The chains axis is added elsewhere.
+a long fit, or to interrupt it at an epoch, drives the three itself. The chains axis is added
+elsewhere.
 """
 
 import dataclasses
@@ -42,7 +43,7 @@ class Fit(NamedTuple):
 
 
 def _is_broken(path, leaf: jax.Array) -> jax.Array:
-    """Whether a parameter is NaN or infinite; in a leaf named `log_...`, -inf is a zero's."""
+    """Whether a parameter is NaN or infinite; -inf is allowed in a leaf named `log_...`: log 0."""
     name = jax.tree_util.keystr(path[-1:], simple=True)
     if name.startswith("log_"):
         return (jnp.isnan(leaf) | jnp.isposinf(leaf)).any()
@@ -55,14 +56,14 @@ def _before(state: State) -> Before:
 
 
 def _either(is_first: IsFirst, first: Callable[[], Any], later: Callable[[], Any]) -> Any:
-    """What `first` gives at generation 0 and `later` after it; a branch where that is traced."""
+    """`first()` at generation 0 and `later()` afterwards; a `lax.cond` if `is_first` is traced."""
     if isinstance(is_first, bool):
         return first() if is_first else later()
     return jax.lax.cond(is_first, first, later)
 
 
 def reference_of(is_first: IsFirst, params: Params, reference: Params) -> Params:
-    """What metrics are measured against: generation 0 is its own reference, and all others'."""
+    """What metrics are measured against: generation 0, which is its own reference too."""
     if is_first is False:
         return reference
     return jax.tree.map(lambda a, b: jnp.where(is_first, a, b), params, reference)
@@ -72,12 +73,12 @@ def reference_of(is_first: IsFirst, params: Params, reference: Params) -> Params
 class Chain:
     """The closed loop of one chain.
 
-    In what follows `given` is what the generation that is made is given, and `state` the chain
-    after the generation before.
+    In the methods, `given` is the input of the generation being made, and `state` the chain after
+    the generation before it.
 
-    `is_first` says whether the generation that is made is 0. It may be traced, one for all chains
-    of a call, where both have the same shapes: a program then has both ways to draw and to pool,
-    but one fit.
+    `is_first` says whether the generation being made is 0. It may be traced, one for all chains of
+    a call, if generation 0 has the same shapes as later ones: a program then has both ways to draw
+    and to pool, but one fit.
 
     Raises:
       ValueError: an unknown `start`.
@@ -94,7 +95,7 @@ class Chain:
             raise ValueError(f"start={self.start!r}: expected one of {STARTS}.")
 
     def init(self, given: Given) -> tuple[State, Metrics]:
-        """Generation 0, and what its fit said."""
+        """Generation 0, and the metrics of its fit."""
         fit = self.begin(given, self.blank(given), is_first=True)
         return self.finish(*self._all_steps(given, fit))
 
@@ -125,10 +126,10 @@ class Chain:
         drawn: list[Data] | None = None,
         is_first: IsFirst = False,
     ) -> Fit:
-        """The next generation's fit; `drawn` is what its models drew, where the host has it."""
+        """The next generation's fit; `drawn` is what its models drew, if the host has drawn it."""
         pool, memory = self.draw_pool(given, state, drawn, is_first)
         generation = state.generation + 1
-        params = state.params  # of a blank state those that any start means
+        params = state.params  # in a blank state, what every `start` begins from
         if is_first is not True and self.start != "previous":
             params = self._new_params(given, 0 if self.start == "base" else generation)
         seen = self.realisation.open(given, pool, generation, jnp.int32(0))
@@ -137,12 +138,12 @@ class Chain:
         return Fit(state._replace(memory=memory), pool, fit_state)
 
     def _new_params(self, given: Given, generation: int | jax.Array) -> Params:
-        """Parameters that nothing was fitted to, those of `generation`."""
+        """New, unfitted parameters for `generation`."""
         data = self.realisation.points_to_begin(given)
         return self.learner.init(given.stage_key("init", generation), given.settings, data)
 
     def advance(self, given: Given, fit: Fit, step: jax.Array) -> tuple[Fit, Metrics]:
-        """Step `step` of the fit, and what it says."""
+        """Run step `step` of the fit; returns the fit and the step's metrics."""
         generation = fit.state.generation + 1
         key_step = fold_in(given.stage_key("fit", generation), step + 1)
         pool = self.realisation.open(given, fit.pool, generation, step)
@@ -150,7 +151,7 @@ class Chain:
         return fit._replace(fit_state=fit_state), info
 
     def _all_steps(self, given: Given, fit: Fit) -> tuple[Fit, Metrics]:
-        """The whole fit, and what its steps said, leaves [num_steps, ...]."""
+        """The whole fit, and the metrics of its steps, leaves [num_steps, ...]."""
         if self.learner.num_steps == 1:
             fit, info = self.advance(given, fit, jnp.int32(0))
             return fit, jax.tree.map(lambda a: a[None], info)
@@ -161,12 +162,12 @@ class Chain:
         return jax.lax.scan(advance, fit, jnp.arange(self.learner.num_steps))
 
     def finish(self, fit: Fit, curves: Metrics = NO_CURVES) -> tuple[State, Metrics]:
-        """The fit's end, before measuring; `curves` are what its steps said."""
+        """The fit's end, before measuring; `curves` are the metrics of its steps."""
         params, info = self.learner.fit_end(fit.fit_state)
         broken = [_is_broken(path, a) for path, a in jax.tree_util.tree_leaves_with_path(params)]
         before = fit.state
         frozen = before.frozen | jnp.stack(broken).any()
-        # Generation 0 has no parameters before it to keep, and models before it are never read.
+        # There are no parameters before generation 0 to keep, and models before it are never read.
         is_first = before.generation < 0
         params = jax.tree.map(
             lambda a, b: jnp.where(frozen & ~is_first, a, b), before.params, params
@@ -193,7 +194,7 @@ class Chain:
     def measure(
         self, settings: Settings, params: Params, context: Context, info: Metrics, frozen: jax.Array
     ) -> Metrics:
-        """A generation's metrics; `info` is what its fit said."""
+        """A generation's metrics; `info` holds those of its fit."""
         metrics = self.learner.measure(settings, params, context) | info
         degenerate = metrics.pop("degenerate", jnp.array(False))
         for value in jax.tree.leaves(metrics):
@@ -221,8 +222,8 @@ class Chain:
         drawn: list[Data] | None = None,
         is_first: IsFirst = False,
     ) -> Any:
-        """The new points alone, as the realisation holds them; None where it has no way to draw
-        them for an `is_first` that is traced."""
+        """The new points alone, as the realisation holds them; None if the realisation cannot draw
+        them under a traced `is_first`."""
         realisation, before = self.realisation, _before(state)
         if realisation.either and not isinstance(is_first, bool):
             return realisation.either(given, before, is_first)
@@ -235,9 +236,9 @@ class Chain:
     def pool(
         self, given: Given, state: State, points: Any, is_first: IsFirst = False
     ) -> tuple[Pool, Any]:
-        """What `draw_pool` returns, of `points` that are drawn."""
+        """As `draw_pool`, from `points` that have already been drawn."""
         realisation = self.realisation
-        # Not in a branch, which would copy it.
+        # Outside the branches, which would copy the memory.
         memory = realisation.memory.add(state.memory, points, given.capacity)
 
         def first():

@@ -17,8 +17,8 @@ from orbax.checkpoint import v1 as ocp
 
 from ouroboros_jax.errors import UserError, reason
 
-LARGE = 1 << 20  # bytes from which an array is written without a copy of it
-AT_A_TIME = 1 << 28  # bytes under way to the disk
+LARGE = 1 << 20  # arrays of at least this many bytes are written without a copy
+AT_A_TIME = 1 << 28  # bytes being written at once
 
 
 class Damaged(UserError):
@@ -27,7 +27,7 @@ class Damaged(UserError):
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Without Orbax's lines about every step, and its page about every damaged file."""
+    """Silence Orbax's log lines about every step, and its long report on every damaged file."""
     loggers = logging.getLogger("absl"), logging.getLogger("asyncio")
     before = [logger.level for logger in loggers]
     for logger, level in zip(loggers, (logging.ERROR, logging.CRITICAL), strict=True):
@@ -65,7 +65,7 @@ class Steps:
     def save(self, step: int, **trees: Any) -> None:
         """Store `trees`, host or device arrays, as step `step`; returns when it is on disk.
 
-        A step that is there stays: it was written before an interrupt that came right after.
+        A step that already exists is left alone: it was written just before an interrupt.
         """
         if step in self.steps():
             return
@@ -79,12 +79,12 @@ class Steps:
         """The tree `name` of a step, nested dicts and lists of NumPy arrays.
 
         Raises:
-          Damaged: where the files of the step cannot be read.
+          Damaged: if the files of the step cannot be read.
         """
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Sharding info not provided")
-                # Without a target arrays come as they were written, in the shapes on disk.
+                # Without a target, arrays come back in the shapes and dtypes on disk.
                 tree = self._orbax.load_checkpointables(step, {name: None})[name]
             return jax.tree.map(np.asarray, tree)
         except Exception as error:  # Orbax and TensorStore raise many kinds
@@ -99,13 +99,13 @@ class Steps:
 
     @_quietly()
     def close(self) -> None:
-        """Wait for what is under way."""
+        """Wait for pending writes."""
         self._orbax.close()
 
 
 def _to_write(array: Any) -> np.ndarray | jax.Array:
-    """An array as Orbax takes it. It copies NumPy's, all at once, and not jax's; those of the CPU
-    can be read back on any machine."""
+    """An array as Orbax takes it. Orbax copies NumPy arrays first, all at once, but not jax's;
+    arrays saved from the CPU can be read back on any machine."""
     array = np.asarray(array)
     if array.nbytes < LARGE or jax.dtypes.canonicalize_dtype(array.dtype) != array.dtype:
         return array

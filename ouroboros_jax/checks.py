@@ -1,4 +1,4 @@
-"""Whether a config's values go together: its sweep, its schedules over the generations, its names.
+"""Checks that a config's values are compatible: sweep, schedules over the generations, names.
 
 What one value may be is in `settings/values.py`; what a learner, regime or data set asks of the
 other settings is the `check` of its entry in `settings/`.
@@ -28,7 +28,7 @@ OF_YOUR_OWN = {  # data named by a path, by the kind of data
 
 
 def check_point(point: Point) -> None:
-    """All cross-checks of a point: its values alone, and what goes with what.
+    """All cross-checks of a point: its values alone, and in combination.
 
     Raises:
       UserError: one sentence.
@@ -77,7 +77,7 @@ def _check_schedule(path: str, value: str, setting: Setting, generations: int) -
 
 
 def unread(point: Point) -> str:
-    """Which settings of regimes are set and that no regime of the run reads, in a sentence; "" if
+    """A sentence naming the regime settings that are set but that no regime of the run reads; "" if
     there are none.
 
     Args:
@@ -101,7 +101,7 @@ def unread(point: Point) -> str:
 
 def _check_colormap(name: str) -> None:
     if name == RUN["figures.colormap"].default:
-        return  # which is there, and matplotlib takes long to import
+        return  # the default exists, and matplotlib takes long to import
     from matplotlib import colormaps
 
     if name not in colormaps:
@@ -129,7 +129,7 @@ def _check_kind(point: Point) -> None:
 def check_sweep(point: Point) -> dict[str, Any]:
     """`point["sweep"]` in its plain form: tuples of checked values, an int under `seed` as it is.
 
-    Where a name is swept, a value has to suit every learner, regime and data set of the sweep.
+    If a name is swept, a value has to suit every learner, regime and data set of the sweep.
     """
     sweep = point["sweep"]
     for path, values in sweep.items():
@@ -181,7 +181,7 @@ def check_sweep(point: Point) -> dict[str, Any]:
 
 
 def swept_lists(sweep: Mapping[str, Any]) -> list[Any]:
-    """The swept lists, a number of seeds as that many."""
+    """The swept lists; a number of seeds becomes that many seeds."""
     return [range(values) if isinstance(values, int) else values for values in sweep.values()]
 
 
@@ -201,7 +201,7 @@ def _swept_values(path: str, values: Any) -> tuple[Any, ...] | int:
 
 
 def name_combinations(sweep: Mapping[str, Any], mode: str) -> list[dict[str, str]]:
-    """Every combination that occurs of the swept names of learner, regime and data, once."""
+    """Every combination of the swept names of learner, regime and data that occurs, once each."""
     paths = [f"{section}.name" for section in SECTIONS if f"{section}.name" in sweep]
     lists = [sweep[path] for path in paths]
     rows = itertools.product(*lists) if mode == "product" or not lists else zip(*lists, strict=True)

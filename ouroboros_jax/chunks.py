@@ -1,4 +1,4 @@
-"""Many rows, a few at a time, so that what they need on the way stays small."""
+"""Applying a function to many rows, a few at a time, to bound memory."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,10 +8,10 @@ import jax.numpy as jnp
 
 
 def in_chunks(function: Callable[[jax.Array, Any], Any], rows: Any, size: int) -> Any:
-    """`function(i, chunk)` of rows [N, ...], `size` at a time, put together again.
+    """Apply `function(i, chunk)` to `size` rows at a time and concatenate the results.
 
     Args:
-      function: of a chunk's number and `size` rows, which gives a pytree of as many.
+      function: takes a chunk's number and `size` rows, and returns a pytree of as many rows.
       rows: a pytree with a leading axis.
       size: rows at a time; the last chunk is filled up with the last row.
     """

@@ -58,7 +58,7 @@ def choose(argument: str, variants: Mapping[str, Callable[[], Choice]]) -> Choic
     """What a config file returns for its argument, "" being the default.
 
     Raises:
-      UserError: naming the variants there are.
+      UserError: listing the variants.
     """
     if argument not in variants:
         known = [name for name in variants if name]
@@ -120,8 +120,8 @@ def apply(config: ConfigDict, overrides: Mapping[str, Any]) -> ConfigDict:
     """A new config with `overrides`, a dict from dotted path to value.
 
     A new `learner.name`, `regime.name` or `data.name` comes first: its section starts from the new
-    name's defaults and keeps what had been set to something other than the old name's defaults,
-    where the new one has such a field.
+    name's defaults, and keeps what had been changed from the old name's defaults if the new one has
+    such a field.
     """
     point = changed(flatten(config), overrides)
     check_overridden(point, overrides)
@@ -129,7 +129,7 @@ def apply(config: ConfigDict, overrides: Mapping[str, Any]) -> ConfigDict:
 
 
 def check_overridden(point: Point, overrides: Mapping[str, Any]) -> None:
-    """Refuse a value for a setting that the config sweeps already: it would decide nothing.
+    """Refuse a value for a setting that the config sweeps already: it would have no effect.
 
     Raises:
       UserError: naming it, and what is swept.
@@ -147,7 +147,7 @@ def check_overridden(point: Point, overrides: Mapping[str, Any]) -> None:
 
 
 def changed(point: Point, overrides: Mapping[str, Any]) -> Point:
-    """`apply`, of a point."""
+    """`apply`, for a point."""
     if not isinstance(overrides, Mapping):
         raise UserError(f"overrides={overrides!r}: expected a dict from dotted path to value")
     point = dict(point)
@@ -183,7 +183,7 @@ def _renamed(point: Point, section: str, name: Any) -> Point:
 def _resettled(
     point: Point, section: str, old: Mapping[str, Setting], new: Mapping[str, Setting]
 ) -> Point:
-    """The point with a section of the `new` settings, and of its old values those that suit."""
+    """The point with `section` rebuilt from the `new` settings, keeping values still valid."""
     rest = {path: v for path, v in point.items() if not path.startswith(f"{section}.")}
     for key, setting in new.items():
         path = f"{section}.{key}"
@@ -192,7 +192,7 @@ def _resettled(
             try:
                 rest[path] = check_value(path, setting, point[path])
             except UserError:
-                continue  # the new name's field of that name holds something else
+                continue  # the field of that name has another meaning there
     return rest
 
 
@@ -240,7 +240,7 @@ def unflatten(point: Point) -> ConfigDict:
 
 def nest(point: Point) -> dict[str, Any]:
     """The point as a dict of sections."""
-    tree: dict[str, Any] = {"sampler": {}}  # which some learners have nothing for
+    tree: dict[str, Any] = {"sampler": {}}  # empty for some learners
     for path, value in point.items():
         *sections, key = path.split(".")
         branch = tree
@@ -292,8 +292,8 @@ def identity(config: ConfigDict) -> Point:
 
 
 def completed(recorded: Point, asked: Point) -> Point:
-    """The `identity` of a recorded run, beside the one that is asked for: settings that there were
-    not yet when it was recorded are at their defaults."""
+    """The `identity` of a recorded run, with settings introduced since filled in at their defaults,
+    to compare with `asked`."""
     defaults = {path: setting.default for path, setting in settings_of(asked).items()}
     defaults = {path: value for path, value in defaults.items() if path in asked}
     return json.loads(json.dumps(defaults)) | recorded

@@ -17,13 +17,13 @@ from ouroboros_jax.programs.program import Program
 from ouroboros_jax.registry import Point
 from ouroboros_jax.sweep import expand
 
-STEP_BYTES = 12_000  # what an Orbax step adds to its arrays: metadata and indices
+STEP_BYTES = 12_000  # overhead of an Orbax step: metadata and indices
 CALL_SECONDS = 2.0  # of the call that is timed
 COLUMNS = "{:<6} {:>7} {:>6} {:>9} {:>8} {:>11} {:>9} {:>9}"
 
 
 class Cost(NamedTuple):
-    """What a group takes."""
+    """What a group costs."""
 
     programs: int  # compiled
     disk: int  # bytes
@@ -89,9 +89,9 @@ def dry_run(config: ConfigDict, *, timed: bool = False) -> str:
 def _cost(program: Program, point: Point) -> Cost:
     generations, every = point["generations"], point["store.every"]
     num = program.group.num_chains
-    alone = 0 if program.from_blank else 1  # generations with a program of their own
+    alone = 0 if program.from_blank else 1  # 1 if generation 0 has a program of its own
     programs = g = alone
-    while g <= generations:  # each program runs as far as its capacity goes
+    while g <= generations:  # each program runs as long as its capacity lasts
         g += program.sizes.stretch(g, generations + 1 - g)
         programs += 1
 
@@ -105,7 +105,7 @@ def _cost(program: Program, point: Point) -> Cost:
     last = program.sizes.capacity(generations)
     memory = (num_bytes(program.state_shapes) + program.memory_bytes(last)) * num
     memory += program.segment_length * program.generation_bytes
-    if program.learner.moments is None:  # points: their random bits, as drawn, in the pool, fitted
+    if program.learner.moments is None:  # points: random bits, drawn, pooled, and in the fit
         at_once = min(num, program.layout.block * program.layout.mesh.devices.size)
         memory += 4 * at_once * last.new * 4 * point_floats(program.group, program.real)
     return Cost(programs, disk, memory)
@@ -145,7 +145,7 @@ def _times(program: Program, generations: int) -> Times:
 
 
 def _of_segments(program: Program, generations: int) -> tuple[float, float]:
-    """Seconds that the generations would take, and those spent to find out."""
+    """Seconds that the generations would take, and seconds spent to find out."""
     progress, _ = first_generation(program)
     if not generations:
         return 0.0, 0.0
@@ -160,7 +160,7 @@ def _of_segments(program: Program, generations: int) -> tuple[float, float]:
 
 
 def _of_steps(program: Program, generations: int) -> tuple[float, float]:
-    """As `_of_segments`, of fits that the host drives: by a step of one and what is around it."""
+    """As `_of_segments`, for fits that the host drives: from one step and what surrounds it."""
     _pieces(program, generations)  # compiles
     took = _pieces(program, generations)
     learner, turns = program.learner, took.pop("turns")

@@ -18,7 +18,7 @@ class UserError(ValueError):
 def nearest(name: object, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the known name closest to `name`, or nothing.
 
-    Of dotted paths the last parts are compared, within the section where it is known, so that
+    For dotted paths the last parts are compared, within the section if it is known, so that
     `componets` finds `learner.components` and `learner.x` finds nothing.
     """
     name, known = str(name), [str(other) for other in known]

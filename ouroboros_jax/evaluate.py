@@ -1,7 +1,7 @@
 """Scoring stored generations on other data than their own.
 
-Whatever the data: points, inputs with targets, images, tokens. What is measured are the metrics of
-the learner that rest on test data, see `base.Learner`.
+The data may be points, inputs with targets, images or tokens. The scores are those metrics of the
+learner that need test data, see `base.Learner`.
 """
 
 import re
@@ -42,9 +42,9 @@ def evaluate(
     Args:
       run: whose models are scored.
       data: a data set's name, a path to a file, or `module:function`. Settings of the section
-        `data` are the run's own, such as `data.dir`. Of a table that would be split by chance all
-        rows are used, of others the held-out ones where there are some. Text is tokenised as the
-        run's own.
+        `data` are the run's own, such as `data.dir`. Of a table that is split at random, all rows
+        are used; of other data, the held-out rows if there are any. Text is tokenised as the run's
+        own.
       name: of the file `evaluations/<name>.nc`; by default from `data`.
 
     Returns:
@@ -52,7 +52,7 @@ def evaluate(
       parameters were not kept; and its path, None for a run kept in memory.
 
     Raises:
-      UserError: for data that is not there or of another kind, and learners without scores.
+      UserError: for data that is missing or of another kind, and for learners without scores.
     """
     import xarray
 
@@ -96,7 +96,7 @@ def evaluate(
 
 
 def _check_free(path: Path | None, data: str) -> None:
-    """Refuse to put the scores of one data set in the place of another's."""
+    """Refuse to overwrite the scores on one data set with those on another."""
     import xarray
 
     if path is None or not path.is_file():
@@ -116,13 +116,13 @@ def _rows(run: "Run", program: Program, data: str) -> Data:
     """The points that are scored, as host arrays."""
     point = changed(flatten(run.config) | {"sweep": {}}, {"data.name": data})
     settings = registry.section_settings("data", point["data.name"])
-    # The counts of the run are those of its own data.
+    # The run's own counts do not apply to other data.
     point |= {
         "num_samples": 2,
         "data.num_samples": None,
         "data.num_test": settings["num_test"].default,
     }
-    check_alone(point, ())  # whether they are of the learner's kind
+    check_alone(point, ())  # that they are of the learner's kind
     registry.find("data", point["data.name"]).check(point)
     real, own = make_real(point), program.real
     if real.table is None:
@@ -153,7 +153,7 @@ def _check_shape(data: str, real: RealData, own: RealData) -> None:
 
 
 def scores_of(learner: Learner, metrics: dict[str, Any]) -> list[str]:
-    """Which of a learner's metrics say how well it does on test data."""
+    """The names of a learner's metrics that score it on test data."""
     if learner.scores is not None:
         return [name for name in metrics if name in learner.scores]
     return [name for name in metrics if name.startswith("test_")]
@@ -169,7 +169,7 @@ def _score(
     keys = jax.vmap(chain_key)(jnp.asarray(program.group.seeds), program.group.replicates)
 
     def one(key, settings, params, table, test):
-        # What no score reads is never computed: XLA leaves it out.
+        # XLA drops whatever no score reads.
         prepared = program.stages.prepared(Given(key, settings, table, None))
         context = Context(None, params, test, prepared)
         metrics = learner.measure(settings, params, context)

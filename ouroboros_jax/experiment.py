@@ -1,4 +1,4 @@
-"""Running a config: what will run, run or resume it, and leave everything where it belongs."""
+"""Running a config: say what will run, run or resume it, and put the results in their places."""
 
 import contextlib
 import time
@@ -35,7 +35,7 @@ NO_BLOCKS: Mapping[str, int] = {}
 
 
 class _Job(NamedTuple):
-    """What is run, and how it is told."""
+    """What to run, and how to report it."""
 
     config: ConfigDict
     point: dict[str, Any]  # the config, flat
@@ -55,14 +55,14 @@ def run(
     progress: bool = True,
     figures: bool = True,
 ) -> Run:
-    """Run a config, or resume it where `workdir` holds an unfinished run of it.
+    """Run a config, or resume it if `workdir` holds an unfinished run of it.
 
     Args:
       config: from `load_config`.
       workdir: the run's folder; without one the run is kept in memory.
       name: what the first line calls the run; by default its learner.
-      progress: say what happens, on stderr.
-      figures: draw the figures at the end, where there is a workdir.
+      progress: report progress on stderr.
+      figures: draw the figures at the end, if there is a workdir.
 
     Returns:
       The same as `open_run(workdir)`.
@@ -85,13 +85,13 @@ def launch(
     progress: bool = True,
     figures: bool = True,
 ) -> Run:
-    """As `run`, and for forks, whose first generations come from where `origin` says.
+    """As `run`, also for forks, whose first generations come from `origin`.
 
     Args:
       config, workdir, name, progress, figures: as `run` takes them.
-      origin: of a fork.
-      source: whose those are; by default the run in the folder that `origin` names, if needed.
-      blocks: the width of the blocks of chains, by group, where it is known.
+      origin: where a fork comes from; None for other runs.
+      source: the run that is forked; if needed, by default the one in the folder of `origin`.
+      blocks: the width of the blocks of chains, by group, if it is known.
     """
     begun = time.monotonic()
     point, groups = flatten(config), groups_of(config, origin)
@@ -173,7 +173,7 @@ def _say_what_runs(job: _Job, manifest: Manifest, workdir: Path | None, report: 
 def _run_groups(
     job: _Job, stores: Sequence[Store], manifest: Manifest, report: Report, workdir: Path | None
 ) -> None:
-    """Run the groups that are not complete, programs of the next ones being compiled meanwhile."""
+    """Run the groups that are not complete, while the programs of the next ones are compiled."""
     makers = [
         None if is_complete(store, job.point["generations"]) else _maker(group, job.point, manifest)
         for group, store in zip(job.groups, stores, strict=True)
@@ -185,12 +185,12 @@ def _run_groups(
 
 
 def _note_end(error: BaseException, result: Run, manifest: Manifest, workdir: Path | None) -> None:
-    """Say in run.json what a run ended with, and leave the metrics so far."""
+    """Record in run.json how a run ended, and write the metrics so far."""
     manifest["status"] = "interrupted"
     manifest["reason"] = type(error).__name__
     save(workdir, manifest)
     if workdir and not isinstance(error, UserError):
-        with contextlib.suppress(Exception):  # not to hide what went wrong first
+        with contextlib.suppress(Exception):  # so as not to hide the first error
             _write_metrics(result, workdir)
 
 
@@ -222,11 +222,11 @@ def _run_group(job: _Job, group: Group, program, store, manifest, report, workdi
 
 
 def _checked_data(groups: Sequence[Group], first: RealData) -> dict[str, str]:
-    """The sha256 of each group's real data, where a sweep has several data sets.
+    """The sha256 of each group's real data, if a sweep has several data sets.
 
     Raises:
-      UserError: where one is not there, too small, or nothing that its selector can judge, before
-        anything runs.
+      UserError: before anything runs, if a data set is missing, too small, or cannot be scored by
+        its selector.
     """
     found: dict[tuple, RealData] = {}
     hashes = {}
@@ -248,7 +248,7 @@ def _write_metrics(result: Run, workdir: Path) -> None:
 
 
 def _finish(result: Run, workdir: Path | None, manifest: Manifest, figures: bool) -> list[Path]:
-    """Metrics, summary and figures of a run whose generations are all there."""
+    """Metrics, summary and figures of a run whose generations are complete."""
     result.refresh()
     if not workdir:
         return []

@@ -11,7 +11,7 @@ EXPORTED = "lm"
 
 
 def check_learner(name: str) -> None:
-    """Refuse a learner that there is no such layout for.
+    """Refuse a learner for which there is no such layout.
 
     Raises:
       UserError: naming it.
@@ -24,15 +24,15 @@ def check_learner(name: str) -> None:
 
 
 def export(point: registry.Point, params: Callable[[], Any], out: str | Path) -> None:
-    """Writes config.json, model.safetensors and the tokenizer's files, which transformers loads.
+    """Write config.json, model.safetensors and the tokenizer's files, which transformers loads.
 
     Args:
       point: the settings of a run.
       params: gives the parameters of one generation of one chain.
-      out: a folder, made where it is not there.
+      out: a folder, created if missing.
 
     Raises:
-      UserError: for a run of another learner, a generation that is not there, a file at `out`.
+      UserError: for a run of another learner, a generation that does not exist, a file at `out`.
     """
     check_learner(point["learner.name"])
     from ouroboros_jax.learners.lm_model import DECODER, decoder_of

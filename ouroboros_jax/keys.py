@@ -34,7 +34,7 @@ def chain_key(seed: jax.Array, replicate: jax.Array) -> Key:
 def stage_key(key: Key, stage: str, generation: jax.Array | int, source: int = 0) -> Key:
     """The key of one stage of one generation of the chain with key `key`.
 
-    `source` tells apart what one stage draws from several models; it takes no hash of its own.
+    `source` distinguishes the draws of one stage from several models; it costs no extra hash.
     """
     number = STAGES[stage] + len(STAGES) * source
     return fold_in(fold_in(key, number), generation)

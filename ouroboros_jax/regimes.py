@@ -1,11 +1,11 @@
 """Data regimes as values: what generation g >= 1 trains on.
 
-A regime is a small table. `sources` are who draws this generation's new points (the real data, or
-the model `lag` generations back, or nobody: points of the generation before are taken over),
-`counts` how many points each draws, exactly; `weights` the total weight of each (absent: every
-point counts 1); `kept` which earlier data sets are trained on beside the new one; `subsample`
-whether only `num_samples` of all those are. `pools/` realises the table for any learner, `theory/`
-reads the same semantics as covariance recursions.
+A regime is a small table. `sources` say where this generation's new points come from (the real
+data, the model `lag` generations back, or the generation before, whose points are taken over),
+`counts` how many points each source gives, exactly; `weights` the total weight of each (absent:
+every point counts 1); `kept` which earlier data sets are trained on beside the new one; `subsample`
+whether only `num_samples` of all these are trained on. `pools/` realises the table for any learner,
+`theory/` reads the same semantics as covariance recursions.
 """
 
 from collections.abc import Callable
@@ -28,14 +28,15 @@ class Regime(NamedTuple):
     counts: Callable[[Settings, jax.Array], jax.Array]  # (settings, generation) -> int32 [S]
     weights: Callable[[Settings], jax.Array] | None = None  # settings -> float [S]
     kept: Literal["nothing", "real", "window", "all"] = "nothing"
-    window: int = 1  # data sets trained on, the new one included, where `kept` is "window"
+    window: int = 1  # data sets trained on, the new one included, if `kept` is "window"
     subsample: bool = False
 
     def check(self) -> "Regime":
-        """The regime itself, if its parts go together.
+        """Return the regime, after checking that its parts are compatible.
 
         Raises:
-          UserError: where points of a total weight would be kept, whose weights then mean nothing.
+          UserError: if a regime with total weights also keeps points, whose weights would then be
+            meaningless.
         """
         if self.weights is not None and self.kept != "nothing":
             raise UserError(
@@ -104,11 +105,11 @@ def window(*, window: int = 3, kept: bool = False) -> Regime:
 
     def counts(settings, generation):
         num = settings.num_samples
-        models = jnp.minimum(generation + 1, window)  # the truth among them while it is in reach
+        models = jnp.minimum(generation + 1, window)  # including the truth while it is in reach
         edges = jnp.arange(window + 1, dtype=num.dtype)
         edges = jnp.minimum(edges, models)
         # Cumulative counts rounded half up: exact, and no count is off by more than one.
-        whole, rest = num // models, num % models  # so that no product leaves int32
+        whole, rest = num // models, num % models  # so that no product overflows int32
         totals = edges * whole + (2 * edges * rest + models) // (2 * models)
         split = jnp.diff(totals)
         in_reach = jnp.arange(window) < jnp.minimum(generation, window)
@@ -130,7 +131,7 @@ def fresh(*, real_of: Literal["original", "previous"] = "original") -> Regime:
 
 
 def fixed_real() -> Regime:
-    """Train on generation 0's real data set, kept for ever, and `num_samples` synthetic points.
+    """Train on generation 0's real data set, always kept, and `num_samples` synthetic points.
 
     References:
       Alemohammad et al., Self-Consuming Generative Models Go MAD, 2023 (arXiv 2307.01850),

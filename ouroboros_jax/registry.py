@@ -1,6 +1,6 @@
 """Look-up: which settings a config has, and the factories behind its names.
 
-The one door to the tables in `settings/`, for config files, the command line, `--help` and the
+The only access to the tables in `settings/`, for config files, the command line, `--help` and the
 tests. It imports no jax, so that a misspelt name is answered at once; `load` imports a factory when
 a run is built.
 """
@@ -52,7 +52,7 @@ _FINDERS = {
 
 
 def known_names(section: str) -> list[str]:
-    """The names there are in section "learner", "regime", "data" or "selector"."""
+    """The known names in section "learner", "regime", "data" or "selector"."""
     return [name for name, entry in SECTIONS[section].items() if entry not in BY_PATH]
 
 
@@ -72,8 +72,7 @@ def load(entry: Entry) -> Callable[..., Any]:
 
 
 def options(section: str, point: Point) -> Point:
-    """The static settings that the section's factory takes as keyword arguments; `auto` as what it
-    stands for."""
+    """The static settings that the section's factory takes as keywords, with `auto` resolved."""
     entry = find(section, point[f"{section}.name"])
     chosen = {
         key: point[f"{section}.{key}"]
@@ -142,7 +141,7 @@ def off_default(point: Point, *sections: str) -> Point:
 
 
 def unknown_field(path: str, point: Point) -> UserError:
-    """The error of a path that is no field of the point."""
+    """The error for a path that is no field of the point."""
     known = settings_of(point)
     if not isinstance(path, str):
         return UserError(f"{path!r} is no name of a setting: expected text, as 'num_samples'")

@@ -30,7 +30,7 @@ class Run:
     Attributes:
       config: the resolved config.
       manifest: what `run.json` says: versions, devices, data, seed, status, timings.
-      workdir: its folder, or None where the run was kept in memory.
+      workdir: its folder, or None if the run was kept in memory.
       groups: its chains, by the program that ran them.
       points: the settings of each group.
       stores: where each group's generations are.
@@ -79,7 +79,7 @@ class Run:
         return self._metrics
 
     def _stored_metrics(self) -> "xarray.Dataset | None":
-        """What metrics.nc holds of a finished run; None where it is not there, or damaged."""
+        """What metrics.nc holds of a finished run; None if it is missing or damaged."""
         path = self.workdir / rundir.METRICS if self.workdir else None
         if path and path.exists() and self.manifest["status"] == "finished":
             import xarray
@@ -88,7 +88,7 @@ class Run:
                 with xarray.open_dataset(path) as stored:
                     return stored.load()
             except (OSError, ValueError, KeyError):
-                pass  # the segments have it all
+                pass  # the segments hold everything
         return None
 
     def refresh(self) -> "xarray.Dataset":
@@ -126,10 +126,10 @@ class Run:
         Args:
           generation: 0 to the last.
           chain: one chain of the run; without it all, with a leading axis of chains.
-          group: which group's chains, where a run has several of different shapes.
+          group: which group's chains, if a run has several groups of different shapes.
 
         Raises:
-          UserError: for what is not there, or was thinned out, or is damaged.
+          UserError: for what does not exist, was thinned out, or is damaged.
         """
         if chain is not None:
             number, place = self._locate(chain)
@@ -172,7 +172,7 @@ class Run:
         export(self.points[number], lambda: self.params(generation, chain), out)
 
     def decoder(self, chain: int = 0) -> Callable[[Any], str] | None:
-        """What turns a point, tokens `[T]`, into text; None where points are no text."""
+        """A function that turns a point, tokens `[T]`, into text; None if points are no text."""
         text = self.program(self._locate(chain)[0]).real.text
         return None if text is None else lambda tokens: text.tokenizer.decode(tokens.tolist())
 
@@ -180,7 +180,7 @@ class Run:
         """The exact training set of one generation of one chain, drawn again from what is stored.
 
         A regime that weights its sources, or trains on few of many, gives the points that counted;
-        where the learner was fitted to statistics alone, points with exactly those statistics.
+        if the learner was fitted to statistics alone, points with exactly those statistics.
         """
         number, place = self._locate(chain)
         with self.precision():
@@ -190,7 +190,7 @@ class Run:
             return training_set(program, self.stores[number], generation, place)
 
     def evaluate(self, data: str, name: str | None = None) -> "xarray.Dataset":
-        """Scores of every stored generation on other data than the run's; see `evaluate.py`."""
+        """Scores of every stored generation on data other than the run's; see `evaluate.py`."""
         from ouroboros_jax.evaluate import evaluate
 
         return evaluate(self, data, name)[0]
@@ -229,7 +229,7 @@ class Run:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The headline numbers, each with its law and z where one holds."""
+        """The headline numbers, each with its law and z if a law holds."""
         if self._summary is None:
             from ouroboros_jax.analysis.summary import summarise
 
@@ -250,7 +250,7 @@ class Run:
     def program(self, number: int, generation: int | None = None) -> "Program":
         """The compiled functions of group `number`, built when first asked for.
 
-        Of a fork those of its own generations; of an earlier `generation`, its source's.
+        For a fork, those of its own generations; for an earlier `generation`, its source's.
         """
         from ouroboros_jax.programs.build import build
 
@@ -281,7 +281,7 @@ class Run:
 
     @contextmanager
     def precision(self) -> Iterator[None]:
-        """The float width of the run, inside."""
+        """A context with the float width of the run."""
         import jax
 
         with jax.enable_x64(bool(self.config.x64)):
@@ -298,7 +298,7 @@ def open_run(workdir: str | Path) -> Run:
     """A run from its folder: finished, under way, or cut off.
 
     Raises:
-      UserError: where there is no run, or its files cannot be read.
+      UserError: if there is no run, or its files cannot be read.
     """
     from ouroboros_jax.disk.store import DiskStore
 

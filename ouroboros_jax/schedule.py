@@ -2,7 +2,7 @@
 
 A schedule is written as a number, a list (value at generation g, the last one repeats), or
 `linear(a, b)` for a + b g or `geometric(a, r)` for a r^g, with g our generation: 0 is the fit to
-real data. In a config it stays what was written; `parse` makes it something that can be evaluated.
+real data. A config keeps it as it was written; `parse` makes it something that can be evaluated.
 """
 
 import math
@@ -45,7 +45,7 @@ class Constant(Schedule):
 
 @dataclass(frozen=True)
 class Steps(Schedule):
-    """`values[g]` at generation g, the last one for ever after."""
+    """`values[g]` at generation g; the last one repeats."""
 
     values: tuple[float, ...]
 
@@ -56,7 +56,7 @@ class Steps(Schedule):
 
 @dataclass(frozen=True)
 class Linear(Schedule):
-    """start + slope * g, worked out on the numbers as written: 0.05 * 7 is 0.35."""
+    """start + slope * g, computed in decimal on the numbers as written: 0.05 * 7 is 0.35."""
 
     start: float
     slope: float
@@ -70,7 +70,7 @@ class Linear(Schedule):
 
 @dataclass(frozen=True)
 class Geometric(Schedule):
-    """start * ratio^g, infinite where that overflows."""
+    """start * ratio^g, infinite if that overflows."""
 
     start: float
     ratio: float
@@ -89,7 +89,7 @@ class Geometric(Schedule):
 class Golden(Schedule):
     """The golden-ratio weight of the real points, (sqrt(k^2 + 4k) - k) / 2.
 
-    k is the number of real points to a synthetic one, `count_share(fraction, num)` of `num`.
+    k is the number of real points per synthetic one, `count_share(fraction, num)` of `num`.
 
     References:
       He, Xu and Cheng, Golden Ratio Weighting Prevents Model Collapse, 2025 (arXiv 2502.18049).
@@ -204,7 +204,7 @@ def round_half_up(values: np.ndarray) -> np.ndarray:
 
 
 def count_share(fraction: Any, num: Any) -> Any:
-    """How many of `num` points a `fraction` is, halves rounded up, exact in decimal.
+    """The count that is a `fraction` of `num` points, halves rounded up, exact in decimal.
 
     The product is taken on the fraction as written, so that 0.35 of 10 is 4 although the float
     0.35 is below 7/20. Arrays broadcast.

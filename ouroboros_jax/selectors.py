@@ -1,8 +1,8 @@
-"""Interventions on what a model drew, as values: which candidates become training points.
+"""Interventions on a model's draws, as values: which candidates become training points.
 
-A selector is `select(key, settings, draw, num) -> data`, where `draw(key, num)` are candidates of
-one model. Counts stay exact: `num` points come back whatever is kept. Data is any pytree with a
-leading axis, so every learner that draws points can be curated or pruned.
+A selector is `select(key, settings, draw, num) -> data`, where `draw(key, num)` gives candidates
+from one model. Counts stay exact: `num` points come back, whatever is rejected. Data is any pytree
+with a leading axis, so every learner that draws points can be curated or pruned.
 """
 
 import importlib
@@ -19,15 +19,15 @@ from ouroboros_jax.errors import UserError
 Draw = Callable[[Key, int], Data]
 Select = Callable[[Key, Settings, Draw, int], Data]
 Score = Callable[[Settings, Data], jax.Array]  # (settings, data) -> [N]
-JUDGED = ("label", "targets")  # what is judged of points that have it
+JUDGED = ("label", "targets")  # scored instead of the whole point, if it has one of them
 
 
 def curate(*, choices: int = 2, score: Score | str = "feature", index: int = 0) -> Select:
-    """Of `choices` candidates keep one, with probability proportional to exp(strength * score).
+    """Keep one of `choices` candidates, with probability proportional to exp(strength * score).
 
     Each point is chosen on its own among candidates that share its prompt. In the limit of many
-    points the law p becomes p' = p H, H(x) = E[K e^r(x) / (e^r(x) + sum_{j<K} e^r(X_j))], and for
-    K to infinity p' ~ p e^r; `strength` is `settings.selector`'s and traced.
+    points the law p becomes p' = p H, H(x) = E[K e^r(x) / (e^r(x) + sum_{j<K} e^r(X_j))], and p' ~
+    p e^r as K goes to infinity; `strength` is a traced setting of `settings.selector`.
 
     References:
       Ferbach et al., Self-Consuming Generative Models with Curated Data Provably Optimize Human
@@ -50,11 +50,11 @@ def curate(*, choices: int = 2, score: Score | str = "feature", index: int = 0) 
 
 
 def verify(*, score: Score | str = "feature", index: int = 0, max_rounds: int = 1000) -> Select:
-    """Keep a candidate with one probability where it is right and with another where it is wrong.
+    """Keep a candidate with one probability if it is right and with another if it is wrong.
 
-    Right is a score above `threshold`. What is rejected is drawn again, until every point is kept
-    or `max_rounds` have gone by (then the last candidate stays). `keep_right`, `keep_wrong` and
-    `threshold` are `settings.selector`'s and traced.
+    Right is a score above `threshold`. Rejected candidates are drawn again, until every point is
+    kept or after `max_rounds` rounds (the last candidate then stays). `keep_right`, `keep_wrong`
+    and `threshold` are traced settings of `settings.selector`.
 
     References:
       Feng et al., Beyond Model Collapse: Scaling Up with Synthesized Data Requires Verification,
@@ -91,9 +91,9 @@ def verify(*, score: Score | str = "feature", index: int = 0, max_rounds: int = 
 
 
 def feature(index: int = 0) -> Score:
-    """One number of a point: feature `index`; of symbols whether it is that symbol, of labelled
-    data whether the label is that class; of inputs with targets the target, since candidates share
-    their inputs."""
+    """One number per point: feature `index` of a vector; for symbols, whether the symbol is
+    `index`; for labelled data, whether the label is; for inputs with targets, the target, since
+    candidates share their inputs."""
 
     def score(settings, data):
         if isinstance(data, dict):

@@ -56,7 +56,7 @@ class Column(NamedTuple):
 
 
 class Before(NamedTuple):
-    """The static settings that a fork's generations up to `last` were made under."""
+    """The static settings under which a fork's generations up to `last` were made."""
 
     point: Point
     last: int
@@ -65,14 +65,14 @@ class Before(NamedTuple):
 class Group(NamedTuple):
     """Chains that one compiled program runs, point-major, then by replicate."""
 
-    name: str  # "" where the run has one group, else "g000", "g001", ...
-    point: Point  # the static settings; of the traced ones, the first chain's
+    name: str  # "" if the run has one group, else "g000", "g001", ...
+    point: Point  # the static settings, and the first chain's values of the traced ones
     seeds: np.ndarray  # uint32 [C]
     replicates: np.ndarray  # int32 [C]
     columns: dict[str, Column]  # every traced setting by path, counts included
     coords: dict[str, list[Any]]  # every swept setting but the seed by path, one value a chain
-    before: tuple[Before, ...] = ()  # of a fork: static settings that were others, in order
-    forked: int = -1  # of a fork: the last generation that is its source's
+    before: tuple[Before, ...] = ()  # of a fork: earlier static settings, if different, in order
+    forked: int = -1  # of a fork: the last generation taken from its source
 
     @property
     def num_chains(self) -> int:
@@ -80,7 +80,7 @@ class Group(NamedTuple):
 
     @property
     def is_mixed(self) -> bool:
-        """Whether generations were made under several settings, as no law supposes."""
+        """Whether generations were made under different settings, which no law covers."""
         values = (value for column in self.columns.values() for value in column.values)
         return bool(self.before) or any(isinstance(value, Switched) for value in values)
 
@@ -108,11 +108,11 @@ class Group(NamedTuple):
         return shares
 
     def counts(self, generations: np.ndarray) -> dict[str, np.ndarray]:
-        """Numbers of points, int32, each [C, L], or [C, 1] where no chain's changes.
+        """Numbers of points, int32, each [C, L], or [C, 1] if no chain's number changes.
 
         Returns:
-          `num_samples`; `num_real`, the points of them drawn fresh from the real data (0 where the
-          regime has no such share); `num_data`, the points of generation 0's real data set.
+          `num_samples`; `num_real`, how many of them are fresh real points (0 if the regime has no
+          such share); `num_data`, the points of generation 0's real data set.
         """
         generations = np.asarray(generations)
         first = generations[:1]
@@ -158,7 +158,7 @@ class _Gathered(NamedTuple):
 
 
 def expand(config: ConfigDict) -> list[Group]:
-    """The groups of a config's sweep; one group of one point where there is none.
+    """The groups of a config's sweep; one group of one point if there is no sweep.
 
     Raises:
       UserError: a sweep over an unknown field, an empty list, lists of unequal length under `zip`,
@@ -174,7 +174,8 @@ def expand(config: ConfigDict) -> list[Group]:
 
 @functools.lru_cache(maxsize=4)
 def _expanded(config: str) -> tuple[Group, ...]:
-    """A run asks for its groups several times, and a phase diagram has 40,000 points."""
+    """The groups of a config, given as JSON. Cached: a run asks for them several times, and a phase
+    diagram has 40,000 points."""
     point = flatten(from_json(config))
     sweep = point["sweep"]
     paths = tuple(sweep)
@@ -286,7 +287,7 @@ def _group(
 def _column(
     path: str, gathered: _Gathered, rows: np.ndarray, paths: tuple[str, ...], chains: int
 ) -> Column:
-    """The column of a traced setting, from the swept settings that its value depends on."""
+    """The column of a traced setting, from the swept settings on which its value depends."""
     depends = {
         "data.num_samples": ("data.num_samples", "num_samples"),
         "regime.real_weight": ("regime.real_weight", "regime.real_fraction", "num_samples"),

@@ -31,11 +31,11 @@ class _OneChain:
 def training_set(program: Program, store: Store, generation: int, chain: int) -> Any:
     """The points that generation `generation` of a chain was fitted to, [N, ...].
 
-    `chain` is its place in the group of the program. They are drawn by the functions that drew them
-    in the run, in a block of the same width.
+    `chain` is its place in the group of the program. They are drawn by the same functions as in the
+    run, in a block of the same width.
 
     Raises:
-      UserError: for a generation that was not run, or whose predecessors were not kept.
+      UserError: if the generation was not run, or its predecessors were not kept.
     """
     if not 0 <= generation <= store.last():
         raise not_there(generation, store.last())

@@ -2,9 +2,9 @@
 
 On a CPU a vmapped `while_loop` runs until its slowest chain converges, so learners that iterate
 until convergence want one chain a block and one block at a time on each core; closed-form learners
-want wide blocks; a GPU wants them as wide as they come. The bits of a chain depend on the width of
-its block, which is part of a run's identity, and in the last place on whether there are several
-devices, which a resumed run warns of; the number of other chains decides none.
+want wide blocks; a GPU wants the widest possible. The bits of a chain depend on the width of its
+block, which is part of a run's identity. Its last bits also depend on whether there is more than
+one device (a resumed run warns of that), but never on the number of other chains.
 """
 
 import contextlib
@@ -21,9 +21,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 def choose_block(backend: str, cpu_block: int, num_floats: int, num_chains: int) -> int:
     """Chains that share one vmapped call, for `chain_block = "auto"`.
 
-    On a CPU, `cpu_block` is what the learner asks for, less where a chain's state of `num_floats`
-    numbers is large; it does not depend on the number of chains. On an accelerator
-    a device's chains go into one block.
+    On a CPU, `cpu_block` is what the learner asks for, and fewer if a chain's state of `num_floats`
+    numbers is large; it does not depend on the number of chains. On an accelerator, all chains of a
+    device go into one block.
     """
     if backend == "cpu":
         return int(np.clip(16384 // max(num_floats, 1), 1, cpu_block))
@@ -31,11 +31,11 @@ def choose_block(backend: str, cpu_block: int, num_floats: int, num_chains: int)
 
 
 def lapack_on_one_thread(layout: "Layout") -> contextlib.AbstractContextManager:
-    """Where several CPU devices call LAPACK at a time, each on its own core: threads that it starts
-    besides only stand in each other's way, and make a call three times as long."""
+    """A context in which LAPACK uses one thread, for runs on several CPU devices: each device calls
+    LAPACK on its own core, and extra threads compete and make a call three times as slow."""
     if jax.default_backend() != "cpu" or layout.mesh.devices.size == 1:
         return contextlib.nullcontext()
-    import scipy.linalg  # noqa: F401  # whose library jax calls: it must be there to be told
+    import scipy.linalg  # noqa: F401  # jax's LAPACK, for threadpoolctl to find
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(1, "blas")
@@ -92,15 +92,16 @@ class Layout(NamedTuple):
 
 
 def make_layout(num_chains: int, block: int, devices=None, quick: bool = False) -> Layout:
-    """A layout over all local devices, even where there are fewer blocks: XLA compiles one device
-    otherwise than several, and a chain's bits should not depend on how many others there are."""
+    """A layout over all local devices, even if there are fewer blocks: XLA compiles differently for
+    one device than for several, and a chain's bits should not depend on how many others there
+    are."""
     mesh = Mesh(np.array(devices or jax.local_devices()), ("chain",))
     return Layout(num_chains, block, mesh, quick)
 
 
 @functools.cache
 def compiler_options(quick: bool) -> dict[str, bool]:
-    """What XLA is told of how to compile; decides bits.
+    """XLA compiler options; they affect the last bits.
 
     XLA has two ways to emit the loops of a CPU program. The newer is set up once for each loop, and
     a chain has hundreds of small ones: with the older a program takes half as long to compile, and
@@ -111,13 +112,13 @@ def compiler_options(quick: bool) -> dict[str, bool]:
         return {}
     try:
         jax.jit(lambda: jnp.int32(0), compiler_options=options)()
-    except jax.errors.JaxRuntimeError:  # an XLA that has one way only
+    except jax.errors.JaxRuntimeError:  # an XLA without the option
         return {}
     return options
 
 
 def over_block(function: Callable, block: int) -> Callable:
-    """`function` of one chain's arguments, over `[B, ...]`; without `vmap` where B is 1, so that
+    """`function` of one chain's arguments, over `[B, ...]`; without `vmap` if B is 1, so that
     branches and loops stay real ones."""
     if block > 1:
         return jax.vmap(function)
@@ -133,16 +134,16 @@ class Compiled(NamedTuple):
     """A function of a block's `(state, rest, shared)`, over all chains."""
 
     call: Callable
-    # Takes the same arguments, or their shapes, runs nothing and returns the shapes of results: a
-    # call then finds it compiled. None where only a call compiles.
+    # Takes the same arguments, or their shapes, and returns the shapes of the results without
+    # running: a later call reuses what was compiled. None if only a call compiles.
     compile: Callable | None = None
 
 
 def over_chains(function: Callable, layout: Layout) -> Compiled:
-    """`function(state, rest, shared)` of one block `[B, ...]`, over all of `[P, B, ...]`.
+    """`function(state, rest, shared)` of one block `[B, ...]`, mapped over `[P, B, ...]`.
 
     Blocks run one after another on each device, devices at the same time; `shared` is the same for
-    all. Nothing is donated: a call that is interrupted leaves the state before it whole.
+    all. Nothing is donated: an interrupted call leaves the state before it intact.
     """
 
     def giving_nothing(given, rest, shared):
@@ -157,10 +158,10 @@ def over_chains(function: Callable, layout: Layout) -> Compiled:
 
 
 def all_in_place(function: Callable, layout: Layout) -> Compiled:
-    """`function(given, rest, shared) -> (given, out)` of one block, as `over_chains` does it.
+    """`function(given, rest, shared) -> (given, out)` of one block, mapped as by `over_chains`.
 
-    What is given is given away, and the new takes its place block by block: for states of which two
-    do not fit, or whose copies take long. A call that is interrupted has lost it.
+    `given` is donated and replaced block by block: for states that do not fit into memory twice, or
+    are slow to copy. An interrupted call loses it.
     """
 
     def local(given, rest, shared, num_blocks):
@@ -175,8 +176,8 @@ def all_in_place(function: Callable, layout: Layout) -> Compiled:
                 lambda a, b: jax.lax.dynamic_update_index_in_dim(a, b, i, 0), carry, new
             )
 
-        # A loop of a traced number of turns: XLA has no number to unroll or specialise it by, so
-        # that a chain's bits do not depend on how many other blocks its device has.
+        # A loop of a traced number of turns: XLA cannot unroll or specialise it, so that a chain's
+        # bits do not depend on how many other blocks its device has.
         total = jax.tree.leaves(rest)[0].shape[0]
         shapes = jax.eval_shape(lambda: function(*block(given, 0), shared)[1])
         out = jax.tree.map(lambda a: jnp.zeros((total, *a.shape), a.dtype), shapes)
@@ -190,7 +191,8 @@ def all_in_place(function: Callable, layout: Layout) -> Compiled:
         out_specs=chains,
         check_vma=False,
     )
-    # Said, since what XLA finds is spelt in several ways, and each spelling compiles anew.
+    # Stated explicitly: left to itself, XLA describes the same sharding in several ways, each of
+    # which triggers a recompilation.
     sharding = NamedSharding(layout.mesh, chains)
     options = compiler_options(layout.quick)
     compiled = jax.jit(sharded, donate_argnums=0, out_shardings=sharding, compiler_options=options)

@@ -1,7 +1,7 @@
-"""What a run's metrics say.
+"""Analysing a run's metrics.
 
 cells     which chains share every setting but the seed, and their settings
-coords    which settings were swept, how far each chain has come
+coords    which settings were swept, how far each chain has got
 collapse  when a metric first falls below a share of generation 0's
 summary   summary.json: each point of a sweep beside its laws
 headline  the two or three sentences of it that matter

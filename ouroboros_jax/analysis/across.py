@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def across(run: "Run", number: int) -> dict[str, np.ndarray]:
-    """What the learner's `across` says of a group, [G, C, ...].
+    """The metrics of the learner's `across` for a group, [G, C, ...].
 
-    Empty where the learner has none, or where `store.every` thinned the parameters.
+    Empty if the learner has none, or if `store.every` thinned the parameters.
     """
     if make_learner(run.points[number]).across is None:
         return {}

@@ -14,8 +14,8 @@ class Cell(NamedTuple):
 
     chains: np.ndarray  # int [C], positions among all chains of the run
     group: int  # position of their group among the run's
-    first: int  # of the chains the first one, as a position in that group
-    settings: dict[str, Any]  # the swept ones by path: numbers, or text as in `metrics`
+    first: int  # the first of the chains, as a position in that group
+    settings: dict[str, Any]  # the swept settings by path: numbers, or text as in `metrics`
 
 
 def find_cells(groups: Sequence[Group]) -> list[Cell]:
@@ -34,7 +34,7 @@ def find_cells(groups: Sequence[Group]) -> list[Cell]:
 
 
 def positions(rows: Iterable[tuple]) -> dict[tuple, np.ndarray]:
-    """Where each row is found, int [C], in the order in which they first appear."""
+    """The positions of each row, int [C], in order of first appearance."""
     found: dict[tuple, list[int]] = {}
     for place, row in enumerate(rows):
         found.setdefault(row, []).append(place)

@@ -29,10 +29,10 @@ class Comparison:
       setting: the swept path.
       metric: name of the metric.
       baseline: the value of the setting that the others are compared with.
-      generation: the generation that `table` is about.
+      generation: the generation that `table` shows.
       level: confidence level of the intervals.
       dataset: `difference`, `low`, `high` and `num_pairs` over (row, generation), at every
-        generation; a row is a `value` of the setting and one of every other swept setting.
+        generation; a row is a `value` of the setting, with one value of every other swept setting.
     """
 
     def __init__(self, dataset: "xr.Dataset", generation: int):
@@ -45,7 +45,7 @@ class Comparison:
 
     @property
     def others(self) -> list[str]:
-        """What else tells rows apart: other swept settings, axes of the metric."""
+        """What else distinguishes rows: other swept settings, axes of the metric."""
         return [str(name) for name in self.dataset.coords if name not in ("value", "generation")]
 
     @functools.cached_property
@@ -77,7 +77,7 @@ class Comparison:
         return compare_figure(self._curves(), **options)
 
     def _curves(self) -> "xr.Dataset":
-        """The rows by value and generation; values are labels where other settings vary too."""
+        """The rows by value and generation; values become labels if other settings vary too."""
         from ouroboros_jax.figures.words import assign, text
 
         here = self.dataset
@@ -118,8 +118,8 @@ def compare(
       dataset: a run's metrics.
       setting: a swept path, as "regime.real_fraction"; other swept settings are kept apart.
       metric: a metric by chain and generation.
-      generation: which one the table shows; negative ones count from the last that all reached.
-      baseline: the value that is subtracted; by default the first of the sweep.
+      generation: the one the table shows; negative ones count from the last one common to all.
+      baseline: the value to subtract; by default the first of the sweep.
       level: confidence level of the intervals.
       num_resamples: of the bootstrap.
       seed: of the bootstrap.
@@ -129,7 +129,7 @@ def compare(
 
     Raises:
       UserError: a setting that is not swept, an unknown metric, a baseline that is no value of the
-        setting, a generation that is not there, or values without chains in common.
+        setting, a generation that does not exist, or values without chains in common.
     """
     _check(dataset, setting, metric)
     _check_numbers(generation, level, num_resamples, seed)
@@ -195,7 +195,7 @@ def _table(
     generations: np.ndarray,
     attrs: Mapping[str, Any],
 ) -> "xr.Dataset":
-    """What `Comparison.dataset` is, of rows of settings and of `_bootstrap`'s numbers."""
+    """The `Comparison.dataset`, from rows of settings and `_bootstrap`'s numbers."""
     import xarray as xr
 
     columns = zip(names, zip(*rows, strict=True), strict=True)
@@ -282,7 +282,7 @@ def _metrics(dataset) -> list[str]:
 
 
 def _find(baseline: Any, values: Sequence[Any], setting: str) -> Any:
-    """The value that is meant by `baseline`; a schedule may be given as it was in the sweep."""
+    """The value that `baseline` denotes; a schedule may be given as in the sweep."""
     if baseline is None:
         return values[0]
     if isinstance(baseline, list | tuple):

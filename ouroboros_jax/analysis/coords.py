@@ -1,4 +1,4 @@
-"""How a run's metrics are read: which settings were swept, and how far each chain has come."""
+"""Reading a run's metrics: which settings were swept, and how far each chain has got."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ NOT_SETTINGS = ("seed", "replicate", "group", "chain", "generation")
 
 
 def swept_settings(dataset: "xr.Dataset") -> list[str]:
-    """Swept settings: the coordinates along `chain` that are no names of chains."""
+    """Swept settings: the coordinates along `chain` that do not just name chains."""
     return [
         str(name)
         for name, coord in dataset.coords.items()
@@ -27,7 +27,7 @@ def plain(value: Any) -> Any:
 
 
 def last_places(dataset: "xr.Dataset") -> np.ndarray:
-    """Where along `generation` each chain's last one is, int [C]; -1 where there is none."""
+    """The position along `generation` of each chain's last one, int [C]; -1 if there is none."""
     if "status" not in dataset:
         return np.full(dataset.sizes["chain"], dataset.sizes["generation"] - 1)
     return (dataset["status"].values != NOT_REACHED).sum(1) - 1

@@ -1,4 +1,4 @@
-"""A run's summary in a few sentences: what is printed when it ends."""
+"""A run's summary in a few sentences, printed when it ends."""
 
 from collections.abc import Mapping
 from typing import Any

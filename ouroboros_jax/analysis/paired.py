@@ -25,10 +25,10 @@ def difference(
     names: tuple[str, str] | None = None,
     **options: Any,
 ) -> Comparison:
-    """What `metric` of the second run is above that of the first, mean over pairs of chains.
+    """The mean difference, second run minus first, of `metric` over pairs of chains.
 
-    Chains of the same seed and replicate are pairs; of swept settings that both runs have, those of
-    equal values. A chain of the first run may be the partner of several of the second.
+    Chains are pairs if seed and replicate agree, and so do the settings that both runs sweep. A
+    chain of the first run may be the partner of several of the second.
 
     Args:
       first, second: runs or their folders.
@@ -67,7 +67,7 @@ def difference(
 
 
 def _partners(a: "xr.Dataset", b: "xr.Dataset") -> np.ndarray:
-    """The chain of `a` that each chain of `b` is paired with, -1 where there is none."""
+    """The chain of `a` that each chain of `b` is paired with, -1 if there is none."""
     shared = [path for path in swept_settings(a) if path in swept_settings(b)]
     columns = ["seed", "replicate", *shared]
     place = {}
@@ -83,8 +83,8 @@ def _partners(a: "xr.Dataset", b: "xr.Dataset") -> np.ndarray:
 
 
 def _joined(parts: list["xr.Dataset"], names: tuple[str, str]) -> "xr.Dataset":
-    """Both along one axis of chains, told apart by the coordinate `run`; settings are the
-    second's, whose chains the first's continue in."""
+    """Both runs along one axis of chains, told apart by the coordinate `run`; settings are those of
+    the second run."""
     import xarray as xr
 
     coords = parts[1].coords

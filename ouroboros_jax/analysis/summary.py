@@ -21,9 +21,9 @@ from ouroboros_jax.theory.laws import laws, z_score
 if TYPE_CHECKING:
     import xarray as xr
 
-MAX_POINTS = 2000  # of a larger grid the first ones are summarised; metrics.nc has them all
+MAX_POINTS = 2000  # points of a larger grid beyond these are only in metrics.nc
 LEVEL = 0.95
-DIGITS = 8  # significant ones in the file
+DIGITS = 8  # significant digits in the file
 
 
 def summarise(dataset: "xr.Dataset", groups: Sequence[Group]) -> dict:
@@ -35,11 +35,10 @@ def summarise(dataset: "xr.Dataset", groups: Sequence[Group]) -> dict:
 
     Returns:
       JSON-able: `points`, one dict each (settings, number of chains, last generation reached,
-      metrics with mean, 95% t-interval, median and law, `time_to_collapse`, `status`);
-      `headline`; and of a mixture run `means`, `stds` (components in order of their first mean,
-      averaged over chains, by generation), `l2_distances` (squared), `original_variance`,
-      `final_variance` and `variance_reduction_percent`, each by number of samples. Numbers that
-      are not finite are None.
+      metrics with mean, 95% t-interval, median and law, `time_to_collapse`, `status`); `headline`;
+      and for a mixture run `means`, `stds` (components in order of their first mean, averaged over
+      chains, by generation), `l2_distances` (squared), `original_variance`, `final_variance` and
+      `variance_reduction_percent`, each by number of samples. Numbers that are not finite are None.
     """
     every = find_cells(groups)
     cells = every[:MAX_POINTS]
@@ -82,7 +81,7 @@ def _scalars(dataset: "xr.Dataset") -> dict[str, np.ndarray]:
 
 
 def _laws(groups: Sequence[Group], cells: Sequence[Cell], reached: Sequence[int]) -> list[dict]:
-    """Laws at the last generation of every cell; equal settings are worked out once."""
+    """Laws at the last generation of every cell; computed once for equal settings."""
     is_mixed = [group.is_mixed for group in groups]
     cache: dict[tuple, dict] = {}
     found = []
@@ -134,7 +133,7 @@ def _add_metric(points, name, values, cells: Sequence[Cell], last, found) -> Non
 
 
 def _cell_of(cells: Sequence[Cell], num_chains: int) -> np.ndarray:
-    """The position of every chain's cell, int [C]; `len(cells)` of a chain in none of them."""
+    """The position of every chain's cell, int [C]; `len(cells)` for a chain in none of them."""
     found = np.full(num_chains, len(cells))
     sizes = [len(cell.chains) for cell in cells]
     found[np.concatenate([cell.chains for cell in cells])] = np.repeat(range(len(cells)), sizes)
@@ -142,7 +141,7 @@ def _cell_of(cells: Sequence[Cell], num_chains: int) -> np.ndarray:
 
 
 def _intervals(values: np.ndarray, cells: Sequence[Cell]) -> tuple[np.ndarray, ...]:
-    """Means of the points, ends of their t-intervals, and how many chains are known."""
+    """Means of the points, ends of their t-intervals, and the number of chains with a value."""
     num, place = len(cells), _cell_of(cells, len(values))
     known = ~np.isnan(values) & (place < num)
     place, values = place[known], values[known]
@@ -157,7 +156,7 @@ def _intervals(values: np.ndarray, cells: Sequence[Cell]) -> tuple[np.ndarray, .
 
 
 def _medians(values: np.ndarray, cells: Sequence[Cell]) -> np.ndarray:
-    """Medians of the points, NaN left out; the mean of the middle two where there are two."""
+    """Medians of the points, ignoring NaN; the mean of the middle two if there are two."""
     num, place = len(cells), _cell_of(cells, len(values))
     known = ~np.isnan(values) & (place < num)
     place, values = place[known], values[known]
@@ -201,7 +200,7 @@ def _add_status(points, dataset: "xr.Dataset", cells: Sequence[Cell], last: np.n
 def _mixture(
     dataset: "xr.Dataset", groups: Sequence[Group], cells: Sequence[Cell], reached: Sequence[int]
 ) -> dict[str, dict]:
-    """The fields of a mixture run by number of samples; of the first point of that number."""
+    """The fields of a mixture run by number of samples, from the first point with that number."""
     if any(groups[cell.group].point["learner.name"] != "gmm" for cell in cells):
         return {}
     fields: dict[str, dict] = {}
@@ -231,7 +230,7 @@ def _mixture(
 
 
 def _ordered(dataset: "xr.Dataset", chains, stop: int, components: int) -> list:
-    """Component means and standard deviations over generations, components in order at 0."""
+    """Component means and standard deviations over generations, components in their order at 0."""
     if "component_mean" not in dataset:
         return [None, None]
     first = dataset["component_mean"].values[chains, 0, :components]
@@ -248,7 +247,7 @@ def _ordered(dataset: "xr.Dataset", chains, stop: int, components: int) -> list:
 
 
 def _finite(value: float) -> float | None:
-    """A number for JSON, which knows neither NaN nor infinity."""
+    """A number for JSON, which has neither NaN nor infinity."""
     value = float(value)
     return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
 

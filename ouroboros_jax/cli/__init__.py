@@ -1,12 +1,12 @@
 """The command line: verbs, flags, help, and errors in one sentence.
 
-  command   which verbs and flags there are; from words to a `Command`
+  command   the verbs and flags; from words to a `Command`
   verbs     what each verb does
   help      what --help prints
 
 Everything that can be refused without jax is refused before jax is imported, so that help and
-mistakes are answered in well under 2 seconds. Exit status: 0 done, 2 the user's to fix, 130
-interrupted. An exception of another kind is a bug and keeps its traceback.
+errors appear in well under 2 seconds. Exit status: 0 done, 2 the user's error, 130 interrupted. Any
+other exception is a bug and keeps its traceback.
 """
 
 import os
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # the reader of our output has seen enough
+    except BrokenPipeError:  # the reader of our output has closed it
         sys.stderr.close()
         return 0
     except OSError as error:
@@ -51,7 +51,7 @@ def entry() -> None:
     """Run the process's command line and exit with its status."""
     status = main()
     if status == 130:
-        # Interpreter shutdown while XLA still compiles ends in a segmentation fault.
+        # Shutting down the interpreter while XLA still compiles ends in a segmentation fault.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

@@ -1,4 +1,4 @@
-"""Which verbs and flags there are, and what a command line says in them."""
+"""The verbs and flags, and parsing a command line."""
 
 import re
 import sys
@@ -88,7 +88,7 @@ class Command(NamedTuple):
 
 
 def program_name() -> str:
-    """What a command line begins with: `python launch.py`, or `ouroboros` where it is installed."""
+    """How a command line begins: `python launch.py`, or `ouroboros` if installed."""
     name = Path(sys.argv[0]).name
     return f"python {name}" if name.endswith(".py") else name or "ouroboros"
 
@@ -101,7 +101,7 @@ def parse(argv: Sequence[str]) -> Command:
     """
     rest, overrides = _config_flags(argv)
     for word in rest:
-        if match := re.match(r"--?(flagfile|undefok)\b", word):  # absl's own, of no use here
+        if match := re.match(r"--?(flagfile|undefok)\b", word):  # absl's own, not used here
             raise UserError(f"there is no flag --{match[1]}")
     values = _flag_values()
     try:
@@ -161,7 +161,7 @@ def _as_setting(name: str) -> str:
 
 
 def _check_fork(chosen: dict[str, Any]) -> None:
-    """Refuse flags that do not go with those of a fork."""
+    """Refuse flags that are incompatible with those of a fork."""
     for one, other in (("from", "from_generation"), ("from_generation", "from")):
         if chosen[one] is not None and chosen[other] is None:
             raise UserError(f"--{one} goes with --{other}: {FLAGS[other].help}")

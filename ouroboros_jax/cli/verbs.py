@@ -23,7 +23,7 @@ from ouroboros_jax.sweep import expand
 
 
 def run(command: Command) -> int:
-    """Run or resume, and say how to go on if interrupted."""
+    """Run or resume, and say how to continue if interrupted."""
     workdir = command.flags["workdir"]
     if workdir is not None:
         rundir.check_workdir(rundir.as_path(workdir))
@@ -33,7 +33,7 @@ def run(command: Command) -> int:
     else:
         config, label = _config_of(command)
         _check_no_fork(command)
-    groups = expand(config)  # every sentence about the config, before jax is imported
+    groups = expand(config)  # reports all errors of the config before jax is imported
     del groups
     if command.flags["dry_run"]:
         start_backend(command.flags["devices"])
@@ -61,7 +61,7 @@ def run(command: Command) -> int:
 
 
 def _interrupted(workdir: Path, command: Command) -> str:
-    """How far an interrupted run came, and the command that goes on with it."""
+    """How far an interrupted run got, and the command that continues it."""
     if not _stored_config(workdir).is_file():
         names = ("config", "from", "from_generation")
         given = [f"--{n}={command.flags[n]}" for n in names if command.flags[n] is not None]
@@ -154,7 +154,7 @@ def export(command: Command) -> int:
 
 
 def verify(command: Command) -> int:
-    """Print a table of laws beside what the code did."""
+    """Print a table of laws beside the code's results."""
     size = command.flags["size"]
     if size not in SIZES:
         raise UserError(
@@ -195,7 +195,7 @@ def start_backend(devices: int | None) -> None:
 
 
 def default_workdir(label: str) -> Path:
-    """runs/<config name>-<timestamp>, one that is not there yet."""
+    """runs/<config name>-<timestamp>, one that does not exist yet."""
     stem = re.sub(r"[^\w.-]+", "-", label).strip("-")
     first = path = Path("runs") / f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
     number = 2
@@ -206,7 +206,7 @@ def default_workdir(label: str) -> Path:
 
 
 def _config_of(command: Command) -> tuple[ConfigDict, str]:
-    """The config a command runs, and the name it goes by."""
+    """The config a command runs, and its name."""
     name, workdir = command.flags["config"], command.flags["workdir"]
     if name is not None:
         path, variant = find_config(name)
@@ -227,7 +227,7 @@ def _config_of(command: Command) -> tuple[ConfigDict, str]:
 
 
 def _fork_of(command: Command) -> tuple[ConfigDict, str]:
-    """The config of the fork that a command asks for, and the name it goes by."""
+    """The config of the fork that a command requests, and its name."""
     from ouroboros_jax.forks.lineage import forked_config
 
     source, generation = Path(command.flags["from"]), command.flags["from_generation"]
@@ -237,7 +237,7 @@ def _fork_of(command: Command) -> tuple[ConfigDict, str]:
 
 
 def _check_no_fork(command: Command) -> None:
-    """Refuse to take a fork for the run of its config."""
+    """Refuse to treat a fork as the run of its config."""
     name, workdir = command.flags["config"], command.flags["workdir"]
     if name is None or workdir is None or not (Path(workdir) / rundir.MANIFEST).is_file():
         return
@@ -254,7 +254,7 @@ def _stored_config(workdir: Path) -> Path:
 
 
 def _open_run(command: Command) -> Any:
-    """The run in a workdir; that it holds one is checked before jax is imported."""
+    """The run in a workdir, which is checked to hold one before jax is imported."""
     workdir = Path(command.flags["workdir"])
     _check_is_run(workdir, "--workdir")
     start_backend(command.flags["devices"])
@@ -264,7 +264,7 @@ def _open_run(command: Command) -> Any:
 
 
 def _check_is_run(path: Path, flag: str) -> None:
-    """Refuse a folder that holds no run, naming one beside it that is called alike."""
+    """Refuse a folder that holds no run, suggesting a similar name beside it."""
     if not _stored_config(path).is_file():
         what = "is not there" if not path.exists() else f"holds no run (no {rundir.CONFIG})"
         beside = path.parent.glob(f"*/{rundir.CONFIG}") if path.parent.is_dir() else []

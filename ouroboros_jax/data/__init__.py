@@ -1,7 +1,7 @@
 """Real data as values: laws that can be drawn from, bundled tables, and files of the user's own.
 
-Every factory returns a `base.RealData`. Names map to factories in `settings/data/`, so that nothing
-here is imported before it is needed.
+Every factory returns a `base.RealData`. Names map to factories in `settings/data/`, so nothing here
+is imported before it is needed.
 
 synthetic, shapes             mixtures; moons, circles, swiss roll
 regression                    inputs with targets, drawn or from scikit-learn

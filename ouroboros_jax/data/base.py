@@ -22,39 +22,37 @@ from ouroboros_jax.schedule import count_share
 if TYPE_CHECKING:
     from ouroboros_jax.data.text import Text
 
-SPLIT_SEED = 20240724  # of the one shuffle that parts training from held-out rows
+SPLIT_SEED = 20240724  # for the single shuffle that splits rows into training and held-out ones
 LARGEST = float(np.finfo(np.float32).max)
 
 
 class RealData(NamedTuple):
     """Real data as a value: finite rows held once, or a law that can be drawn from.
 
-    `draw(key, settings, table, num)` gives `num` points of one chain; it is pure, `num` is static
-    and `table` is the field of that name, handed over so that a compiled program holds it once.
-    The first m of the points are what `draw` gives for `num` = m with the same key, and of finite
-    rows no N in succession hold one twice, so a caller may draw up to a capacity and use a part.
+    `draw(key, settings, table, num)` gives `num` points of one chain; it is pure, `num` is static,
+    and `table` is the field of that name, passed so that a compiled program holds it once. The
+    first m of the points are what `draw` gives for `num` = m with the same key. Of finite data, no
+    N consecutive points contain a row twice; so a caller may draw up to a capacity and use a part.
     """
 
     draw: Callable[[Key, Settings, Data, int], Data]
-    truth: Callable[[Settings], Mixture] | None  # the law of one chain; None where unknown
+    truth: Callable[[Settings], Mixture] | None  # the law of one chain; None if unknown
     table: Data | None  # numpy arrays [N, ...] shared by all chains; None for a law
-    test: (
-        Data | None
-    )  # held-out rows, numpy, possibly none of them [0, ...]; None for a law: draw some
+    test: Data | None  # held-out rows, numpy, possibly none [0, ...]; None for a law: draw some
     name: str
     origin: str  # where it came from, for the record
     sha256: str  # of the rows before scaling, training then held-out; of a law's definition
-    shape: Any  # of one point; a pytree of tuples where a point is a pytree
+    shape: Any  # of one point; a pytree of tuples if a point is a pytree
     dtype: Any = "float"  # likewise; "float" is the run's own, float32 or float64
-    initial: "RealData | None" = None  # generation 0's, where later real points are another law's
-    note: str = ""  # what a user must be told about this data
-    repeats: bool = False  # whether more rows may be asked for than there are, see `subset`
-    num_symbols: int | None = None  # V, where points are symbols 0..V - 1
+    initial: "RealData | None" = None  # generation 0's, if later real points have another law
+    note: str = ""  # a notice for the user about this data
+    repeats: bool = False  # whether more rows may be requested than exist, see `subset`
+    num_symbols: int | None = None  # V, if points are symbols 0..V - 1
     text: "Text | None" = None  # what tokens mean
 
     @property
     def num_rows(self) -> int | None:
-        """Rows there are to train on; None where points are drawn from a law."""
+        """Number of training rows; None if points are drawn from a law."""
         return None if self.table is None else len(jax.tree.leaves(self.table)[0])
 
     @property
@@ -78,8 +76,8 @@ def law(
 ) -> RealData:
     """A law as real data, drawn anew for each chain by `draw(key, settings, num)`.
 
-    `definition` is what tells this law from another of its name, as plain JSON: a run is resumed
-    only where it is the same.
+    `definition`, plain JSON, tells this law from others of its name: it has to match for a run to
+    be resumed.
     """
     text = json.dumps([name, shape, definition], sort_keys=True)
     return RealData(
@@ -97,7 +95,7 @@ def law(
 def parted(
     name: str, num_rows: int, num_test: int | None, test_fraction: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Places of the rows to train on, and of those held out, by one shuffle for all runs.
+    """Indices of the training rows and of the held-out rows, by one shuffle for all runs.
 
     Raises:
       UserError: as `finite` does.
@@ -120,8 +118,8 @@ def parted(
 
 
 def standardized(table: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both less the mean of `table` and over its standard deviation, float64; a constant feature is
-    only centred."""
+    """Both, minus the mean of `table` and divided by its standard deviation, float64; a constant
+    feature is only centred."""
     wide = table.astype(np.float64)
     mean, scale = wide.mean(0, keepdims=True), wide.std(0, keepdims=True)
     scale = np.where(np.ptp(wide, axis=0, keepdims=True) > 0, scale, 1.0)
@@ -164,7 +162,7 @@ def finite(
 
 
 def subset(key: Key, settings: Settings, table: Data, num: int) -> Data:
-    """`num` rows of `table` without replacement, in random order; all of them where `num` is N.
+    """`num` rows of `table` without replacement, in random order; all of them if `num` is N.
 
     Every ordered choice is equally likely (to within ties of float32 scores, about N / 2^24 of a
     place), and the first m rows are those of a draw of m. Rows past N, for callers that draw
@@ -189,7 +187,7 @@ def check_counts(real: RealData, *, num_data: int, num_real: int = 0) -> None:
       num_real: the most fresh real points that a later generation asks for.
 
     Raises:
-      UserError: in one sentence, naming the count and what there is.
+      UserError: in one sentence, naming the count and the rows that exist.
     """
     if num_data < 2:
         raise UserError(f"data.num_samples is {num_data}, expected at least 2 real points")

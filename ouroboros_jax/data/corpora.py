@@ -1,6 +1,6 @@
 """Text to train on, in three parts: WikiText-2, files of the user's own, Python's reference text.
 
-A corpus is read line by line, each with its end; blank lines stay, as empty ones.
+A corpus is a list of lines with their ends; blank lines are kept, as empty ones.
 """
 
 import itertools
@@ -20,7 +20,7 @@ WIKI_KINDS = ("raw", "tokens")  # the text as it was, or with <unk> for rare wor
 WIKI_FOLDERS = ("", "wikitext-2-raw", "wikitext-2", "wikitext-2-raw-v1", "wikitext-2-v1")
 HUB = "Salesforce/wikitext", "wikitext-2-raw-v1"
 TEXT_ENDINGS = (".txt", ".md", ".rst", ".raw", ".tokens", ".gz")
-PIECES = 100  # that one file is parted into, to be shuffled
+PIECES = 100  # into which a single file is split, to be shuffled
 
 
 class Corpus(NamedTuple):
@@ -39,13 +39,13 @@ class NotAtHand(Exception):
 def wikitext2(folder: Path | None) -> Corpus:
     """WikiText-2 from `wiki.<split>.<raw or tokens>[.gz]` files, or the hub's parquet files.
 
-    Files in `folder` are taken before the network, raw before tokenised ones.
+    Files in `folder` take precedence over the network, raw ones over tokenised ones.
 
     References:
       Merity et al., Pointer Sentinel Mixture Models, 2016 (arXiv 1609.07843).
 
     Raises:
-      NotAtHand: where there are neither.
+      NotAtHand: if neither is available.
     """
     for kind in WIKI_KINDS:
         for place in WIKI_FOLDERS if folder else ():
@@ -73,7 +73,7 @@ def _from_hub(folder: Path | None) -> Corpus:
     where = (
         f"no wiki.{{train,valid,test}}.raw or .tokens files in {folder}"
         if folder
-        else ("data.dir is not set")
+        else "data.dir is not set"
     )
     try:
         import pyarrow.parquet as parquet
@@ -94,7 +94,7 @@ def _from_hub(folder: Path | None) -> Corpus:
 
 
 def pydoc(test_fraction: float = 0.1) -> Corpus:
-    """The language reference that every Python carries for its `help`; it differs by version."""
+    """The language reference behind Python's `help`; it differs by version."""
     origin = f"pydoc_data.topics of Python {platform.python_version()}"
     return _parted(reference_documents(), test_fraction, origin)
 
@@ -103,7 +103,7 @@ def text_file(path: str, test_fraction: float = 0.1) -> Corpus:
     """A text file, or all text files of a folder, as UTF-8.
 
     Raises:
-      UserError: in one sentence, where there is no text.
+      UserError: in one sentence, if there is no text.
     """
     where = Path(path).expanduser()
     if not where.exists():
@@ -129,7 +129,8 @@ def _pieces(lines: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 
 def _parted(documents: list[tuple[str, ...]], test_fraction: float, origin: str) -> Corpus:
-    """Whole documents by one fixed shuffle: a share to test, as much to validate, the rest."""
+    """Split whole documents by one fixed shuffle: a share for testing, as much for validation, and
+    the rest for training."""
     if len(documents) < 3:
         raise UserError(f"{origin} has {len(documents)} documents or lines, expected at least 3")
     order = np.random.default_rng(SPLIT_SEED).permutation(len(documents))

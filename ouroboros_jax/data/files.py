@@ -26,7 +26,7 @@ def file(
     A `.csv` has commas between numbers and perhaps one line of column names.
 
     Raises:
-      UserError: in one sentence, where the file is not there, not readable or not such a table.
+      UserError: in one sentence, if the file is missing, unreadable or not such a table.
     """
     where = Path(path).expanduser()
     readers = {".npy": _read_npy, ".csv": _read_csv}
@@ -61,7 +61,7 @@ def _read_npy(path: Path, name: str) -> np.ndarray:
         kind = next((text for magic, text in kinds.items() if start.startswith(magic)), "not .npy")
         raise UserError(f"{name} is {kind}, expected one array as numpy.save writes it")
     try:
-        # Mapped, so that a header which promises more than the file holds costs no memory.
+        # Mapped, so that a header that promises more than the file holds costs no memory.
         mapped = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError:
         raise
@@ -120,7 +120,7 @@ def _read_csv(path: Path, name: str) -> np.ndarray:
 
 
 def _is_header(cells: list[str]) -> bool:
-    """Whether no cell is a number or missing; the first may have no name, as a saved index has."""
+    """Whether no cell is a number or missing; the first may be empty, as for a saved index."""
     names = cells if cells[0].strip() else cells[1:]
     return bool(names) and all(_number(cell) is None for cell in names)
 
@@ -141,7 +141,7 @@ def _parse(cells: list[str], name: str, line: int) -> list[float]:
 
 
 def _number(cell: str) -> float | None:
-    """A cell's number, NaN where it is missing, None where it is something else."""
+    """A cell's number, NaN where it is missing, None if it is something else."""
     if cell.strip().lower() in MISSING:
         return float("nan")
     try:
@@ -151,7 +151,7 @@ def _number(cell: str) -> float | None:
 
 
 def _nearest(path: Path) -> str:
-    """The file of the folder that a mistyped name may have meant."""
+    """The file in the folder closest to a mistyped name."""
     if not path.parent.is_dir():
         return f", nor does the folder {path.parent}"
     names = [entry.name for entry in path.parent.iterdir() if entry.suffix in (".npy", ".csv")]

@@ -1,4 +1,4 @@
-"""Raw IDX files, the format of MNIST and of the sets that took its place, compressed or not.
+"""Raw IDX files, the format of MNIST and its successors, compressed or not.
 
 A file is four bytes of magic (0, 0, a type, the number of axes), the axes' lengths as big-endian
 int32, and the numbers. Both sets of a folder are read: training and test images with labels.
@@ -28,9 +28,9 @@ class Labelled(NamedTuple):
 
 
 def find_idx(folder: Path) -> dict[tuple[str, str], Path]:
-    """Files of a folder that are named as MNIST's, by (set, what it holds).
+    """Files of a folder that are named like MNIST's, by (set, content).
 
-    `train-images-idx3-ubyte`, with a dot before `idx3` as older copies have it, or with `.gz`.
+    For example `train-images-idx3-ubyte`, with a dot before `idx3` in older copies, or with `.gz`.
     """
     found: dict[tuple[str, str], Path] = {}
     for part in PARTS:
@@ -46,7 +46,7 @@ def read_folder(folder: Path) -> tuple[Labelled, Labelled]:
     """Training and test set of a folder of four IDX files.
 
     Raises:
-      UserError: in one sentence, where a file is missing, damaged or not what it should be.
+      UserError: in one sentence, if a file is missing, damaged or of another kind.
     """
     found = find_idx(folder)
     if missing := [part for part in PARTS if part not in found]:

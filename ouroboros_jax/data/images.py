@@ -1,7 +1,7 @@
 """Images with labels: MNIST and its kin, files of the user's own, scikit-learn's digits.
 
-A point is `{"image": [H, W, 1], "label": int}`. Images are bytes from 0 to 255 where `data.dtype`
-is uint8, and else floats from 0 to 1, which the held-out ones always are.
+A point is `{"image": [H, W, 1], "label": int}`. Images are bytes from 0 to 255 if `data.dtype` is
+uint8, else floats from 0 to 1; held-out images are always floats.
 """
 
 import functools
@@ -18,7 +18,7 @@ from ouroboros_jax.errors import UserError, listed, reason
 from ouroboros_jax.schedule import count_share
 
 FALLBACK = "digits, upsampled to 28 x 28 pixels"
-TEST_FRACTION = 0.2  # held out where a data set has no test set of its own
+TEST_FRACTION = 0.2  # held out if a data set has no test set of its own
 NPZ_NAMES = (("x_train", "y_train", "x_test", "y_test"), ("image", "label", "", ""))
 IDX_FOLDERS = {
     "mnist": ("mnist",),
@@ -39,7 +39,7 @@ def named(
     """A data set of TensorFlow Datasets, or of IDX files in `dir` or its folder of that name.
 
     Raises:
-      UserError: where it cannot be had, and `fallback` is empty; the ways to get it.
+      UserError: if it cannot be obtained and `fallback` is empty; lists the ways to get it.
     """
     folder = Path(dir).expanduser() if dir else tfds_images.default_dir()
     sets, origin = _load(name, folder)
@@ -64,7 +64,7 @@ def named(
 
 @functools.lru_cache(maxsize=2)
 def _load(name: str, folder: Path) -> tuple[tuple[Labelled, Labelled] | None, str]:
-    """Training and test set with where they came from, or None and why not; asked for once."""
+    """Training and test set, and their origin; or None and the reason. Cached."""
     for place in (folder, *(folder / inner for inner in IDX_FOLDERS[name])):
         if find_idx(place):
             sets = read_folder(place)
@@ -120,7 +120,7 @@ def kmnist(
 def digits(*, dtype: str = "float32", num_test: int | None = None) -> RealData:
     """scikit-learn's 1,797 digits of 8 x 8 pixels (Kaynak, 1995), upsampled to 28 x 28.
 
-    Where more are asked for than there are to train on, all are gone through again.
+    If more are asked for than there are training images, they are cycled through.
     """
     bunch = bundled("digits")
     weights = _cubic(8, 28)
@@ -136,11 +136,11 @@ def digits(*, dtype: str = "float32", num_test: int | None = None) -> RealData:
 def image_file(path: str, *, dtype: str = "float32", num_test: int | None = None) -> RealData:
     """Images of the user's own: a folder of IDX files, or an `.npz`.
 
-    An `.npz` holds `x_train`, `y_train`, `x_test` and `y_test`; or `image` and `label`, of which
-    some are then held out.
+    An `.npz` holds `x_train`, `y_train`, `x_test` and `y_test`; or `image` and `label`, some of
+    which are then held out.
 
     Raises:
-      UserError: in one sentence, where it is not there or not such images.
+      UserError: in one sentence, if the file is missing or holds no such images.
     """
     where = Path(path).expanduser()
     origin = str(where.resolve())
@@ -150,7 +150,7 @@ def image_file(path: str, *, dtype: str = "float32", num_test: int | None = None
 
 def _read_npz(path: Path, num_test: int | None) -> tuple[Labelled, Labelled]:
     try:
-        # Opened here, since a damaged archive would leave it open.
+        # Opened here, since NumPy would leave a damaged archive open.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays: dict[str, Any] = {key: stored[key] for key in stored.files}
     except Exception as error:  # a damaged archive may raise anything
@@ -198,7 +198,7 @@ def _real(
     dtype: str,
     num_test: int | None = None,
 ) -> RealData:
-    """Images as real data; of a test set the first `num_test`, None for all."""
+    """Images as real data; `num_test` limits the test set to its first images, None for all."""
     if num_test is not None and num_test > len(test.labels):
         raise UserError(
             f"data.num_test={num_test} is more than the {len(test.labels)} test images of {name}"
@@ -236,6 +236,6 @@ def _cubic(num: int, more: int) -> np.ndarray:
     near = 1.5 * distance**3 - 2.5 * distance**2 + 1
     far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
     weights = np.where(distance < 1, near, np.where(distance < 2, far, 0))
-    weights[:, 2] += weights[:, :2].sum(1)  # beyond the border pixels go on as they are there
+    weights[:, 2] += weights[:, :2].sum(1)  # beyond the border, the border pixel repeats
     weights[:, -3] += weights[:, -2:].sum(1)
     return weights[:, 2:-2]

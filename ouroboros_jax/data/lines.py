@@ -1,4 +1,4 @@
-"""Lines of text: from a file, gzipped or not, and of the reference that every Python carries."""
+"""Lines of text: from a file, gzipped or not, and from the reference that comes with Python."""
 
 import gzip
 import zlib
@@ -8,10 +8,10 @@ from ouroboros_jax.errors import UserError
 
 
 def lines_of(path: Path) -> tuple[str, ...]:
-    """The lines of a text file in UTF-8, each with its end; one that ends in .gz is unpacked.
+    """The lines of a UTF-8 text file, with their ends; a .gz file is unpacked.
 
     Raises:
-      UserError: where it cannot be read, or is no text.
+      UserError: if the file cannot be read, or is not text.
     """
     try:
         raw = path.read_bytes()
@@ -25,7 +25,7 @@ def lines_of(path: Path) -> tuple[str, ...]:
 
 
 def reference_documents() -> list[tuple[str, ...]]:
-    """The language reference behind Python's `help`, a document a topic; it differs by version."""
+    """The language reference behind Python's `help`, a document per topic; differs by version."""
     from pydoc_data.topics import topics
 
     return [tuple(topics[name].splitlines(True)) for name in sorted(topics)]

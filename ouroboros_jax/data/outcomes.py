@@ -1,7 +1,7 @@
-"""A start and an external law on a few outcomes: what a heat-death loop begins and goes on with.
+"""A start and an external law on a few outcomes: the real data of a heat-death loop.
 
-The two differ: generation 0 is the start itself, and only later real points come from the external
-law h. A start may be drawn for each chain from a Dirichlet law about a mean.
+Generation 0 is the start itself, and only later real points come from the external law h. A start
+may be drawn for each chain from a Dirichlet law about a mean.
 """
 
 from collections.abc import Sequence

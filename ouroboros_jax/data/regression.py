@@ -2,7 +2,7 @@
 
 A point is a dict, `inputs` [D] and `targets` []; classes are the targets 0 and 1. Inputs of the
 laws are standard normal, so that the squared distance of two vectors of coefficients is the
-difference they make to the noiseless test error.
+difference in their noiseless test errors.
 """
 
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from ouroboros_jax.errors import UserError
 
 
 class Coefficients(NamedTuple):
-    """What targets depend on: their mean is `inputs @ coefficients + intercept`, or its logit."""
+    """The coefficients of targets with mean (or logit) `inputs @ coefficients + intercept`."""
 
     coefficients: jax.Array  # [D]
     intercept: jax.Array  # []
@@ -78,7 +78,7 @@ def _law(name, num_features, scale, layout_seed, targets) -> RealData:
         raise UserError(f"data.num_features is {num_features}, expected at least 1")
     if not 0 <= scale < np.inf:
         raise UserError(f"data.scale is {scale}, expected a number of at least 0")
-    layout = np.random.RandomState(layout_seed)  # a stream that NumPy has frozen for good
+    layout = np.random.RandomState(layout_seed)  # NumPy keeps this stream frozen
     weights = scale * layout.standard_normal(num_features)
 
     def draw(key, settings, num):

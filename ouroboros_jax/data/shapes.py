@@ -1,9 +1,9 @@
-"""Laws on curves and sheets: scikit-learn's moons, circles and Swiss roll, drawn anew each chain.
+"""Laws on curves and sheets: scikit-learn's moons, circles and Swiss roll, drawn for each chain.
 
-Definitions are those of `sklearn.datasets.make_moons`, `make_circles` and `make_swiss_roll`, with
-places along a curve drawn uniformly where scikit-learn spaces them evenly: points are independent.
-Of each, `data.noise` is the standard deviation of what is added to every coordinate, a traced
-setting. Their densities have no closed form; `theory.truths` has their variances.
+Definitions are those of `sklearn.datasets.make_moons`, `make_circles` and `make_swiss_roll`, except
+that places along a curve are drawn uniformly, not spaced evenly: points are independent.
+`data.noise`, a traced setting, is the standard deviation of the noise on every coordinate. Their
+densities have no closed form; `theory.truths` has their variances.
 """
 
 import jax
@@ -57,7 +57,7 @@ def swiss_roll() -> RealData:
 
 
 def _random(key, num: int, num_features: int) -> tuple[jax.Array, jax.Array]:
-    """Two uniforms a point, and a normal a coordinate."""
+    """Two uniforms per point, and a normal per coordinate."""
     key_place, key_noise = split(key)
     return (
         unit_uniforms(key_place, (num, 2)),

@@ -1,6 +1,6 @@
-"""Laws on V symbols as real data, and Poisson counts: what discrete loops are fitted to.
+"""Laws on V symbols as real data, and Poisson counts: the data of discrete loops.
 
-Points are symbols 0..V - 1, int32 `[N]`, drawn anew for each chain; a count is a number of its own.
+Points are symbols 0..V - 1, int32 `[N]`, drawn anew for each chain; a Poisson count is one number.
 """
 
 import hashlib

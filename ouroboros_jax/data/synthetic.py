@@ -1,7 +1,7 @@
 """Laws with a known truth: a normal, Gaussian mixtures, and blobs laid out at random.
 
-Points are drawn anew for each chain. A mixture takes one uniform a point for its component and one
-normal a coordinate; its truth is the exact mixture.
+Points are drawn anew for each chain. A mixture takes one uniform per point for its component and
+one normal per coordinate; its truth is the exact mixture.
 """
 
 from collections.abc import Sequence
@@ -49,11 +49,12 @@ def mixture(
 
     Args:
       means: K numbers in one dimension, or K rows of D numbers.
-      stds: standard deviations: one number, one a component `[K]`, or one a feature `[K, D]`.
+      stds: standard deviations: one number, one per component `[K]`, or one per component and
+        feature `[K, D]`.
       weights: K relative weights, divided by their sum; equal by default.
 
     Raises:
-      UserError: where shapes disagree, or a value is out of range.
+      UserError: if shapes disagree, or a value is out of range.
     """
     centres = _numbers("data.means", means)
     if centres.ndim not in (1, 2) or centres.size == 0:
@@ -94,7 +95,7 @@ def blobs(
 ) -> RealData:
     """Equal isotropic blobs of standard deviation `std`, centres uniform in [-box, box]^D.
 
-    The centres depend on `layout_seed` alone, never on a chain's seed: they are those of
+    The centres depend on `layout_seed` alone, never on a chain's seed, and are those of
     `sklearn.datasets.make_blobs(random_state=layout_seed)`.
     """
     for field, value in (("num_centers", num_centers), ("num_features", num_features)):
@@ -105,7 +106,7 @@ def blobs(
             raise UserError(f"data.{field} is {value}, expected a number above 0")
     if not 0 <= layout_seed < 2**32:
         raise UserError(f"data.layout_seed is {layout_seed}, expected 0 to 4294967295")
-    layout = np.random.RandomState(layout_seed)  # a stream that NumPy has frozen for good
+    layout = np.random.RandomState(layout_seed)  # NumPy keeps this stream frozen
     centres = layout.uniform(-box, box, (num_centers, num_features))
     scales = np.full_like(centres, std)
     shares = np.full(num_centers, 1 / num_centers)

@@ -1,6 +1,6 @@
-"""Tables that scikit-learn carries: `iris`, `wine` and `digits`, features alone, no download.
+"""Tables that come with scikit-learn: `iris`, `wine` and `digits`, only features, no download.
 
-Of each, `num_test` rows are held out, by default the share `test_fraction`.
+`num_test` rows of each are held out, by default the share `test_fraction`.
 """
 
 from typing import Any
@@ -23,8 +23,8 @@ def wine(
 ) -> RealData:
     """178 wines of 3 growers, 13 measurements (Forina, 1991), standardized by default.
 
-    As measured the variances span seven orders of magnitude: `variance` would be that of proline
-    alone, and a covariance floor of 1e-6 would mean another thing for every feature.
+    As measured, the variances span seven orders of magnitude: `variance` would be that of proline
+    alone, and a covariance floor of 1e-6 would mean something different for every feature.
     """
     return _bundled("wine", num_test, test_fraction, standardize)
 
@@ -42,7 +42,7 @@ def bundled(name: str, **options: Any) -> Any:
     """scikit-learn's table of that name: `data`, `target` and more.
 
     Raises:
-      UserError: where scikit-learn is not installed.
+      UserError: if scikit-learn is not installed.
     """
     try:
         from sklearn import datasets

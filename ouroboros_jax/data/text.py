@@ -1,8 +1,8 @@
-"""Text as blocks of tokens: WikiText-2, the user's own, Python's reference text.
+"""Text as blocks of tokens: WikiText-2, the user's own, or Python's reference text.
 
 A point is a block of `block` tokens, in the narrowest integers that hold the vocabulary. As in the
-code of Shumailov et al., lines are tokenised one by one, put together, cut into blocks, and what is
-left over at the end is dropped.
+code of Shumailov et al., lines are tokenised one by one, concatenated and cut into blocks; the
+remainder at the end is dropped.
 """
 
 import functools
@@ -18,11 +18,11 @@ from ouroboros_jax.data.corpora import Corpus, NotAtHand
 from ouroboros_jax.data.tokenizer import Tokenizer, make_tokenizer
 from ouroboros_jax.errors import UserError
 
-LEAST = 2  # blocks without which nothing can be trained
+LEAST = 2  # blocks that training needs at least
 
 
 class Text(NamedTuple):
-    """What the blocks of a corpus mean, and blocks to choose the best epoch by."""
+    """The tokenizer of a corpus, and validation blocks for choosing the best epoch."""
 
     tokenizer: Tokenizer
     validation: np.ndarray  # [N, T]
@@ -39,10 +39,10 @@ def wikitext2(
     num_test: int | None = None,
     fallback: str = "",
 ) -> RealData:
-    """WikiText-2 (Merity et al., 2016), raw where it can be had.
+    """WikiText-2 (Merity et al., 2016), the raw version if available.
 
     Raises:
-      UserError: where it cannot be had, and `fallback` is empty; the ways to get it.
+      UserError: if it cannot be obtained and `fallback` is empty; lists the ways to get it.
     """
     folder = Path(dir).expanduser() if dir else None
     options = (tokenizer, vocab_size, block, max_words, num_blocks, num_test)
@@ -76,7 +76,7 @@ def pydoc(
     num_blocks: int = 0,
     num_test: int | None = None,
 ) -> RealData:
-    """The reference text that Python ships, about half a million characters."""
+    """The reference text that comes with Python, about half a million characters."""
     options = (tokenizer, vocab_size, block, max_words, num_blocks, num_test)
     return _real("pydoc", ("pydoc",), *options)
 
@@ -94,7 +94,7 @@ def text_file(
     """A text file, or a folder of them.
 
     Raises:
-      UserError: in one sentence, where there is no such text.
+      UserError: in one sentence, if there is no such text.
     """
     options = (tokenizer, vocab_size, block, max_words, num_blocks, num_test)
     return _real(path, ("text_file", path), *options)
@@ -136,7 +136,7 @@ def _read(source: str, *where) -> Corpus:
 
 @functools.lru_cache(maxsize=4)
 def _real(name, source, tokenizer, vocab_size, block, max_words, num_blocks, num_test) -> RealData:
-    """A corpus tokenised and cut; `source` says how it is read."""
+    """A corpus tokenised and cut into blocks; `source` tells how it is read."""
     corpus = _read(*source)
     if max_words:
         corpus = corpus._replace(train=first_words(corpus.train, max_words))
@@ -172,14 +172,14 @@ def _real(name, source, tokenizer, vocab_size, block, max_words, num_blocks, num
 
 
 def blocks(lines: list[list[int]], block: int, dtype) -> np.ndarray:
-    """Tokens of lines put together and cut into blocks `[N, block]`; the rest is dropped."""
+    """Tokens of lines, concatenated and cut into blocks `[N, block]`; the remainder is dropped."""
     flat = np.fromiter((token for line in lines for token in line), dtype)
     num = len(flat) // block
     return flat[: num * block].reshape(num, block)
 
 
 def first_words(lines: tuple[str, ...], num: int) -> tuple[str, ...]:
-    """The lines that the first `num` words are in, the last cut after them."""
+    """The lines that hold the first `num` words, the last line cut after these."""
     kept, left = [], num
     for line in lines:
         words = line.split()

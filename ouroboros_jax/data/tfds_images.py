@@ -1,9 +1,9 @@
 """MNIST and its kin through TensorFlow Datasets, without TensorFlow.
 
 TFDS downloads, checks checksums and lays out folders; its own builders call TensorFlow to read and
-to encode images, so a subclass does those two. What it prepares is an ordinary TFDS data set
-(array_record, PNG) that TFDS with TensorFlow can read, and one prepared there can be read here.
-Reading 60,000 records one by one takes 10 to 20 s, so the arrays are then kept beside them.
+to encode images, so a subclass replaces these two steps. It prepares an ordinary TFDS data set
+(array_record, PNG), which TFDS with TensorFlow can read, and vice versa. Reading 60,000 records one
+by one takes 10 to 20 s, so the arrays are then cached beside them.
 """
 
 import inspect
@@ -20,7 +20,7 @@ from ouroboros_jax.data.idx import Labelled, labelled, read_idx
 from ouroboros_jax.errors import UserError, reason
 
 BUILDERS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}
-SECONDS = 5.0  # to find out whether the files' server can be reached
+SECONDS = 5.0  # for checking whether the files' server can be reached
 
 
 class Unavailable(Exception):
@@ -28,7 +28,7 @@ class Unavailable(Exception):
 
 
 def default_dir() -> Path:
-    """Where TFDS keeps data sets unless told otherwise."""
+    """The default folder of TFDS data sets."""
     return Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
 
 
@@ -37,7 +37,7 @@ def load(name: str, folder: Path) -> tuple[Labelled, Labelled]:
 
     Raises:
       Unavailable: saying why it could not be downloaded.
-      UserError: where what is on disk cannot be read.
+      UserError: if the files on disk cannot be read.
     """
     builder = _builder(name, folder)
     cached = folder / "ouroboros_jax" / f"{name}-{builder.version}.npz"
@@ -54,7 +54,7 @@ def load(name: str, folder: Path) -> tuple[Labelled, Labelled]:
 
 
 def _builder(name: str, folder: Path):
-    """TFDS's own builder of that name, with the two steps that need TensorFlow done otherwise."""
+    """TFDS's own builder of that name, with the two steps that need TensorFlow replaced."""
     import tensorflow_datasets as tfds
     from etils import epath
     from PIL import Image
@@ -63,7 +63,7 @@ def _builder(name: str, folder: Path):
 
     class WithoutTensorFlow(own, skip_registration=True):
         def _split_generators(self, dl_manager):
-            # The files are unpacked below, where no TensorFlow is needed for it.
+            # The files are unpacked below, without TensorFlow.
             keeps_packed = types.SimpleNamespace(download_and_extract=dl_manager.download)
             return super()._split_generators(keeps_packed)
 
@@ -76,7 +76,8 @@ def _builder(name: str, folder: Path):
                 yield i, {"image": png.getvalue(), "label": int(label)}
 
     WithoutTensorFlow.name = own.name
-    WithoutTensorFlow.code_path = epath.Path(inspect.getfile(own))  # near which checksums are kept
+    # Checksums are found relative to it.
+    WithoutTensorFlow.code_path = epath.Path(inspect.getfile(own))
     return WithoutTensorFlow(data_dir=str(folder), file_format="array_record")
 
 
@@ -94,10 +95,10 @@ def _prepare(builder, files: Path | None = None) -> None:
 
 
 def check_reachable(url: str) -> None:
-    """Find out within seconds whether a server answers: TFDS itself tries for a long time.
+    """Find out within seconds whether a server answers; TFDS itself retries for a long time.
 
     Raises:
-      Unavailable: where it does not.
+      Unavailable: if it does not answer.
     """
     import requests
 
@@ -137,7 +138,7 @@ def _read(cached: Path) -> tuple[Labelled, Labelled]:
 
 
 def _write(cached: Path, splits: tuple[Labelled, Labelled]) -> None:
-    """Keep the arrays, whole or not at all; a folder that cannot be written to stays as it is."""
+    """Cache the arrays, whole or not at all, unless the folder cannot be written to."""
     train, test = splits
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)

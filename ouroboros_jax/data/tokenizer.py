@@ -16,15 +16,15 @@ NUM_BYTES = 256
 BPE_SIZE = 2048
 WORDS = re.compile(r"\W+")
 FILES = ("tokenizer.json", "tokenizer_config.json")
-PROBE = "A text."  # which every tokenizer that is there has tokens for
-MANY = 1000  # lines handed to a tokenizer at once
+PROBE = "A text."  # any working tokenizer has tokens for it
+MANY = 1000  # lines passed to a tokenizer at once
 
 
 class Tokenizer(NamedTuple):
-    """What a token's number means, and which ones begin and end a text.
+    """The meaning of token numbers, and the tokens that begin and end a text.
 
     `encode` gives the tokens of each line, `decode` the text of tokens, and `save(folder)` writes
-    files that transformers reads, or for words a plain list.
+    files that transformers reads, or a plain list if tokens are words.
     """
 
     name: str
@@ -32,13 +32,13 @@ class Tokenizer(NamedTuple):
     encode: Callable[[Sequence[str]], list[list[int]]]
     decode: Callable[[Sequence[int]], str]
     save: Callable[[Path], None]
-    bos: int | None = None  # before the first token of a text
+    bos: int | None = None  # precedes the first token of a text
     eos: int | None = None
     pad: int | None = None
-    checkpoint: str | None = None  # whose it is
+    checkpoint: str | None = None  # the checkpoint it belongs to
 
     def keep(self, folder: Path) -> None:
-        """Writes its files into `folder`, where they are not there yet."""
+        """Write its files into `folder` unless they exist."""
         if not folder.exists():
             partial = folder.with_name(f".{folder.name}.partial")
             partial.mkdir(exist_ok=True)
@@ -52,12 +52,12 @@ class Tokenizer(NamedTuple):
 
 
 def make_tokenizer(kind: str, size: int, lines: Sequence[str]) -> Tokenizer:
-    """A tokenizer of one's own, made from text, or a checkpoint's.
+    """A tokenizer made from text, or a checkpoint's.
 
     Args:
       kind: `bpe` (trained on `lines`), `bytes`, `words` (those of `lines`), or a checkpoint's
         folder or hub id.
-      size: tokens of a `bpe`, and most of `words`; 0: 2,048 of a `bpe`, and all words.
+      size: tokens of a `bpe`, or the most `words`; 0: 2,048 for a `bpe`, and all words.
       lines: the training text.
 
     Raises:
@@ -79,7 +79,7 @@ def _bytes(size: int, lines: Sequence[str]) -> Tokenizer:
 
 
 def _bpe(size: int, lines: Sequence[str]) -> Tokenizer:
-    """Byte-level BPE as GPT-2's, trained on text: the end of text, the bytes, and merges."""
+    """Byte-level BPE like GPT-2's, trained on text: the end of text, the bytes, and merges."""
     from tokenizers import Tokenizer as Inner
     from tokenizers import models, pre_tokenizers, trainers
 
@@ -127,16 +127,16 @@ def _byte_level(name: str, inner, size: int) -> Tokenizer:
 
 
 def split_words(line: str) -> list[str]:
-    """Lower-cased words; whatever is no word character parts them.
+    """Lower-cased words, separated by anything but word characters.
 
     References:
-      Suresh et al., 2024 (arXiv 2412.17646): so they prepare WikiText-2.
+      Suresh et al., 2024 (arXiv 2412.17646): their preparation of WikiText-2.
     """
     return WORDS.sub(" ", line.lower()).split()
 
 
 def _words(size: int, lines: Sequence[str]) -> Tokenizer:
-    """The words of a text, the most frequent first; words beyond them are left out."""
+    """The words of a text, most frequent first; words beyond `size` are left out."""
     counts = Counter(word for line in lines for word in split_words(line))
     if not counts:
         raise UserError("the training text has no words")
@@ -168,7 +168,7 @@ def _of_checkpoint(checkpoint: str) -> Tokenizer:
             f"the tokenizer of {checkpoint!r} has {len(inner)} tokens and its model "
             f"{config.vocab_size}: its folder lacks tokenizer.json, or vocab.json and merges.txt"
         )
-    # A bare OPT vocabulary takes another token for the beginning of a text than its model does.
+    # A bare OPT vocabulary begins texts with a different token than its model.
     begins = [config.bos] if config.family == "opt" and config.bos is not None else []
 
     def encode(lines: Sequence[str]) -> list[list[int]]:
@@ -207,7 +207,8 @@ def _load(folder: Path, checkpoint: str):
     import logging
     import os
 
-    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that there is no torch
+    # Silences the warning that torch is missing.
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     from transformers import AutoTokenizer
 
     logger = logging.getLogger("transformers")

@@ -11,7 +11,7 @@ def translated(rows: np.ndarray, old: Tokenizer, new: Tokenizer, block: int) -> 
     """Blocks `[N, T]` of tokens of `old` as blocks of `block` tokens of `new`.
 
     Raises:
-      UserError: where there are too few for one block.
+      UserError: if there are too few tokens for one block.
     """
     if old is new and rows.shape[1] == block:
         return rows

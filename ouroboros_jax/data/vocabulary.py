@@ -1,6 +1,6 @@
 """Laws on V symbols as plain probabilities: Bernoulli, uniform, Zipf-Mandelbrot, words of a text.
 
-NumPy alone, so that laws and real data read the same numbers from the same settings.
+It uses only NumPy, so that theory and real data get the same numbers from the same settings.
 """
 
 import re
@@ -17,10 +17,10 @@ from ouroboros_jax.data.lines import lines_of, reference_documents
 from ouroboros_jax.errors import UserError, nearest
 
 SUM_TOLERANCE = 1e-6
-RARE_MASS = 0.1  # of the rarest symbols, which are a truth's tail
-TEXTS = tuple(  # what a folder is searched for, in this order
+RARE_MASS = 0.1  # mass of the rarest symbols, a truth's tail
+TEXTS = tuple(  # searched for in a folder, in this order
     f"{folder}wiki.train.{kind}{ending}"
-    for kind in ("tokens", "raw")  # words are counted as they are published, rare ones as <unk>
+    for kind in ("tokens", "raw")  # as published, with rare words as <unk>, or raw
     for folder in ("", "wikitext-2/", "wikitext-2-v1/", "wikitext-2-raw/", "wikitext-2-raw-v1/")
     for ending in ("", ".gz")
 )
@@ -32,14 +32,14 @@ class Words(NamedTuple):
     words: tuple[str, ...]
     counts: np.ndarray  # int [V]
     origin: str  # where the text came from
-    note: str  # what a user must be told of it
+    note: str  # a notice for the user about it
 
 
 def checked(probabilities: Sequence[float], what: str) -> np.ndarray:
     """Probabilities `[V]`, float64, divided by their sum.
 
     Raises:
-      UserError: where they are not probabilities of two symbols or more.
+      UserError: if they are not probabilities of at least two symbols.
     """
     p = np.array(probabilities, np.float64)
     if p.ndim != 1 or len(p) < 2:
@@ -54,7 +54,7 @@ def checked(probabilities: Sequence[float], what: str) -> np.ndarray:
 
 
 def bernoulli(p: float) -> np.ndarray:
-    """Symbols 0 and 1, of which 1 has probability p."""
+    """Probabilities of the symbols 0 and 1; that of 1 is p."""
     return np.array([1 - p, p], np.float64)
 
 
@@ -63,9 +63,9 @@ def zipf(
 ) -> np.ndarray:
     """Zipf-Mandelbrot: p_i ~ 1 / (i + b)^a, i = 1..V.
 
-    With `observed` draws, their frequencies in place of the law itself, over the symbols that were
-    drawn alone, most frequent first: what the code released with Suresh et al. 2024 (arXiv
-    2412.17646) calls p_0, and normalises its alphabet by.
+    With `observed`, the frequencies of that many draws in place of the law itself, over the drawn
+    symbols only, most frequent first: the p_0 of the code released with Suresh et al. 2024 (arXiv
+    2412.17646), which normalises its alphabet by these.
     """
     p = (np.arange(1, num_symbols + 1) + b) ** -float(a)
     p /= p.sum()
@@ -79,11 +79,11 @@ def zipf(
 def rarest(probabilities: np.ndarray, mass: float = RARE_MASS) -> np.ndarray:
     """Which symbols are a law's tail, bool `[V]`: the rarest ones of positive probability.
 
-    As many as hold at most `mass` together, and at least one; ties go by the place in the list.
+    As many as hold at most `mass` together, and at least one; of equally rare ones, the last.
     """
     p = np.asarray(probabilities, np.float64)
     order = np.argsort(p[::-1], kind="stable")
-    order = len(p) - 1 - order  # of equal ones the last first
+    order = len(p) - 1 - order  # of equal ones, the last first
     order = order[p[order] > 0]
     count = max(1, int((np.cumsum(p[order]) <= mass + 1e-12).sum()))
     mask = np.zeros(len(p), bool)
@@ -93,16 +93,17 @@ def rarest(probabilities: np.ndarray, mass: float = RARE_MASS) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def words_of(path: str | None, folder: str | None, num_words: int) -> Words:
-    """The first `num_words` words of a text: lower-cased, what is no letter or digit a space.
+    """The first `num_words` words of a text: lower-cased, everything but letters and digits
+    replaced by spaces.
 
     Args:
-      path: a text file, plain or .gz; None: WikiText-2's training split in `folder`, and where
-        that is not, the reference text that comes with Python, which differs between versions.
+      path: a text file, plain or .gz; None: WikiText-2's training split in `folder`; if it is
+        missing, the reference text that comes with Python, which differs between versions.
       folder: what `path` is relative to.
-      num_words: at most so many.
+      num_words: the most words to take.
 
     Raises:
-      UserError: a file that is not there or cannot be read, a text of fewer than 2 words.
+      UserError: a file that is missing or cannot be read, a text of fewer than 2 words.
     """
     where = _text_path(path, folder)
     if where is None:
@@ -148,7 +149,8 @@ def _of_words(point: dict[str, Any]) -> np.ndarray:
     return found.counts / found.counts.sum()
 
 
-PROBABILITIES: dict[str, Callable[[dict[str, Any]], np.ndarray]] = {  # of a point, by data.name
+# Functions of a point, by data.name.
+PROBABILITIES: dict[str, Callable[[dict[str, Any]], np.ndarray]] = {
     "bernoulli": lambda point: bernoulli(point["data.p"]),
     "symbols": lambda point: checked(point["data.probabilities"], "data.probabilities"),
     "uniform_symbols": lambda point: np.full(

@@ -1,10 +1,10 @@
-"""Text from a decoder: greedy, sampled, by beams; compiled whole, in fixed shapes.
+"""Text from a decoder: greedy, sampled or by beam search; compiled as a whole, in fixed shapes.
 
 generate   prompts to continuations, batch by batch
 stepping   a prompt's keys, and one step of many beams after it
 sampling   one token after another, drawn or the likeliest
 beams      beam search as transformers defines it
-choice     what is made of logits: penalties, restrictions, a draw
+choice     from logits to a token: penalties, restrictions, a draw
 plan       the settings of all this
 """
 

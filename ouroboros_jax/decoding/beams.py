@@ -1,8 +1,8 @@
-"""Beam search, step for step as transformers 5 defines it.
+"""Beam search, the same step by step as that of transformers 5.
 
 The W best unfinished continuations go on, the W best finished ones are kept. Keys are never
-reordered: those of step t stand at slots t W to t W + W - 1, and a beam's `ancestors` say which of
-the W was its own.
+reordered: those of step t are in slots t W to t W + W - 1, and a beam's `ancestors` say which of
+the W is its own.
 """
 
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from ouroboros_jax.decoding.stepping import empty_slots, prefill, step
 from ouroboros_jax.models.decoder import Decoder, Keys
 
 FAR = -1e9  # below every score
-BLOCK = 64  # candidates that are looked at together
+BLOCK = 64  # candidates that are compared together
 
 
 class _Running(NamedTuple):
@@ -29,7 +29,7 @@ class _Running(NamedTuple):
 
 class _Finished(NamedTuple):
     tokens: jax.Array  # int32 [B, W, N]
-    scores: jax.Array  # [B, W], by length
+    scores: jax.Array  # [B, W], divided by length^penalty
     is_there: jax.Array  # bool [B, W]
 
 
@@ -44,10 +44,10 @@ class _State(NamedTuple):
 
 
 class _Candidates(NamedTuple):
-    """The best continuations of all beams by one token, M of a row."""
+    """The best continuations of all beams by one token, M per row."""
 
     tokens: jax.Array  # int32 [B, M, N]
-    last: jax.Array  # int32 [B, M], the newest of them
+    last: jax.Array  # int32 [B, M], the newest tokens
     scores: jax.Array  # [B, M], sums of log-probabilities, highest first
     parents: jax.Array  # int32 [B, M]
     ends: jax.Array  # bool [B, M]
@@ -91,10 +91,10 @@ def beam_search(
 def _begun(logits: jax.Array, slots: tuple[Keys, ...], seen: jax.Array, plan: Plan) -> _State:
     """All beams at the end of the prompt, whose `logits` and `seen` tokens are [B, V]."""
     (batch, vocab), width, num = logits.shape, plan.num_beams, plan.max_new_tokens
-    # A padding of 0 counts as none, as in transformers, whose sequences these are.
+    # As in transformers, a pad token of 0 counts as none.
     fill = plan.pad or plan._replace(pad=None).fill
     blank = jnp.full((batch, width, num), fill, jnp.int32)
-    # One beam begins, or all would be the same.
+    # Only one beam is live at first; otherwise all would be identical.
     first = jnp.where(jnp.arange(width) == 0, 0.0, FAR).astype(jnp.float32)
     running = _Running(
         tokens=blank,
@@ -119,7 +119,7 @@ def _candidates(state: _State, knobs: Knobs, plan: Plan) -> _Candidates:
     log_probs = penalise(log_probs, running.seen, knobs.repetition_penalty)
     log_probs = forbid(log_probs, plan.ends, t < plan.min_new_tokens)
     total = log_probs + running.scores[:, :, None]
-    most = max(2, 1 + len(plan.ends)) * width  # enough to go on with if all of the best end
+    most = max(2, 1 + len(plan.ends)) * width  # enough to continue from if all of the best end
     scores, place = top(total.reshape(batch, width * vocab), most)
     token, parent = place % vocab, place // vocab
     tokens = _rows(running.tokens, parent).at[:, :, t].set(token)
@@ -143,9 +143,9 @@ def _go_on(running: _Running, found: _Candidates, t: jax.Array) -> tuple[_Runnin
 def _finish(
     finished: _Finished, found: _Candidates, by_length: jax.Array, can_improve: jax.Array
 ) -> _Finished:
-    """The W best that have ended, by score over `by_length`; of rows that can improve.
+    """The W best that have ended, by score over `by_length`; only in rows that can improve.
 
-    Only the best W candidates may be final; the others are there to go on with.
+    Only the best W candidates may be final; the others are for continuing.
     """
     width = finished.scores.shape[1]
     ended = found.ends & (jnp.arange(found.ends.shape[1]) < width)[None]
@@ -158,7 +158,7 @@ def _finish(
 
 
 def _visible(ancestors: jax.Array, t: jax.Array) -> jax.Array:
-    """Which slots each beam's history is in, step `t` included, bool [B, W, N W]."""
+    """Which slots hold each beam's history, step `t` included, bool [B, W, N W]."""
     batch, width, num = ancestors.shape
     visible = ancestors[:, :, :, None] == jnp.arange(width)[None, None, None]
     visible &= (jnp.arange(num) <= t)[None, None, :, None]
@@ -168,7 +168,7 @@ def _visible(ancestors: jax.Array, t: jax.Array) -> jax.Array:
 def top(scores: jax.Array, num: int) -> tuple[jax.Array, jax.Array]:
     """The `num` highest of each row [B, M] and their places, highest first.
 
-    They are within the `num` blocks of highest maximum, so that only those are sorted.
+    They are within the `num` blocks of highest maximum, so only these are sorted.
     """
     batch, total = scores.shape
     num_blocks = -(-total // BLOCK)
@@ -177,7 +177,7 @@ def top(scores: jax.Array, num: int) -> tuple[jax.Array, jax.Array]:
     if num_blocks <= num:
         return jax.lax.top_k(scores, num)
     _, best = jax.lax.top_k(blocks.max(-1), num)
-    best = jnp.sort(best, -1)  # so that of equal scores the first is taken
+    best = jnp.sort(best, -1)  # so that the first of equal scores is taken
     few = jnp.take_along_axis(blocks, best[:, :, None], 1).reshape(batch, -1)
     found, place = jax.lax.top_k(few, num)
     return found, jnp.take_along_axis(best, place // BLOCK, 1) * BLOCK + place % BLOCK

@@ -1,4 +1,4 @@
-"""What is made of next-token logits: penalties, restrictions, a draw.
+"""Choosing from next-token logits: penalties, restrictions, a draw.
 
 Restrictions find their threshold by bisection over the bits of the logits, so that `k` and `p` may
 be traced and nothing is sorted: 32 passes that count or add.
@@ -24,7 +24,7 @@ def penalise(logits: jax.Array, seen: jax.Array, penalty: jax.Array) -> jax.Arra
 
 
 def forbid(logits: jax.Array, tokens: tuple[int, ...], when: jax.Array) -> jax.Array:
-    """Logits [..., V] without `tokens`, where `when` holds."""
+    """Logits [..., V] with `tokens` ruled out where `when` holds."""
     for token in tokens:
         logits = logits.at[..., token].set(jnp.where(when, NEVER, logits[..., token]))
     return logits
@@ -39,7 +39,7 @@ def is_one_of(token: jax.Array, tokens: tuple[int, ...]) -> jax.Array:
 
 
 def restrict(logits: jax.Array, top_k: jax.Array, top_p: jax.Array) -> jax.Array:
-    """Logits [B, V] of the `top_k` likeliest, and of those of the fewest of total mass `top_p`.
+    """Logits [B, V] of the `top_k` likeliest tokens, then of the fewest with mass `top_p`.
 
     `top_k` = 0 and `top_p` >= 1 keep everything. Tokens as likely as the last kept are kept too.
 
@@ -52,7 +52,7 @@ def restrict(logits: jax.Array, top_k: jax.Array, top_p: jax.Array) -> jax.Array
         return jnp.where(kept, logits, NEVER)
 
     def by_mass(logits):
-        least = jnp.maximum(top_p, jnp.finfo(logits.dtype).tiny)  # at 0 the likeliest is kept
+        least = jnp.maximum(top_p, jnp.finfo(logits.dtype).tiny)  # at 0 the likeliest token is kept
         kept = _largest_threshold(logits, jax.nn.softmax(logits), least.astype(logits.dtype))
         return jnp.where(kept, logits, NEVER)
 
@@ -64,9 +64,9 @@ def restrict(logits: jax.Array, top_k: jax.Array, top_p: jax.Array) -> jax.Array
 
 
 def _largest_threshold(logits, mass, least):
-    """Which logits [B, V] are at or above the highest one that leaves `least` mass kept."""
+    """Which logits [B, V] reach the highest threshold that keeps at least `least` mass."""
     bits = jax.lax.bitcast_convert_type(logits.astype(jnp.float32), jnp.uint32)
-    # Unsigned numbers that are ordered as the floats are.
+    # Unsigned integers in the order of the floats.
     order = bits ^ jnp.where(bits >> 31 == 1, LARGEST, jnp.uint32(1 << 31))
 
     def narrow(i, threshold):
@@ -97,8 +97,8 @@ def draw(uniforms: jax.Array, logits: jax.Array) -> jax.Array:
 
 def _pick(uniform, mass):
     """A place of each row of `mass` [B, K] in proportion to it; never one without mass."""
-    # One product in place of the many small steps of a cumulative sum; its sums need not round
-    # alike, so what has no mass is left out by name.
+    # One product in place of the many small steps of a cumulative sum; its sums may round
+    # differently, so places without mass are masked explicitly.
     until = jnp.triu(jnp.ones((mass.shape[1],) * 2, mass.dtype))
     total = jnp.matmul(mass, until, precision=jax.lax.Precision.HIGHEST)
     highest = jnp.where(mass > 0, total, 0).max(-1)

@@ -1,4 +1,4 @@
-"""Prompts to continuations: one batch, or as many rows as a data set has."""
+"""Prompts to continuations: one batch, or all rows of a data set."""
 
 from functools import partial
 from typing import Any
@@ -33,16 +33,16 @@ def generate(
       params: its parameters.
       prompts: int [B, P], padded on the left.
       plan: how to decode.
-      key: of the draws, where `plan.method` is "sample".
-      mask: bool [B, P], False at padding; None where there is none.
-      knobs: the settings that may be traced.
+      key: for the draws, if `plan.method` is "sample".
+      mask: bool [B, P], False at padding; None if there is none.
+      knobs: settings that may be traced.
 
     Returns:
       Tokens int32 [B, N], `plan.fill` after the end, and scores [B].
 
     Raises:
-      UserError: where the prompts and what follows are more than the model has positions, and
-        for tokens and settings that are out of range; what is traced is not looked at.
+      UserError: if prompts and continuations are longer than the model's positions, and for tokens
+        and settings out of range; traced values are not checked.
     """
     check_plan(model, prompts.shape[1], plan)
     _check_values(model, prompts, mask, knobs)
@@ -68,8 +68,8 @@ def continue_rows(
     batch_size: int,
     places: jax.Array | None = None,
 ) -> jax.Array:
-    """Continuations int32 [M, N] of as many prompts [M, P] as there are, batch after batch; or, if
-    `places` int32 [R] are given, of those prompts alone, [R, N].
+    """Continuations int32 [M, N] of all prompts [M, P], batch by batch; or, if `places` int32 [R]
+    are given, only of those prompts, [R, N].
 
     A row's draws depend on the key and its place alone, not on the batches.
     """
@@ -89,7 +89,7 @@ def continue_rows(
 
 
 def check_plan(model: Decoder, prompt_length: int, plan: Plan) -> None:
-    """Refuse what the model cannot do.
+    """Refuse a plan that the model cannot carry out.
 
     Raises:
       UserError: in one sentence.
@@ -118,7 +118,7 @@ def check_plan(model: Decoder, prompt_length: int, plan: Plan) -> None:
 
 
 def _check_values(model: Decoder, prompts: jax.Array, mask: jax.Array | None, knobs: Knobs) -> None:
-    """Refuse tokens, masks and settings out of range, where they are known."""
+    """Refuse tokens, masks and settings that are out of range; traced values are not checked."""
 
     def is_known(value) -> bool:
         return not isinstance(value, jax.core.Tracer)

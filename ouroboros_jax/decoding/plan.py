@@ -1,4 +1,4 @@
-"""How text is decoded: what decides shapes, and what may be traced."""
+"""How text is decoded: static settings, and settings that may be traced."""
 
 from typing import Literal, NamedTuple
 
@@ -11,11 +11,12 @@ class Plan(NamedTuple):
     """Static settings."""
 
     max_new_tokens: int  # N
-    min_new_tokens: int = 0  # no end of text before
+    min_new_tokens: int = 0  # no text ends before this many
     method: Literal["sample", "greedy", "beam"] = "sample"
     num_beams: int = 1  # W; 1 unless `method` is "beam"
-    eos: int | tuple[int, ...] | None = None  # what ends a text; None: nothing does
-    pad: int | None = None  # what follows the end; None: the first of the tokens that end a text
+    eos: int | tuple[int, ...] | None = None  # tokens that end a text; None: nothing does
+    # Fills the row after the end; None: the first of the tokens that end a text.
+    pad: int | None = None
 
     @property
     def ends(self) -> tuple[int, ...]:
@@ -24,12 +25,12 @@ class Plan(NamedTuple):
 
     @property
     def fill(self) -> int:
-        """What stands after the end."""
+        """The token that fills a row after the end."""
         return (*self.ends, 0)[0] if self.pad is None else self.pad
 
     @property
     def can_end(self) -> bool:
-        """Whether a row may be over before it has all its tokens."""
+        """Whether a row may end before it has all its tokens."""
         return bool(self.ends) and self.min_new_tokens < self.max_new_tokens
 
 
@@ -44,7 +45,7 @@ class Knobs(NamedTuple):
 
 
 class Generated(NamedTuple):
-    """Continuations, and of beams their scores."""
+    """Continuations, and their scores if they come from beams."""
 
     tokens: jax.Array  # int32 [B, N]
-    scores: jax.Array | None = None  # float32 [B], of beams: log-probability by length
+    scores: jax.Array | None = None  # float32 [B], beams only: log-probability / length^penalty

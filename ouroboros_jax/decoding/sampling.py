@@ -1,4 +1,4 @@
-"""One token after another, drawn or the likeliest."""
+"""Generating token by token, drawn or the likeliest."""
 
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from ouroboros_jax.models.decoder import Decoder, Keys
 
 class _State(NamedTuple):
     t: jax.Array  # int32 [], tokens generated
-    logits: jax.Array  # [B, V], of the next
+    logits: jax.Array  # [B, V], of the next token
     slots: tuple[Keys, ...]
     tokens: jax.Array  # int32 [B, N]
     seen: jax.Array  # bool [B, V]
@@ -85,6 +85,6 @@ def sample_tokens(
 def seen_in(prompts: jax.Array, mask: jax.Array | None, vocab: int) -> jax.Array:
     """Which tokens [B, V] occur in each prompt."""
     rows = jnp.arange(prompts.shape[0])[:, None]
-    # What is masked after a prompt has begun counts, as with transformers.
+    # As in transformers, tokens masked after a prompt has begun count.
     there = jnp.ones(prompts.shape, bool) if mask is None else jnp.cumsum(mask, 1) > 0
     return jnp.zeros((prompts.shape[0], vocab), bool).at[rows, prompts].max(there)

@@ -9,7 +9,7 @@ from ouroboros_jax.models.decoder import MASKED, Decoder, Keys, Past, positions_
 
 
 class Prefix(NamedTuple):
-    """What every step needs of a prompt."""
+    """What every step needs from a prompt."""
 
     keys: tuple[Keys, ...]  # a block each, [B, H, P, D / H]
     bias: jax.Array | None  # [B, 1, 1, P], 0 or MASKED at padding; None: there is none
@@ -25,7 +25,7 @@ def prefill(
       model: the decoder.
       params: its parameters.
       prompts: int [B, P], padded on the left.
-      mask: bool [B, P], False at padding; None where there is none.
+      mask: bool [B, P], False at padding; None if there is none.
     """
     if mask is None:
         positions = jnp.broadcast_to(jnp.arange(prompts.shape[1]), prompts.shape)
@@ -38,7 +38,7 @@ def prefill(
 
 
 def empty_slots(prefix: Prefix, num: int) -> tuple[Keys, ...]:
-    """Room for the keys of `num` tokens a row."""
+    """Empty slots for the keys of `num` tokens per row."""
 
     def room(keys):
         batch, heads, width, _ = keys.k.shape

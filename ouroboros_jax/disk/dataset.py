@@ -1,7 +1,7 @@
 """metrics.nc: every chain's metrics as one `xarray.Dataset`, dims (chain, generation, ...).
 
-Groups of chains with arrays of other shapes, and chains that have not come as far, are padded with
-NaN. Importing xarray takes pandas' second or more, so it waits inside the functions.
+Groups of chains with arrays of other shapes, and chains that have not got as far, are padded with
+NaN. Importing xarray takes a second or more because of pandas, so functions import it when needed.
 """
 
 import json
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 Part = Mapping[str, np.ndarray]  # a group's metrics, [generations done, C, ...]
 
 STATUSES = ("ok", "degenerate", "frozen")
-NOT_REACHED = -1  # the status of a generation that is still to come
+NOT_REACHED = -1  # the status of a generation not yet reached
 RESERVED = (
     *("chain", "generation", "feature", "component", "threshold"),
     *("seed", "replicate", "group"),
 )
 CHUNK = 2**20  # bytes
-MOSTLY = 0.25  # share of NaN from which floats are worth compressing
+MOSTLY = 0.25  # floats are compressed from this share of NaN on
 
 
 def assemble(
@@ -38,16 +38,16 @@ def assemble(
     """The metrics of a run, finished or not.
 
     Args:
-      groups: the run's groups of chains; the `chain` axis goes through them in turn.
-      parts: of every group its metrics by name, `[generations done, C, ...]`; empty where it has
-        not begun.
+      groups: the run's groups of chains; the `chain` axis holds them in this order.
+      parts: for every group its metrics by name, `[generations done, C, ...]`; empty if it has not
+        begun.
       config_point: the run's flat settings, for `generations` and `collapse.*`.
-      attrs: what is said about the whole; what NetCDF cannot hold is written as JSON.
+      attrs: attributes of the dataset; values that NetCDF cannot hold are written as JSON.
 
     Returns:
       Variables (chain, generation, ...) with units and long names; along `chain` the coordinates
-      `seed`, `replicate`, every swept setting under its path and, where there are several groups,
-      `group`. `status` is -1 where a generation was not reached.
+      `seed`, `replicate`, every swept setting under its path and, if there are several groups,
+      `group`. `status` is -1 at generations that were not reached.
     """
     import xarray as xr
 
@@ -82,8 +82,8 @@ def assemble(
 
 
 def joined(segments: Sequence[Part]) -> Part:
-    """Consecutive segments of a group as one; NaN where one lacks what others have, as a fork's
-    source may. Arrays `[G, C, ...]` lie in memory with chains first, as a dataset wants them."""
+    """Consecutive segments of a group as one; NaN where a segment lacks a metric of the others, as
+    a fork's source may. Arrays `[G, C, ...]` lie in memory with chains first, as datasets need."""
     lengths = [len(part["status"]) for part in segments]
     names = {name: None for part in segments for name in part}
     return {name: _joined([part.get(name) for part in segments], lengths) for name in names}
@@ -115,7 +115,7 @@ def write(dataset: "xr.Dataset", path: Path) -> None:
 
 
 def _pad(arrays, places, total: int, fill: int | None) -> np.ndarray:
-    """All groups in one array `[chain, generation, ...]`; `fill`, or NaN, where not known."""
+    """All groups in one array `[chain, generation, ...]`; `fill`, or NaN, where unknown."""
     known = [None if array is None else _number(np.asarray(array)) for array in arrays]
     present = [array for array in known if array is not None]
     ndim = max(array.ndim for array in present)
@@ -143,7 +143,7 @@ def _pad(arrays, places, total: int, fill: int | None) -> np.ndarray:
 
 
 def _number(array: np.ndarray) -> np.ndarray:
-    """The array in a type that NetCDF knows: claims as int8, short floats as float32."""
+    """The array in a type that NetCDF has: booleans as int8, short floats as float32."""
     if array.dtype.kind == "b":
         return array.astype(np.int8)
     if array.dtype.kind in "iu" or array.dtype in (np.float32, np.float64):
@@ -158,7 +158,7 @@ def dims_of(name: str, ndim: int) -> tuple[str, ...]:
 
 
 def _allowed(name: str) -> str:
-    """A name that no dimension or coordinate has, and that NetCDF takes."""
+    """A name that NetCDF accepts and that is not a dimension's or coordinate's."""
     name = name.replace("/", "_")
     return f"{name}_metric" if name in RESERVED or name in ONCE else name
 
@@ -179,7 +179,7 @@ def _attrs(name: str) -> dict[str, Any]:
 
 
 def _collapse(variables, point: Point) -> dict[str, tuple]:
-    """`time_to_collapse`, if what it watches is recorded."""
+    """`time_to_collapse`, if the metric that it watches is recorded."""
     metric, thresholds = point["collapse.metric"], point["collapse.thresholds"]
     if metric not in variables or variables[metric][1].ndim != 2 or not thresholds:
         return {}
@@ -221,14 +221,14 @@ def _coords(groups: Sequence[Group]) -> dict[str, Any]:
 
 
 def _storable(value: Any) -> Any:
-    """An attribute as NetCDF takes it."""
+    """An attribute in a form that NetCDF accepts."""
     if isinstance(value, bool) or not isinstance(value, str | int | float | np.number | np.ndarray):
         return json.dumps(value, default=str)
     return value
 
 
 def _encoding(variable: "xr.Variable") -> dict[str, Any]:
-    """Compression for what shrinks: words, whole numbers, padding. Random floats do not."""
+    """Compression for what it shrinks: words, whole numbers, padding; not random floats."""
     dtype, encoding = variable.dtype, {}
     if not variable.size or not variable.ndim:
         return encoding

@@ -1,4 +1,4 @@
-"""`run.json`: what a run is, what it ran on, and whether a folder holds the one asked for.
+"""`run.json`: what a run is, what it ran on, and whether a folder holds a given run.
 
 Imports no jax until a run begins.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ouroboros_jax.data.base import RealData
 
 Manifest = dict[str, Any]
-FIELDS = {  # what a run cannot be opened without
+FIELDS = {  # required for opening a run
     "status": str,
     "identity": {"config": dict, "data_sha256": str | None, "versions": dict},
     "chain_blocks": dict,
@@ -34,16 +34,16 @@ FIELDS = {  # what a run cannot be opened without
     "timings": dict,
     "fork": {"source": str, "generation": int, "eras": list},
 }
-OF_SOME = ("fork", "timings")  # those of forks, and of runs since they are taken
+OF_SOME = ("fork", "timings")  # only forks have the one, and runs of early versions lack the other
 DECIDE_BITS = ("jax", "jaxlib")  # packages whose versions may change the last bits of a run
 RECORDED = (*DECIDE_BITS, "flax", "optax", "orbax-checkpoint", "numpy", "xarray")
 
 
 def read_manifest(workdir: Path) -> dict[str, Any]:
-    """What `run.json` says.
+    """The content of `run.json`.
 
     Raises:
-      UserError: where it is missing, no JSON, or not a run's.
+      UserError: if it is missing, not JSON, or not a run's.
     """
     manifest = rundir.read_json(workdir / rundir.MANIFEST)
     _check_fields(workdir / rundir.MANIFEST, manifest, FIELDS, "")
@@ -51,7 +51,7 @@ def read_manifest(workdir: Path) -> dict[str, Any]:
 
 
 def _check_fields(path: Path, found: Any, fields: Mapping[str, Any], within: str) -> None:
-    """Refuse what lacks a field, or has one of another kind."""
+    """Refuse an object that lacks a field, or has one of another type."""
     for name, kind in fields.items():
         if name in OF_SOME and name not in found:
             continue
@@ -63,7 +63,7 @@ def _check_fields(path: Path, found: Any, fields: Mapping[str, Any], within: str
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of what a run's numbers may depend on."""
+    """Versions of the packages on which a run's numbers may depend."""
     versions = {"python": platform.python_version(), "ouroboros_jax": ouroboros_jax.__version__}
     return versions | {name: importlib.metadata.version(name) for name in RECORDED}
 
@@ -71,13 +71,13 @@ def package_versions() -> dict[str, str]:
 def new_manifest(
     config: ConfigDict, real: "RealData", groups: Sequence[Group], origin: Origin | None
 ) -> Manifest:
-    """Of a run that has not begun; its `identity` is what tells it from others.
+    """The manifest of a run that has not begun; its `identity` tells it from other runs.
 
     Args:
-      config: what is run.
+      config: the run's.
       real: the data of its first group.
       groups: its chains.
-      origin: of a fork.
+      origin: where a fork comes from; None for other runs.
     """
     import jax
 
@@ -106,7 +106,7 @@ def new_manifest(
 
 
 def resumed(workdir: Path, new: Manifest) -> Manifest:
-    """The manifest of the run in `workdir`, if it is the one that is asked for.
+    """The manifest of the run in `workdir`, if that is the run of `new`.
 
     Raises:
       UserError: naming the fields that differ.
@@ -117,7 +117,7 @@ def resumed(workdir: Path, new: Manifest) -> Manifest:
     if old["identity"]["data_sha256"] != new["identity"]["data_sha256"]:
         differences.append("the data's sha256")
     hashes = [manifest["identity"].get("data_sha256_by_group", {}) for manifest in (old, new)]
-    if hashes[0]:  # which runs of earlier versions do not have
+    if hashes[0]:  # missing in runs of earlier versions
         differences += [f"the data's sha256 of group {line}" for line in differing(*hashes)]
     forks = [manifest["identity"].get("fork", {}) for manifest in (old, new)]
     differences += [f"fork {line}" for line in differing(*forks)]
@@ -138,13 +138,13 @@ def resumed(workdir: Path, new: Manifest) -> Manifest:
 
 
 def save(workdir: Path | None, manifest: Manifest) -> None:
-    """Write it, where there is a folder."""
+    """Write it, if there is a folder."""
     if workdir:
         rundir.write_json(workdir / rundir.MANIFEST, manifest)
 
 
 def differing(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """`field: old -> new` for every field that tells two runs apart."""
+    """`field: old -> new` for every field in which two runs differ."""
 
     def shown(fields, name):
         return repr(fields[name]) if name in fields else "(absent)"

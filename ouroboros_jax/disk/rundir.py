@@ -37,7 +37,7 @@ def read_json(path: Path) -> Any:
     """A JSON file of a run.
 
     Raises:
-      UserError: where it is missing or no JSON.
+      UserError: if it is missing or not JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -51,7 +51,7 @@ def read_config(workdir: Path) -> ConfigDict:
     """The config of the run in a workdir.
 
     Raises:
-      UserError: where it is missing, or no config.
+      UserError: if it is missing or not a config.
     """
     path = workdir / CONFIG
     if not isinstance(read_json(path), dict):
@@ -85,15 +85,15 @@ class Lock:
 
 
 def store_paths(workdir: Path, group: str) -> tuple[Path, Path]:
-    """Where a group's generations and its state for resuming are."""
+    """The paths of a group's generations and of its state for resuming."""
     return workdir / "generations" / group, workdir / "resume" / group
 
 
 def as_path(workdir: Any) -> Path:
-    """What a user names as a workdir, as a path.
+    """A user's workdir as a path.
 
     Raises:
-      UserError: where it is neither text nor a path.
+      UserError: if it is neither text nor a path.
     """
     if not isinstance(workdir, str | Path):
         raise UserError(f"workdir={workdir!r}: expected the path of a folder")
@@ -110,7 +110,7 @@ def check_workdir(workdir: Path) -> None:
     """Refuse a workdir that cannot hold a run, before anything is written.
 
     Raises:
-      UserError: for a file, a directory that is not ours to write, or one that holds other things.
+      UserError: for a file, a directory that cannot be written to, or one that holds other things.
     """
     if workdir.exists() and not workdir.is_dir():
         raise UserError(f"workdir {workdir} is a file; expected a folder, new or of a run")

@@ -15,15 +15,15 @@ Decode = Callable[[Any], str]
 
 
 def write_samples(out: Path, data: Any, decode: Decode | None = None) -> str:
-    """Write points into a file of the kind that its name ends in, whole or not at all.
+    """Write points into a file of the kind given by its ending, whole or not at all.
 
     Args:
       out: a path that ends in one of `WRITERS`.
       data: the points, a pytree of arrays with a leading axis.
-      decode: tokens `[T]` as text, where points are text.
+      decode: turns tokens `[T]` into text, if points are text.
 
     Returns:
-      What was written, in words.
+      A description of what was written.
 
     Raises:
       UserError: for points that the kind of file cannot hold.
@@ -87,8 +87,8 @@ def image_grid(images: np.ndarray) -> np.ndarray:
     """Images `[N, H, W]` or `[N, H, W, 1 or 3]`, bytes or floats in [0, 1], in a near-square grid.
 
     Returns:
-      uint8 `[rows * (H + 2) - 2, columns * (W + 2) - 2]`, and 3 where there are colours; unused
-      places and the gaps are mid-grey, which no digit's background is.
+      uint8 `[rows * (H + 2) - 2, columns * (W + 2) - 2]`, with a last axis of 3 for colours; unused
+      places and gaps are mid-grey, unlike any digit's background.
     """
     if images.dtype != np.uint8:
         images = np.round(255 * np.clip(np.nan_to_num(images), 0, 1)).astype(np.uint8)

@@ -1,8 +1,8 @@
-"""Where a group's generations are kept: in memory, or as Orbax steps on disk.
+"""Storage for a group's generations: in memory, or as Orbax steps on disk.
 
 A store holds segments, `first..last` generations each, with the metrics of all of them and the
-parameters of those that `store.every` keeps; and the state that the next segment needs, of which
-only the newest. On disk the state is written last: its commit is the run's commit point.
+parameters of those that `store.every` keeps; and the newest state, which the next segment needs. On
+disk the state is written last: its commit is the run's commit point.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ import numpy as np
 from ouroboros_jax.checkpoint import Damaged, Steps, plain
 from ouroboros_jax.errors import UserError
 
-# "metrics" is a name that Orbax keeps for itself.
+# Orbax reserves the name "metrics".
 PARAMS, MEASURED, STATE = "params", "measured", "state"
 
 
@@ -34,7 +34,7 @@ class Segment(NamedTuple):
 
     @property
     def num_bytes(self) -> int:
-        """Of its arrays."""
+        """Bytes of its arrays."""
         return sum(leaf.nbytes for leaf in jax.tree.leaves((self.params, self.metrics)))
 
 
@@ -64,7 +64,7 @@ class MemoryStore:
         self._segments.append(segment._replace(params=plain(segment.params)))
 
     def save_state(self, number: int, state: dict[str, Any]) -> None:
-        """Keep what going on needs; numbers grow."""
+        """Keep the state to resume from; numbers grow."""
         del number
         self._state = plain(state)
 
@@ -73,7 +73,7 @@ class MemoryStore:
         return self._state
 
     def last(self) -> int:
-        """The newest generation; -1 where there is none."""
+        """The newest generation; -1 if there is none."""
         return self._segments[-1].last if self._segments else -1
 
     def whole(self, last: int | None = None) -> int:
@@ -81,7 +81,7 @@ class MemoryStore:
         return self.last() if last is None else min(last, self.last())
 
     def truncate(self, generation: int, *, keep_state: bool) -> None:
-        """Drop what is newer than `generation`, and the state unless it is to be kept."""
+        """Drop generations after `generation`, and the state unless it is to be kept."""
         self._segments = [part for part in self._segments if part.last <= generation]
         if not keep_state:
             self._state = None
@@ -125,7 +125,7 @@ class DiskStore:
     def append(self, segment: Segment) -> None:
         """Write a segment; it counts once the state is written."""
         numbers = segment.first + np.arange(len(segment.metrics["status"]))
-        # As a mask: Orbax refuses arrays of no elements.
+        # As a mask, since Orbax refuses empty arrays.
         measured = {"kept": np.isin(numbers, segment.kept), **segment.metrics}
         trees = {MEASURED: measured}
         if len(segment.kept):
@@ -133,11 +133,11 @@ class DiskStore:
         self._generations.save(segment.last, **trees)
 
     def save_state(self, number: int, state: dict[str, Any]) -> None:
-        """Write what going on needs, of which the highest number is the newest."""
+        """Write the state to resume from; the highest number is the newest."""
         self._resume.save(number, **{STATE: state})
 
     def load_state(self) -> dict[str, Any] | None:
-        """The newest whole state."""
+        """The newest undamaged state."""
         for step in reversed(self._resume.steps() if self._resume else []):
             try:
                 state = self._resume.load(step, STATE)
@@ -148,12 +148,13 @@ class DiskStore:
         return None
 
     def last(self) -> int:
-        """The newest stored generation; -1 where there is none."""
+        """The newest stored generation; -1 if there is none."""
         steps = self._generations.steps() if self._generations else []
         return steps[-1] if steps else -1
 
     def truncate(self, generation: int, *, keep_state: bool) -> None:
-        """Drop what is newer than `generation`, and the states but the one that was loaded."""
+        """Drop generations after `generation`, and all states but, if `keep_state`, the one that
+        was loaded."""
         self._generations.drop_after(generation)
         self._resume.drop_after(self._newest if keep_state else -1)
         self._cached, self._masks = None, {}
@@ -184,9 +185,9 @@ class DiskStore:
         return found
 
     def whole(self, last: int | None = None) -> int:
-        """The newest generation up to which everything can be read; -1 where nothing can.
+        """The newest generation up to which everything can be read; -1 if nothing can.
 
-        With `last` no segment beyond that generation is looked at.
+        With `last`, segments beyond that generation are not checked.
         """
         first = 0
         for step in self._generations.steps() if self._generations else []:

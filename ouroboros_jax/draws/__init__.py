@@ -1,4 +1,4 @@
-"""Exact random draws of one chain, cheap under `vmap`, that JAX lacks or makes slowly.
+"""Exact random draws that JAX lacks or makes slowly; for one chain, cheap under `vmap`.
 
 numbers   uniform and normal numbers, choices without replacement
 counts    symbols, multinomial and Poisson counts

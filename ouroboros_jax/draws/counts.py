@@ -1,4 +1,4 @@
-"""Exact random counts, of one chain, cheap under `vmap`: symbols, multinomial and Poisson draws.
+"""Exact random counts for one chain, cheap under `vmap`: symbols, multinomial and Poisson draws.
 
 Probabilities are compared as whole numbers of 31 bits, so that a rare symbol keeps its probability
 to 2^-31 wherever it stands in the list; sums of float32 would lose it. Numbers of draws may be
@@ -13,10 +13,10 @@ from ouroboros_jax.base import Key
 from ouroboros_jax.draws.numbers import upper_product
 from ouroboros_jax.draws.threefry import bits, fold_in, words
 
-CHUNK = 512  # symbols drawn at a time where their number is traced
-COARSE = 32  # parts that a list of symbols is cut into by plain comparison
-FEW = 12  # draws a symbol, up to which they are made one by one
-SPARE = 8.0  # standard deviations kept back from a Poisson total, see `multinomial`
+CHUNK = 512  # symbols drawn at a time if their number is traced
+COARSE = 32  # parts of a list of symbols that are told apart by plain comparison
+FEW = 12  # up to this many draws a symbol, they are made one by one
+SPARE = 8.0  # standard deviations by which a Poisson total stays below `num`, see `multinomial`
 SMALL_RATE = 10.0  # below it a Poisson count is found by inversion, above by rejection
 MOST_SMALL = 60  # more than any such count, with probability 1 - 1e-26
 
@@ -78,9 +78,10 @@ def _one_by_one(key: Key, probabilities: jax.Array, num: jax.Array) -> jax.Array
 def multinomial(key: Key, probabilities: jax.Array, num: jax.Array) -> jax.Array:
     """Counts `[V]` of `num` independent symbols, int32; `num` may be traced, and 0.
 
-    Many draws a symbol are made as independent Poisson counts of a total somewhat below `num`:
-    given their sum M they are multinomial, M <= `num` is as good a condition as any (it fails once
-    in 10^14, and then they are drawn anew), and the `num` - M others come one by one.
+    If there are many draws a symbol, most are made as independent Poisson counts of a total
+    somewhat below `num`: given their sum M they are multinomial. Conditioning on M <= `num`
+    preserves that (it fails once in 10^14 and is then redrawn); the remaining `num` - M symbols are
+    drawn one by one.
     """
     num = jnp.asarray(num, jnp.int32)
     share = probabilities / probabilities.sum()
@@ -89,7 +90,7 @@ def multinomial(key: Key, probabilities: jax.Array, num: jax.Array) -> jax.Array
     total = jnp.where(many, jnp.maximum(size - SPARE * jnp.sqrt(size), 0), 0)
 
     def draw(carry):
-        # The barrier keeps XLA from moving the work of this turn in front of a loop without turns.
+        # The barrier keeps XLA from hoisting this turn's work out of a loop that may take no turn.
         turn, rate = jax.lax.optimization_barrier((carry[0], total * share))
         return turn - 1, poisson(fold_in(key, turn), rate)
 
@@ -98,8 +99,8 @@ def multinomial(key: Key, probabilities: jax.Array, num: jax.Array) -> jax.Array
         return many & ((turn == -1) | (counts.sum() > num))
 
     zeros = jnp.zeros(probabilities.shape, jnp.int32)
-    # A loop and no `cond`: under `vmap` it takes no turn where no chain has many draws. Its keys
-    # count down from -1, those of the chunks up from 0.
+    # A loop and no `cond`: under `vmap` it takes no turn if no chain has many draws. Its keys count
+    # down from -1, those of the chunks up from 0.
     _, counts = jax.lax.while_loop(is_wrong, draw, (jnp.int32(-1), zeros))
     return counts + _one_by_one(key, probabilities, num - counts.sum())
 
@@ -123,16 +124,16 @@ def poisson(key: Key, rate: jax.Array) -> jax.Array:
         tried = jnp.where(is_small, small, _attempt(u, rate))
         return turn + 1, jnp.where(count < 0, tried, count)
 
-    # One array says both what was drawn and what is still open: a flag beside it would be computed
-    # a second time by XLA, and may round to another answer.
+    # One array holds both what was drawn and what is still open: XLA would compute a separate flag
+    # a second time, possibly with other rounding.
     start = jnp.int32(0), jnp.full(rate.shape, -1, jnp.int32)
     return jax.lax.while_loop(lambda carry: (carry[1] < 0).any(), step, start)[1]
 
 
 def _inverted(u: jax.Array, rate: jax.Array, turn: jax.Array) -> jax.Array:
-    """Counts of small rates: how many k >= 1 have Pr(X >= k) above `u`; at turn 0 alone.
+    """Counts of small rates: how many k >= 1 have Pr(X >= k) above `u`; only at turn 0.
 
-    From the upper tail, where small numbers are known to 32 bits.
+    Works on the upper tail, where small probabilities keep 32 bits.
     """
 
     def is_open(carry):
@@ -150,10 +151,10 @@ def _inverted(u: jax.Array, rate: jax.Array, turn: jax.Array) -> jax.Array:
 
 
 def _attempt(u: jax.Array, rate: jax.Array) -> jax.Array:
-    """Counts of rates of 10 and more from pairs of uniform numbers; -1 where rejected.
+    """Counts for rates of 10 and more, from pairs of uniform numbers; -1 where rejected.
 
-    The mass is evaluated as a distance from the mode, lambda ((1 + x) ln(1 + x) - x) with
-    x = k / lambda - 1, whose terms are small where float32 is, and ln k! by Stirling's series.
+    The mass is evaluated as a distance from the mode, lambda ((1 + x) ln(1 + x) - x) with x = k /
+    lambda - 1, whose terms stay small enough for float32, and ln k! by Stirling's series.
     """
     rate = jnp.maximum(rate, SMALL_RATE)
     b = 0.931 + 2.53 * jnp.sqrt(rate)

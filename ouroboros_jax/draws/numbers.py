@@ -1,4 +1,4 @@
-"""Exact random draws that JAX lacks or draws slowly, of one chain, cheap under `vmap`."""
+"""Exact random draws that JAX lacks or makes slowly; for one chain, cheap under `vmap`."""
 
 import math
 
@@ -11,7 +11,7 @@ from ouroboros_jax.draws.threefry import bits, fold_in, split, words
 
 
 def unit_uniforms(key: Key, shape: tuple[int, ...], dtype=None) -> jax.Array:
-    """Numbers uniform on [0, 1), those of `jax.random.uniform`, of the run's floats by default."""
+    """Numbers uniform on [0, 1), those of `jax.random.uniform`, by default of the run's floats."""
     dtype = jnp.dtype(jnp.result_type(float) if dtype is None else dtype)
     width, digits = 8 * dtype.itemsize, jnp.finfo(dtype).nmant
     drawn = bits(key, math.prod(shape), width) >> (width - digits)
@@ -33,10 +33,10 @@ def symmetric_uniforms(key: Key, shape: tuple[int, ...], dtype) -> jax.Array:
 
 
 def normals(key: Key, shape: tuple[int, ...], dtype=None) -> jax.Array:
-    """Standard normal numbers, those of `jax.random.normal`, of the run's floats by default.
+    """Standard normal numbers, those of `jax.random.normal`, by default of the run's floats.
 
-    Drawn in one row: of a table with short rows XLA's CPU compiler unrolls every loop, and takes
-    half as long again for a whole program.
+    Drawn as one flat row: for tables with short rows XLA's CPU compiler unrolls every loop, which
+    adds half again to the compile time of a whole program.
     """
     dtype = jnp.dtype(jnp.result_type(float) if dtype is None else dtype)
     inside = np.nextafter(np.array(-1, dtype), np.array(0, dtype))
@@ -56,7 +56,7 @@ def normal_of_unit(uniform: jax.Array) -> jax.Array:
 
 
 def upper_product(a: jax.Array, b: jax.Array) -> jax.Array:
-    """The upper half of the 64-bit products of uint32; of random words `a`, numbers below `b`."""
+    """The upper half of the 64-bit products of uint32; for random words `a`, numbers below `b`."""
     low_mask = jnp.uint32(0xFFFF)
     a_high, a_low = a >> 16, a & low_mask
     b_high, b_low = b >> 16, b & low_mask
@@ -65,8 +65,9 @@ def upper_product(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def places_below(drawn: jax.Array, end: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Places, int32 [N], uniform on 0, ..., end - 1, of random words, uint32 [N]; and which of them
-    are to be dropped, so that they are exactly so: next to none where `end` is far below 2^32.
+    """Places, int32 [N], uniform on 0, ..., end - 1, from random words, uint32 [N]; and a mask of
+    those to reject, so that the others are exactly uniform. Almost none are rejected if `end` is
+    far below 2^32.
 
     References:
       Lemire, Fast Random Integer Generation in an Interval, 2019.
@@ -75,46 +76,46 @@ def places_below(drawn: jax.Array, end: jax.Array) -> tuple[jax.Array, jax.Array
     return upper_product(drawn, end).astype(jnp.int32), drawn * end < -end % jnp.maximum(end, 1)
 
 
-def shuffled(key: Key, there: jax.Array) -> jax.Array:
-    """Places of `there`, bool [N], in random order, those that are not there last: int32 [N].
+def shuffled(key: Key, mask: jax.Array) -> jax.Array:
+    """The places where `mask` [N] is True, in random order, then the others; int32 [N].
 
-    Scores that tie leave their places in order, as one of all orders does.
+    Tied scores keep their order.
     """
-    scores = unit_uniforms(key, there.shape, jnp.float32)
-    return jnp.argsort(jnp.where(there, scores, 2.0)).astype(jnp.int32)
+    scores = unit_uniforms(key, mask.shape, jnp.float32)
+    return jnp.argsort(jnp.where(mask, scores, 2.0)).astype(jnp.int32)
 
 
 def without_replacement(
-    key: Key, there: jax.Array, num: jax.Array, slots: int, filled: jax.Array | None = None
+    key: Key, mask: jax.Array, num: jax.Array, slots: int, filled: jax.Array | None = None
 ) -> jax.Array:
-    """Different places of those that are `there`, uniformly, in random order.
+    """A uniformly random sequence of distinct places at which `mask` is True.
 
-    Places are drawn one after another, and those not there or drawn before are skipped: exact, and
-    a function of the key, the places that are there and `num` alone. The time is that of about
-    `slots` draws and of clearing a table of N, and log(slots) times the first if nearly all are
-    taken.
+    Places are drawn one after another, skipping those that are masked out or drawn before: exact,
+    and a function of the key, the mask and `num` alone. Costs about `slots` draws plus clearing a
+    table of N; up to log(slots) times as many draws if nearly all places are taken.
 
     Args:
       key: a key.
-      there: bool [N].
-      num: int32, how many are wanted, at most `slots`; all where fewer are there.
+      mask: bool [N].
+      num: int32, how many are wanted, at most `slots`; all if the mask has fewer.
       slots: static.
-      filled: int32, how many are there, if they are known to be the first; it saves looking.
+      filled: int32, the number of True places if these are known to be the first; saves a search.
 
     Returns:
-      int32 [slots], the first `num` of which are the places; the others may be any.
+      int32 [slots]; the first `num` are the chosen places, the rest is unspecified.
     """
-    size, width = len(there), slots + slots // 2 + 8
+    size, width = len(mask), slots + slots // 2 + 8
     order = jnp.arange(width, dtype=jnp.int32)
     if filled is None:
-        end, total = jnp.where(there, jnp.arange(1, size + 1), 0).max(), there.sum()
-        never = jnp.where(there, jnp.int32(width), -1)  # those not there were drawn before all
+        end, total = jnp.where(mask, jnp.arange(1, size + 1), 0).max(), mask.sum()
+        # Masked-out places count as drawn before all others.
+        never = jnp.where(mask, jnp.int32(width), -1)
     else:
         end, total, never = filled, filled, jnp.full(size, width, jnp.int32)
-    num = jnp.minimum(num, total)  # or it would look for ever
+    num = jnp.minimum(num, total)  # or the loop would never end
 
     def draw(carry):
-        """Drawn places behind the `count` that are kept, and again those that differ in front."""
+        """Add new draws after the `count` places kept, and move the distinct ones to the front."""
         kept, count, drawn = carry
         keys = jax.vmap(fold_in, (None, 0))(key, drawn + order - count)
         new, is_dropped = places_below(jax.random.key_data(keys)[:, 0], end)
@@ -133,14 +134,14 @@ def log_chi_square(key: Key, df: jax.Array) -> jax.Array:
 
     Args:
       key: a key.
-      df: a float array, traced or not; the logarithm is -inf where `df` <= 0.
+      df: a float array, traced or not; the logarithm is -inf if `df` <= 0.
     """
     key_first, key_again = split(key)
     return log_chi_square_of(symmetric_uniforms(key_first, (3, *df.shape), df.dtype), key_again, df)
 
 
 def log_chi_square_of(first: jax.Array, key: Key, df: jax.Array) -> jax.Array:
-    """As `log_chi_square`, from `first` [3, ...], uniform on (-1, 1), and a key for what they lack.
+    """As `log_chi_square`, from `first` [3, ...], uniform on (-1, 1); `key` is for retries.
 
     Marsaglia and Tsang's rejection, all lanes at once: the loop ends when the last lane accepts
     (more than 95% do at the first attempt), which on a CPU beats `jax.random.loggamma`, whose
@@ -169,7 +170,7 @@ def log_chi_square_of(first: jax.Array, key: Key, df: jax.Array) -> jax.Array:
         attempt = symmetric_uniforms(fold_in(key, turn), (2, *shape), dtype)
         return turn + 1, settle(log_v, attempt)
 
-    # The first attempt stands outside the loop: hashing keys is most of the cost.
+    # The first attempt is outside the loop, with the caller's numbers: hashing keys costs most.
     log_v = settle(jnp.full(shape, jnp.nan, dtype), first[:2])
     _, log_v = jax.lax.while_loop(
         lambda carry: jnp.isnan(carry[1]).any(), again, (jnp.uint32(0), log_v)

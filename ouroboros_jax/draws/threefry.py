@@ -1,8 +1,8 @@
 """JAX's own keys and random words, with the cipher's rounds written out.
 
-JAX loops over the rounds of Threefry-2x32 on a CPU, array by array. Written out they are one pass:
-a quarter of the time for many words, and for a key a fraction of what XLA has to compile, of which
-a chain's program has dozens. All results are JAX's to the bit.
+JAX loops over the rounds of Threefry-2x32 on a CPU, array by array. Written out, the rounds are a
+single pass: four times as fast for many words, and far less for XLA to compile for a single key, of
+which a chain's program derives dozens. All results are JAX's to the bit.
 
 References:
   Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3, 2011.
@@ -13,11 +13,11 @@ import jax.numpy as jnp
 
 from ouroboros_jax.base import Key
 
-NAME = "threefry2x32"  # of such keys, to JAX
+NAME = "threefry2x32"  # JAX's name for such keys
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))  # of the rounds, in fours
 
 
-@jax.jit  # traced once for each shape, and not at each of a program's dozens of uses
+@jax.jit  # traced once per shape, not at each of a program's dozens of uses
 def _two_words(key: Key, counts: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The two words that the cipher makes of each count, uint32."""
     first, second = jax.random.key_data(key)
@@ -37,17 +37,17 @@ def _as_keys(words: tuple[jax.Array, jax.Array]) -> Key:
 
 
 def _once(array: jax.Array) -> jax.Array:
-    """Made once, and not again by each of those who read it."""
+    """Keep XLA from recomputing `array` in each of its consumers."""
     return jax.lax.optimization_barrier(array)
 
 
 def _is_checked() -> bool:
-    """Whether JAX follows the use of keys, which it does through its own functions alone."""
+    """Whether JAX's key-reuse checker is on; it tracks only JAX's own functions."""
     return jax.config.jax_debug_key_reuse
 
 
 def fold_in(key: Key, number: jax.Array | int) -> Key:
-    """`jax.random.fold_in`: a key of a key and an integer."""
+    """`jax.random.fold_in`: a key from a key and an integer."""
     if _is_checked():
         return jax.random.fold_in(key, number)
     return _as_keys(_two_words(key, jnp.uint32(number)))
@@ -63,13 +63,13 @@ def split(key: Key, num: int = 2) -> Key:
 def words(key: Key, num: int) -> jax.Array:
     """`num` random words, uint32; `num` is static.
 
-    Both of the two that the cipher makes of each of 0, 1, ..., one after the other: the data of
-    `split`'s keys.
+    The two words that the cipher makes of each counter 0, 1, ..., interleaved; the same words as
+    the data of `split`'s keys.
     """
     if _is_checked():
         return jax.random.key_data(jax.random.split(key, -(-num // 2))).reshape(-1)[:num]
     places = jnp.arange(num, dtype=jnp.uint32)
-    a, b = _two_words(key, places >> 1)  # twice each: cheaper than to lay them side by side
+    a, b = _two_words(key, places >> 1)  # each computed twice: cheaper than interleaving them
     return _once(jnp.where(places & 1 == 0, a, b))
 
 

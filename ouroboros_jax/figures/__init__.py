@@ -1,4 +1,4 @@
-"""Pictures of runs: medians and quantile bands over chains, with the laws that hold beside them.
+"""Figures of runs: medians and quantile bands over chains, beside the laws that hold.
 
   trajectories  any metric against generation
   fits          components; Gaussian fits with their laws and errors
@@ -63,10 +63,10 @@ __all__ = [
 
 
 def draw(run: Run | Study) -> list[Path]:
-    """Writes the figures that suit a run into `run.workdir`/figures.
+    """Write the figures that suit a run into `run.workdir`/figures.
 
-    A figure that cannot be drawn is named in the log and left out: the run's results are not lost
-    over a picture.
+    A figure that cannot be drawn is named in the log and left out, so that a run does not fail over
+    a picture.
 
     Args:
       run: a run with a workdir.

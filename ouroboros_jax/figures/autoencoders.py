@@ -62,7 +62,7 @@ def image_figures(study: Study) -> Iterator[Choice]:
 
 
 def _mean(study: Study, name: str) -> np.ndarray:
-    """A metric of the first cell, a mean over the chains that have it, [generation, ...]."""
+    """A metric of the first cell, averaged over the chains that have it, [generation, ...]."""
     values = study.array(name)[study.cells[0].chains, : study.last + 1]
     known = ~np.isnan(values)
     total, num = np.where(known, values, 0).sum(0), known.sum(0)
@@ -71,7 +71,7 @@ def _mean(study: Study, name: str) -> np.ndarray:
 
 @styled
 def label_frequencies(run: Run | Study) -> Figure:
-    """Shares of the classes by generation, a panel for each labeller."""
+    """Shares of the classes by generation, one panel per labeller."""
     study = as_study(run)
     suffixes = [suffix for suffix in ("_judge", "_first", "") if study.has(f"label_counts{suffix}")]
     words = class_names(study.run.manifest["data"]["name"])
@@ -112,9 +112,9 @@ def _class_colours(num: int) -> list[Any]:
 
 @styled
 def matrices(run: Run | Study) -> Figure:
-    """Every generation's classifier on every generation's data: the published triangle, the square.
+    """Every generation's classifier on every generation's data: as published, and all of it.
 
-    Model Ouroboros tries a classifier on its own and later data sets; below, earlier ones too.
+    Model Ouroboros tries classifiers on their own and later data sets; the second panel has all.
     """
     study = as_study(run)
     names = [name for name in MATRICES if study.has(name)]
@@ -139,7 +139,7 @@ def matrices(run: Run | Study) -> Figure:
 
 @styled
 def training_curves(run: Run | Study) -> Figure:
-    """Losses of the epochs, a line for each of some generations."""
+    """Losses by epoch, one line for each of some generations."""
     study = as_study(run)
     names = [
         name
@@ -169,7 +169,7 @@ def training_curves(run: Run | Study) -> Figure:
 
 @styled
 def final_values(run: Run | Study) -> Figure:
-    """What each generation's training ended at."""
+    """The final values of each generation's training."""
     study = as_study(run)
     pairs = [("the autoencoder's loss", ("reconstruction", "kl"))]
     if study.has("classifier_loss"):

@@ -11,9 +11,9 @@ FEW = 20  # chains below which outer quantiles are guesses, and a band goes over
 
 
 def quantiles(values: np.ndarray, levels: Sequence[float]) -> np.ndarray:
-    """Quantiles over chains of `[C, G]`, `[Q, G]`, by linear interpolation; NaN is left out.
+    """Quantiles over chains of `[C, G]`, `[Q, G]`, by linear interpolation; NaN is ignored.
 
-    Infinities count as values. NaN where every chain is.
+    Infinities count as values. NaN where every chain is NaN.
     """
     ordered = np.sort(np.asarray(values, np.float64), axis=0)  # NaN last
     count = (~np.isnan(ordered)).sum(0)
@@ -26,12 +26,12 @@ def quantiles(values: np.ndarray, levels: Sequence[float]) -> np.ndarray:
     high = np.take_along_axis(ordered, above, 0)
     with np.errstate(invalid="ignore"):
         step = (place - below) * (high - low)
-    found = low + np.where(np.isfinite(step), step, 0.0)  # beside an infinity, the lower value
+    found = low + np.where(np.isfinite(step), step, 0.0)  # next to an infinity, the lower value
     return np.where(count[None] > 0, found, np.nan)
 
 
 def means(values: np.ndarray, log: bool = False) -> np.ndarray:
-    """Means over chains of `[C, G]`, NaN left out; geometric ones if `log`."""
+    """Means over chains of `[C, G]`, ignoring NaN; geometric ones if `log`."""
     values = np.asarray(values, np.float64)
     if log:
         values = np.log(np.where(values > 0, values, np.nan))
@@ -61,13 +61,13 @@ def draw_band(
     alpha: float = 0.17,
     **line: Any,
 ) -> np.ndarray:
-    """Draws the median over chains and a band around it; returns the median as drawn.
+    """Draw the median over chains and a band around it; returns the median as drawn.
 
     A single generation becomes a point with a bar. With fewer than `FEW` chains the band spans all.
     """
     levels = levels_of(len(values), levels)
     low, middle, high = visible(quantiles(values, (levels[0], 0.5, levels[1])), is_log)
-    if is_log:  # a band that reaches zero is drawn down to the lowest value that can be shown
+    if is_log:  # a band that reaches zero ends at the lowest value that can be shown
         positive = np.concatenate([v[~np.isnan(v)] for v in (low, middle)])
         if positive.size:
             low = np.where(np.isnan(low) & ~np.isnan(high), positive.min(), low)
@@ -97,7 +97,7 @@ def band_words(num_chains: int, levels: Sequence[float] = LEVELS) -> str:
 
 
 def evenly(count: int, most: int) -> list[int]:
-    """At most `most` of the positions 0 to count - 1, both ends among them, evenly apart."""
+    """At most `most` evenly spaced positions out of 0 to count - 1, including both ends."""
     return sorted({round(x) for x in np.linspace(0, count - 1, min(count, most))})
 
 

@@ -39,7 +39,7 @@ def figures_of(run: Run | Study) -> dict[str, Callable[[], Figure]]:
 
 
 def common_figures(study: Study) -> Iterator[Choice]:
-    """What any learner's metrics may be drawn as."""
+    """The figures for metrics of any learner."""
     yield from _departures(study)
     yield from _moments(study)
     yield from _test(study)
@@ -47,7 +47,7 @@ def common_figures(study: Study) -> Iterator[Choice]:
 
 
 def gaussian_figures(study: Study) -> Iterator[Choice]:
-    """The figures of Gaussians; most are of chains of one dimension."""
+    """The figures of Gaussians; most are for one-dimensional chains."""
     is_1d = is_gaussian_1d(study)
     if is_1d and study.has("variance"):
         yield "typical_path", partial(typical_path, study)
@@ -68,7 +68,7 @@ def gaussian_figures(study: Study) -> Iterator[Choice]:
 
 
 def mixture_figures(study: Study) -> Iterator[Choice]:
-    """The figures of mixtures, which have no moments to speak of."""
+    """The figures of mixtures, without those of moments."""
     yield "evolution", partial(evolution_panels, study)
     yield from _departures(study)
     yield from _test(study)
@@ -77,14 +77,14 @@ def mixture_figures(study: Study) -> Iterator[Choice]:
 
 
 def model_figures(study: Study) -> Iterator[Choice]:
-    """The models themselves, where they are Gaussians and mixtures."""
+    """The models themselves, if they are Gaussians or mixtures."""
     if study.learners <= {"gaussian", "gmm"}:
         yield "evolution", partial(evolution_panels, study)
         yield "first_and_last", partial(first_and_last, study)
 
 
 def _departures(study: Study) -> Iterator[Choice]:
-    """How models depart from the first: in their components, their variance, as a whole."""
+    """How models depart from the first: in components, in variance, and as a whole."""
     yield from _components(study)
     yield from plots(study, "variance_ratio")
     yield from _sizes(study)
@@ -102,7 +102,7 @@ def _sizes(study: Study) -> Iterator[Choice]:
 
 
 def _moments(study: Study) -> Iterator[Choice]:
-    """Covariance and mean: side by side where there are few lines."""
+    """Covariance and mean, side by side if there are few lines."""
     pair = "log_det_covariance", "mean_squared_error"
     if all(study.has(metric) for metric in pair) and len(study.factors) <= 1:
         yield "moments", partial(moments, study)
@@ -125,7 +125,7 @@ def _languages(study: Study) -> Iterator[Choice]:
 
 
 Figures = Callable[[Study], Iterator[Choice]]
-BY_LEARNER: dict[str, tuple[Figures, ...]] = {  # of a name that comes twice, the first is drawn
+BY_LEARNER: dict[str, tuple[Figures, ...]] = {  # if a name occurs twice, the first one is drawn
     "gaussian": (golden_figures, gaussian_figures),
     "gmm": (mixture_figures,),
     "kde": (kernel_figures, common_figures),

@@ -45,10 +45,10 @@ def _grid(study: Study, cells: list[int], height: float) -> tuple[Figure, np.nda
 
 @styled
 def typical_path(run: Run | Study) -> Figure:
-    """Mean and median of the variance: what is conserved on average is lost on almost every path.
+    """Mean and median of the variance: it is conserved on average, but lost on almost every path.
 
-    The law of the mean is drawn where there is one; that of the median, exp(E[ln v]) to leading
-    order, in the one-dimensional `replace` loop.
+    The law of the mean is drawn if there is one; that of the median, exp(E[ln v]) to leading order,
+    only for the one-dimensional `replace` loop.
     """
     study = as_study(run)
     cells = study.along_first(MAX_PANELS)
@@ -93,7 +93,7 @@ def typical_path(run: Run | Study) -> Figure:
 
 
 def survival_bound(run: Run | Study, cell: int, threshold: float) -> np.ndarray | None:
-    """Suresh et al.'s bound on P(time to collapse > generation); None where it does not hold.
+    """Suresh et al.'s bound on P(time to collapse > generation); None if its premises fail.
 
     Premises: the one-dimensional `replace` loop, no bias above 1, collapse of the variance.
     """
@@ -117,7 +117,7 @@ def survival_bound(run: Run | Study, cell: int, threshold: float) -> np.ndarray 
 def survival(run: Run | Study, *, ax: Axes | None = None) -> Figure:
     """The share of chains that have not collapsed yet, for each threshold, beside its bound.
 
-    The band is Wilson's 95% interval for a share of independent chains, drawn where some but not
+    The band is Wilson's 95% interval for a share of independent chains, drawn while some but not
     all have collapsed.
     """
     study = as_study(run)
@@ -178,13 +178,13 @@ def survival(run: Run | Study, *, ax: Axes | None = None) -> Figure:
 
 
 def survival_share(times: np.ndarray, generations: np.ndarray) -> np.ndarray:
-    """P(time > generation) over chains; NaN is a chain that never collapsed."""
+    """P(time > generation) over chains; NaN means that a chain never collapsed."""
     never = np.where(np.isnan(times), np.inf, times)
     return (never[:, None] > generations[None]).mean(0)
 
 
 def wilson(share: np.ndarray, count: int, z: float = 1.96) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's interval of a share of `count`."""
+    """Wilson's interval for a share of `count`."""
     centre = (share + z * z / (2 * count)) / (1 + z * z / count)
     half = z * np.sqrt(share * (1 - share) / count + z * z / (4 * count**2)) / (1 + z * z / count)
     return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)

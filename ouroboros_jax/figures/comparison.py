@@ -37,8 +37,8 @@ class Difference(NamedTuple):
 def differences(table: Any) -> list[Difference]:
     """The rows of a comparison, by value.
 
-    `table` is an `xarray.Dataset` over (value, generation), or has columns `value`, `generation`,
-    `difference`, `low` and `high`.
+    `table` is an `xarray.Dataset` over (value, generation), or a table with columns `value`,
+    `generation`, `difference`, `low` and `high`.
     """
     columns = ("value", "generation", "difference", "low", "high")
     if hasattr(table, "data_vars") and table["difference"].ndim == 2:
@@ -60,7 +60,7 @@ def differences(table: Any) -> list[Difference]:
 
 
 def _named(setting: str, value: Any) -> str:
-    """The value of a setting in words; of two runs, each is called by its name."""
+    """The value of a setting in words; for two runs, the name of each."""
     return text(value) if setting == SETTING else assign(setting, text(value))
 
 
@@ -68,8 +68,7 @@ def _named(setting: str, value: Any) -> str:
 def compare_figure(comparison: Any, *, ax: Axes | None = None) -> Figure:
     """Differences to the baseline for every value of the setting, with their intervals.
 
-    Of its `attrs`, `setting`, `metric`, `baseline`, `confidence` and `pairs` are read where they
-    are there.
+    Its `attrs` may have `setting`, `metric`, `baseline`, `confidence` and `pairs`.
     """
     rows = [d for d in differences(comparison) if np.isfinite(d.difference).any()]
     told = dict(getattr(comparison, "attrs", {}))

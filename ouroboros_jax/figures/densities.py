@@ -66,14 +66,14 @@ def _view(study: Study, chain: int, generation: int, features: list[int]) -> Vie
 
 
 def _drawn_features(points: np.ndarray) -> list[int]:
-    """At most two: those that vary most, in order."""
+    """At most two features: those that vary most, in order."""
     return sorted(np.argsort(-points.var(0), kind="stable")[:2].tolist())
 
 
 def density_at(view: View, kernel: str, grid: np.ndarray, num_features: int) -> np.ndarray:
     """The estimate at the rows of `grid` [M, D], up to a factor, [M].
 
-    A tophat that is seen from the side is drawn as a normal of the same variance.
+    A projected tophat is drawn as a normal of the same variance.
     """
     h = view.bandwidth
     is_flat = kernel == "tophat" and num_features == grid.shape[1]
@@ -92,8 +92,8 @@ def density_at(view: View, kernel: str, grid: np.ndarray, num_features: int) -> 
 def density_panels(run: Run | Study) -> Figure:
     """The estimate of one chain at chosen generations, with the real points of its first fit.
 
-    Rows are the values of the first setting swept. Of more than two features the two that vary
-    most are drawn; shades are of each panel's own largest density.
+    Rows are the values of the first swept setting. If there are more than two features, the two
+    that vary most are drawn; shades are relative to each panel's largest density.
     """
     study = as_study(run)
     generations = chosen_generations(study, 5)
@@ -159,7 +159,7 @@ def std_survival(run: Run | Study) -> Figure:
     """The share of chains whose standard deviation is above a share of the first, and its bound.
 
     The thresholds are those of `collapse.thresholds`; the bound is Suresh et al.'s Thm 4, for the
-    components' own standard deviation, and holds for the deviation of the truth: data whose
+    components' standard deviation. It holds relative to the truth's deviation: for data whose
     components have one.
     """
     study = as_study(run)

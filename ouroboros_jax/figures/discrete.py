@@ -44,7 +44,7 @@ SOURCE = "Suresh et al. 2024"
 
 
 class Bounds(NamedTuple):
-    """Both bounds of a share or a number, `[G]`, and where they come from."""
+    """Both bounds on a share or a number, `[G]`, and their source."""
 
     low: np.ndarray
     high: np.ndarray
@@ -72,7 +72,7 @@ def count_figures(study: Study) -> Iterator[Choice]:
 
 
 def _is_plain(point: dict[str, Any]) -> bool:
-    """Whether the published bounds hold: `replace` of equal sizes, nothing added or sharpened."""
+    """Whether the published bounds hold: `replace` with equal sizes, no smoothing, T = 1."""
     return (
         point["regime.name"] == "replace"
         and point["num_samples"] == point["data.num_samples"]
@@ -193,9 +193,9 @@ def survival(run: Run | Study, metric: str) -> Figure:
 
 @styled
 def rank_frequency(run: Run | Study, *, chain: int | None = None) -> Figure:
-    """Probabilities against rank at some generations of one chain: a vocabulary that shortens.
+    """Probabilities against rank at some generations of one chain: a shrinking vocabulary.
 
-    Each generation has its own ranks, as a rank-frequency curve does.
+    Each generation is ranked by itself, as usual for rank-frequency curves.
     """
     study = as_study(run)
     cell = study.cells[0]
@@ -228,7 +228,7 @@ def rank_frequency(run: Run | Study, *, chain: int | None = None) -> Figure:
 
 
 def _probabilities(study: Study, generation: int, chain: int) -> np.ndarray | None:
-    """Probabilities of a stored generation; None where `store.every` left it out."""
+    """Probabilities of a stored generation; None if `store.every` left it out."""
     try:
         params = study.run.params(generation=generation, chain=chain)
     except UserError:

@@ -31,9 +31,9 @@ from ouroboros_jax.figures.style import (
 )
 from ouroboros_jax.results import Run
 
-POINTS = 1000  # drawn from a model for one panel
+POINTS = 1000  # points drawn from a model per panel
 MAX_ROWS = 5
-COMPONENTS = CATEGORIES[1:]  # the samples have the first colour
+COMPONENTS = CATEGORIES[1:]  # the first colour is for samples
 PUBLISHED = (0, 50, 100, 150, 200, 350, 2000)  # the panels of Shumailov et al. 2023, figure 9
 
 
@@ -43,14 +43,15 @@ class View(NamedTuple):
     generation: int
     mixture: Gaussians | None
     samples: np.ndarray  # [N, 1] or [N, 2]
-    std: float  # root of the mean variance, of all features
+    std: float  # root of the mean variance over all features
 
 
 def chosen_generations(run: Run | Study, most: int = 6) -> list[int]:
-    """Generations of the panels: those of the config, else the first, the last, and some between.
+    """Generations of the panels: those of the config, or else the first, the last and some between.
 
-    Only generations whose parameters are stored; a config's are moved to the nearest one. The
-    choice grows geometrically; chains as long as Shumailov et al.'s mixtures take their panels.
+    Only generations with stored parameters are chosen; a config's are moved to the nearest one. The
+    default choice grows geometrically, but chains as long as Shumailov et al.'s mixtures get the
+    published panels.
     """
     study = as_study(run)
     stored, end = study.stored, study.last
@@ -68,13 +69,13 @@ def chosen_generations(run: Run | Study, most: int = 6) -> list[int]:
 
 
 def _round(x: float) -> int:
-    """A round number near x: of 1, 2, 5 times a power of ten."""
+    """A round number near x: 1, 2 or 5 times a power of ten."""
     size = 10 ** int(np.floor(np.log10(x)))
     return int(min((m * size for m in (1, 2, 5, 10)), key=lambda m: abs(np.log(m / x))))
 
 
 def _views(study: Study, chain: int, generations: list[int]) -> tuple[list[View], str, Any]:
-    """The generations of a chain, the kind of axes they lie in, and the projection there."""
+    """The views of a chain's generations, the kind of axes, and the projection onto these."""
     models = [mixture_of(study.run.params(generation=g, chain=chain)) for g in generations]
     drawn = [
         np.asarray(
@@ -128,7 +129,7 @@ def evolution_panels(run: Run | Study, *, chain: int | None = None) -> Figure:
     ]
     real = None if truths[0] is not None else _real(study, rows[0][2], chains[0])
     limits = _limits([v for views, _, _ in rows for v in views], truths, real)
-    every = axes.reshape(len(rows), -1)  # a single row may take two lines
+    every = axes.reshape(len(rows), -1)  # a single row may be split into two
     panels, rest = every[:, :num], every[:, num:]
     draw = _plane if is_plane else _line
     for own, (views, _, _), truth in zip(panels, rows, truths, strict=True):
@@ -137,7 +138,7 @@ def evolution_panels(run: Run | Study, *, chain: int | None = None) -> Figure:
         ax.set_title(f"generation {generation:,}")
     for ax in rest.ravel():
         ax.set_axis_off()
-    for ax in panels[-1, num - columns :]:  # with none below
+    for ax in panels[-1, num - columns :]:  # with no panel below
         ax.tick_params(labelbottom=True)
     if len(rows) > 1:
         for ax, cell in zip(panels[:, 0], cells, strict=True):
@@ -316,7 +317,7 @@ def _component(k: int) -> str:
 
 
 def _edges(values: np.ndarray) -> np.ndarray:
-    """Edges of a histogram of one panel, over all of its samples."""
+    """Edges of a panel's histogram, over all of its samples."""
     low, high = values.min(), values.max()
     if not high > low:
         low, high = low - max(abs(low), 1.0) * 1e-6, high + max(abs(high), 1.0) * 1e-6

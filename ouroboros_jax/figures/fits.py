@@ -1,4 +1,4 @@
-"""What was fitted: components, a Gaussian's mean and deviation with their laws, their errors."""
+"""The fits: components, a Gaussian's mean and deviation with their laws, and errors."""
 
 from typing import Any, NamedTuple
 
@@ -40,7 +40,7 @@ HEADINGS = {"mean": "mean", "std": "standard deviation"}
 
 
 class Panel(NamedTuple):
-    """What is drawn of components in one panel, and what stands around it."""
+    """The content and the labels of one panel of components."""
 
     ax: Axes
     cell: int
@@ -49,14 +49,14 @@ class Panel(NamedTuple):
     title: str
     label: str  # of the vertical axis
     is_bottom: bool
-    is_end: bool  # whether its lines are named
+    is_end: bool  # whether its lines are labelled
 
 
 @styled
 def components(run: Run | Study) -> Figure:
     """Means and standard deviations of a mixture's components, one colour each.
 
-    In one dimension the columns are the first swept setting's values; otherwise the rows are
+    In one dimension, columns are the values of the first swept setting; otherwise rows are
     features.
     """
     study = as_study(run)
@@ -218,7 +218,7 @@ def is_gaussian_1d(study: Study) -> bool:
 def errors(run: Run | Study) -> Figure:
     """|mu - truth| and |1 - sigma| against fits, both axes logarithmic, for every n.
 
-    As in Shumailov et al.'s notebook, in units of the truth's standard deviation. The laws are of
+    As in Shumailov et al.'s notebook, in units of the truth's standard deviation. The laws are for
     root mean squares: E[(mu - mu0)^2], and E[(s - std)^2] = E[W2^2] - E[(mu - mu0)^2].
     """
     study = as_study(run)

@@ -1,4 +1,4 @@
-"""What a fork's changes did: paired differences to its source, where that is at hand."""
+"""The effect of a fork's changes: paired differences to its source, if that is available."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -18,7 +18,7 @@ MAX_CURVES = 8
 
 
 def fork_figures(study: Study) -> Iterator[Choice]:
-    """The figure of a fork; none of another run."""
+    """The figure of a fork; none for other runs."""
     if study.forked is None or len(study.cells) > MAX_CURVES:
         return
     origin = origin_in(study.run.manifest)

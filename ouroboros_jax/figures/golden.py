@@ -14,11 +14,11 @@ from ouroboros_jax.results import Run
 from ouroboros_jax.schedule import count_share
 from ouroboros_jax.theory import weighted
 
-CONTRACTED = 0.01  # how much of what generation 0 has too little or too much may be left
+CONTRACTED = 0.01  # share of generation 0's excess or deficit that may be left
 
 
 def golden_figures(study: Study) -> Iterator[Choice]:
-    """The figure of a Gaussian's weights, where they are swept."""
+    """The figure of a Gaussian's weights, if they are swept."""
     is_plain = all(
         cell.point["regime.name"] == "weighted"
         and cell.point["data.name"] == "normal"
@@ -46,7 +46,7 @@ def _weight(point: dict[str, Any]) -> float:
 def error_by_weight(run: Run | Study) -> Figure:
     """The error's limit V(w) by weight: chains averaged over their last generations, and the law.
 
-    Errors are in units of what the real points of one generation would leave alone, std^2 / n.
+    Errors are in units of the error from one generation's real points alone, std^2 / n.
     """
     study = as_study(run)
     shares = sorted({cell.point["regime.real_fraction"] for cell in study.cells})

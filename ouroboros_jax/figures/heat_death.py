@@ -1,4 +1,4 @@
-"""Which pictures suit a run of the heat-death learner."""
+"""Which figures suit a run of the heat-death learner."""
 
 from collections.abc import Iterator
 from functools import partial

@@ -1,8 +1,8 @@
 """Language models: perplexity histograms over generations, diversity, the same prompt continued.
 
 The histograms are those of Shumailov et al. (arXiv 2305.17493, figure 9; Nature 2024, figure 1):
-what generation 0 thinks of each generation's texts. Their mass moves to low perplexity, and the
-tail of improbable texts grows all the same.
+the perplexity of each generation's texts under generation 0. Mass moves to low perplexity, and yet
+the tail of improbable texts grows.
 """
 
 import textwrap
@@ -66,8 +66,8 @@ def language_figures(study: Study) -> Iterator[Choice]:
 def perplexity_histograms(run: Run | Study) -> Figure:
     """How likely generation 0 finds the texts of each generation: densities of log perplexity.
 
-    A panel for each of the first few cells of a sweep, all chains together; quartiles of each
-    generation below the curves.
+    One panel for each of the first few cells of a sweep, all chains together, with quartiles of
+    each generation below the curves.
     """
     study = as_study(run)
     values = study.array("sequence_perplexity")
@@ -127,7 +127,7 @@ def _panels(study: Study) -> list[tuple[str, list[tuple[str, str]]]]:
 
 @styled
 def diversity(run: Run | Study) -> Figure:
-    """Six measures of how varied generated text is, against generation."""
+    """Six measures of the diversity of generated text, against generation."""
     study = as_study(run)
     panels = _panels(study)
     columns = min(3, len(panels))
@@ -167,7 +167,7 @@ def diversity(run: Run | Study) -> Figure:
 
 @styled
 def continuations(run: Run | Study) -> Figure:
-    """The same held-out prompts, and what each generation of the first chain makes of them."""
+    """The same held-out prompts as continued by each generation of the first chain."""
     study = as_study(run)
     tokens = np.asarray(study.metrics["continuation"].values)[study.cells[0].chains[0]]
     decode = study.run.decoder(int(study.cells[0].chains[0]))
@@ -205,6 +205,6 @@ def continuations(run: Run | Study) -> Figure:
 
 
 def plain(text: str) -> str:
-    """Text on one line, without what cannot be drawn."""
+    """Text on one line, without characters that cannot be drawn."""
     text = " ".join(text.split())
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -11,7 +11,7 @@ _SQRT_TAU = float(np.sqrt(2 * np.pi))
 
 
 def mixture_of(params: Any) -> Gaussians | None:
-    """One chain's parameters as a mixture; None where they are no finite Gaussian or mixture."""
+    """One chain's parameters as a mixture; None if they are not a finite Gaussian or mixture."""
     mean, means = _field(params, "mean"), _field(params, "means")
     if mean is not None and (log_scale := _field(params, "log_scale")) is not None:
         packed = _field(params, "factor")
@@ -43,7 +43,7 @@ def _finite(weights, means, log_scales, factors) -> Gaussians | None:
 
 
 def truth_of(point: dict[str, Any]) -> Gaussians | None:
-    """The law that a point's real data come from, where it is one of the synthetic ones."""
+    """The law of a point's real data, if it is a synthetic one."""
     if (found := truths.mixture_of(point)) is None:
         return None
     weights, means, stds = found
@@ -81,7 +81,7 @@ def densities(mixture: Gaussians, x: np.ndarray) -> np.ndarray:
 
 
 def grid(mixture: Gaussians, low: float, high: float) -> np.ndarray:
-    """Points of a line on which a one-dimensional mixture is drawn without missing a peak."""
+    """Points along a line, dense enough to show every peak of a one-dimensional mixture."""
     std = np.sqrt(mixture.covariances[:, 0, 0])
     near = mixture.means[:, :1] + std[:, None] * np.linspace(-5, 5, 121)[None]
     points = np.concatenate([np.linspace(low, high, 201), near.ravel()])

@@ -1,4 +1,4 @@
-"""Laws drawn over data, and the keys that say which line is what."""
+"""Laws drawn over data, and keys that explain the lines."""
 
 import re
 import textwrap
@@ -24,7 +24,7 @@ Entry = tuple[Artist, str]
 
 
 def formula(label: str) -> str:
-    """A law's label as mathematics, where it is a formula and not words."""
+    """A law's label as mathematics, if it is a formula and not words."""
     tokens = set(re.findall(r"[A-Za-z]\w*", label.replace("_", " ")))
     if not tokens or not tokens <= _LETTERS | set(_SYMBOLS):
         return label
@@ -44,7 +44,7 @@ def draw_law(
     *,
     is_log: bool,
 ) -> None:
-    """The law dashed, and the mean over chains, of which it speaks, as a thin line."""
+    """Draw the law dashed, and the mean over chains, to which it applies, as a thin line."""
     if len(x) == 1:
         ax.plot(x, visible(law.expected, is_log), marker="_", markersize=22, color=law_colour)
         return
@@ -62,7 +62,7 @@ def line(colour: Any = QUIET, **kwargs: Any) -> Line2D:
 def keys_of(
     laws: Iterable[Law], *, colour: Any = QUIET, levels=LEVELS, chains: int = FEW
 ) -> list[Entry]:
-    """What the styles of line mean: median, band, mean, and every law with its source, once."""
+    """Key entries for the line styles: median, band, mean, and every law with its source, once."""
     entries = band_keys(colour, chains=chains, band=band_words(chains, levels))
     of_laws = law_keys(laws, colour)
     if of_laws and chains > 1:
@@ -71,7 +71,7 @@ def keys_of(
 
 
 def band_keys(colour: Any = QUIET, *, chains: int = 2, band: str) -> list[Entry]:
-    """The median and the band, of which `band` says what it holds; of one chain, the chain."""
+    """Key entries for the median and the band, which `band` describes; or for a single chain."""
     if chains == 1:
         return [(line(colour, linewidth=1.7), "one chain")]
     shade = Patch(color=colour, alpha=0.22, linewidth=0)
@@ -79,7 +79,7 @@ def band_keys(colour: Any = QUIET, *, chains: int = 2, band: str) -> list[Entry]
 
 
 def law_keys(laws: Iterable[Law], colour: Any = QUIET) -> list[Entry]:
-    """Every law with its source, once a source."""
+    """Key entries for the laws, one for each source."""
     by_source: dict[str, dict[str, None]] = {}
     for law in laws:
         by_source.setdefault(law.source, {})[formula(law.label)] = None
@@ -91,7 +91,7 @@ def law_keys(laws: Iterable[Law], colour: Any = QUIET) -> list[Entry]:
 
 
 def key_below(figure: Figure, entries: list[Entry], columns: int = 0) -> None:
-    """A key under the panels, which the layout makes room for."""
+    """A key under the panels, for which the layout makes room."""
     if entries:
         figure.legend(
             [handle for handle, _ in entries],
@@ -105,7 +105,7 @@ def key_below(figure: Figure, entries: list[Entry], columns: int = 0) -> None:
 
 
 def _columns(texts: list[str], width: float) -> int:
-    """Most columns of a key that fit into a figure `width` inches wide."""
+    """The most columns of a key that fit into a figure `width` inches wide."""
     most = 2 if any("\n" in text for text in texts) else 4
     for num in range(min(most, len(texts)), 1, -1):
         rows = -(-len(texts) // num)
@@ -119,7 +119,7 @@ def _columns(texts: list[str], width: float) -> int:
 
 
 def key_beside(figure: Figure, entries: list[Entry], heading: str = "") -> None:
-    """A key at the right of the panels."""
+    """A key to the right of the panels."""
     legend = figure.legend(
         [handle for handle, _ in entries],
         [text for _, text in entries],
@@ -131,7 +131,7 @@ def key_beside(figure: Figure, entries: list[Entry], heading: str = "") -> None:
 
 
 def key_inside(ax: Axes, entries: list[Entry]) -> None:
-    """A short key in a panel that belongs to somebody else's figure: first lines alone."""
+    """A short key inside a panel of a user's own figure: only the first lines."""
     texts = [text.partition("\n")[0] for _, text in entries]
     if entries:
         handles = [handle for handle, _ in entries]
@@ -139,5 +139,5 @@ def key_inside(ax: Axes, entries: list[Entry]) -> None:
 
 
 def is_own(figure: Figure) -> bool:
-    """Whether a figure was made here, so that its margins are ours to use."""
+    """Whether a figure was made here, so that its margins may be used."""
     return isinstance(figure, Picture)

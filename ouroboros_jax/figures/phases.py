@@ -16,9 +16,9 @@ from ouroboros_jax.theory import heat_death
 from ouroboros_jax.theory.heat_death_laws import law_of
 
 AXES = (TEMPERATURE, SHARE)
-APART = 0.05  # ends that differ by more are different ends
+APART = 0.05  # final states that differ by more are different
 PHASES = ("#c9d9ea", "#f3c9a8", "#f6f4ee")  # collapses, depends on the start, survives
-FEWEST = 5  # values along an axis that make a diagram
+FEWEST = 5  # fewest values along an axis for a diagram
 
 
 def has_phases(study: Study) -> bool:
@@ -54,7 +54,7 @@ def _words(factor: Factor, place: int) -> str:
 
 @styled
 def phase_diagram(run: Run | Study) -> Figure:
-    """Where the chains end, a panel a start; and what becomes of which start, in one more."""
+    """The chains' final states, one panel per start, and a panel that compares the starts."""
     study = as_study(run)
     tables = ends(study)
     factors = {

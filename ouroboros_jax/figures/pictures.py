@@ -1,6 +1,6 @@
-"""What autoencoders draw: grids of samples, codes followed through generations, an animation.
+"""Images from autoencoders: grids of samples, codes followed through generations, an animation.
 
-Codes are those of one seed, the same in every generation, so that what changes is the model.
+Codes come from one seed and are the same in every generation, so that only the model changes.
 """
 
 import io
@@ -21,7 +21,7 @@ from ouroboros_jax.results import Run
 
 MOST_PANELS = 8  # generations side by side
 FOLLOWED = 10  # codes
-MOST_COLUMNS = 16  # of the codes that are followed
+MOST_COLUMNS = 16  # columns for the codes that are followed
 RECONSTRUCTED = 10  # real images
 SEED = 0
 MARGIN = 1  # pixels between images
@@ -29,14 +29,14 @@ FRAME_PIXELS = 480  # the animation's width, about
 
 
 class Animation(NamedTuple):
-    """Frames as RGB bytes [H, W, 3], shown for `duration` ms each, `loop` times (0: for ever)."""
+    """Frames as RGB bytes [H, W, 3], shown for `duration` ms each, `loop` times (0: forever)."""
 
     frames: list[np.ndarray]
     duration: int
     loop: int
 
     def save(self, folder: Path, name: str) -> list[Path]:
-        """Writes `name`.gif, whole or not at all."""
+        """Write `name`.gif, whole or not at all."""
         from PIL import Image
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def as_float(images: np.ndarray) -> np.ndarray:
 
 
 def drawn(study: Study, generation: int, chain: int, num: int) -> np.ndarray:
-    """Images [num, H, W, C] of one generation, of the codes of `SEED`."""
+    """Images [num, H, W, C] of one generation, from the codes of `SEED`."""
     points = study.run.sample(generation=generation, chain=chain, num_samples=num, seed=SEED)
     return as_float(points["image"])
 
@@ -141,7 +141,7 @@ def followed_codes(run: Run | Study, *, chain: int = 0) -> Figure:
 
 @styled
 def reconstructions(run: Run | Study, *, chain: int = 0) -> Figure:
-    """Real held-out images, and what each generation makes of their codes (means)."""
+    """Real held-out images, and each generation's reconstructions from their codes (means)."""
     study = as_study(run)
     generations, colormap = study.stored, study.run.config.figures.colormap
     if len(generations) > 12:

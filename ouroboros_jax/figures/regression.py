@@ -1,4 +1,4 @@
-"""Error ratios of different estimators beside the sums that all of them share."""
+"""Error ratios of different estimators beside the sums that they all share."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -23,7 +23,7 @@ from ouroboros_jax.figures.trajectories import plots
 from ouroboros_jax.results import Run
 from ouroboros_jax.theory.ratios import LIMITS, RATIOS
 
-LEARNERS = {  # of which an error is known, and what a page calls them
+LEARNERS = {  # those with an error metric, and their names on a page
     "gaussian": "mean",
     "mean": "mean",
     "median": "median",
@@ -65,9 +65,9 @@ def error_ratio(study: Study, cell: int) -> tuple[np.ndarray, np.ndarray]:
 
 @styled
 def universality(run: Run | Study) -> Figure:
-    """Error over generation 0's, a panel a regime, a colour an estimator, the sums dashed.
+    """Error over generation 0's: one panel per regime, one colour per estimator, the sums dashed.
 
-    Bands are two standard errors of the mean over chains, of which the sums speak.
+    Bands are two standard errors of the mean over chains, to which the sums apply.
     """
     study = as_study(run)
     regimes = [r for r in RATIOS if any(c.point["regime.name"] == r for c in study.cells)]

@@ -1,4 +1,4 @@
-"""What the number of samples does: runs side by side, and the error of a single fit."""
+"""The effect of the number of samples: runs side by side, and the error of a single fit."""
 
 from collections.abc import Sequence
 
@@ -38,11 +38,11 @@ def has_sizes(run: Run | Study) -> bool:
 
 @styled
 def sample_sizes(run: Run | Study, metrics: Sequence[str] | None = None) -> Figure:
-    """Curves for every n, and where they end against n, of one or two metrics.
+    """Curves of one or two metrics for every n, and their final values against n.
 
     Args:
       run: a run with `num_samples` swept.
-      metrics: rows; by default the variance ratio, and for mixtures the squared L2.
+      metrics: one per row; by default the variance ratio, and for mixtures the squared L2.
     """
     study = as_study(run)
     if metrics is None:
@@ -156,7 +156,7 @@ def sigma_against_n(
       sizes: numbers of points, 2 or more, ascending.
       repeats: draws for each.
       estimator: `mle` or `unbiased`.
-      seed: of the draws.
+      seed: for the draws.
     """
     n = np.asarray(sizes, np.float64)
     rng = np.random.default_rng(seed)

@@ -18,7 +18,7 @@ from ouroboros_jax.theory.heat_death_laws import law_of
 TEMPERATURE, SHARE = "sampler.temperature", "regime.real_fraction"
 HEIGHT = float(np.sqrt(3) / 2)
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, HEIGHT]])
-MOST_PATHS = 60  # drawn in a panel
+MOST_PATHS = 60  # paths drawn in a panel
 ARROWS = 13  # along an edge
 GOLD = "#f2b701"
 
@@ -29,13 +29,13 @@ def on_page(p: np.ndarray) -> np.ndarray:
 
 
 def share_of(point: dict[str, Any]) -> float:
-    """The external share of a point's new data; 0 where its regime has none."""
+    """The external share of a point's new data; 0 if its regime has none."""
     return point[SHARE] if point["regime.name"] in WITH_FRESH else 0.0
 
 
 @styled
 def simplex(run: Run | Study) -> Figure:
-    """A panel for every temperature, and a row for every external share."""
+    """One panel for every temperature, and one row for every external share."""
     study = as_study(run)
     points = [cell.point for cell in study.cells]
     temperatures = sorted({point[TEMPERATURE] for point in points})
@@ -48,7 +48,7 @@ def simplex(run: Run | Study) -> Figure:
             shares.index(share_of(cell.point)),
             temperatures.index(cell.point[TEMPERATURE]),
         )
-        if (row, column) not in done:  # of what else is swept, the first value is shown
+        if (row, column) not in done:  # other swept settings are shown at their first value
             done.add((row, column))
             paths = study.array("probabilities")[cell.chains[:MOST_PATHS], : study.last + 1]
             draw_panel(axes[row, column], cell.point, paths)
@@ -68,7 +68,7 @@ def simplex(run: Run | Study) -> Figure:
 
 
 def draw_panel(ax: Axes, point: dict[str, Any], paths: np.ndarray) -> None:
-    """Paths `[C, G, 3]`, coloured by their last likeliest outcome, and the flow of the map."""
+    """Paths `[C, G, 3]`, coloured by their likeliest final outcome, and the flow of the map."""
     ax.set_aspect("equal")
     ax.grid(False)
     ax.set(xticks=[], yticks=[], xlim=(-0.08, 1.08), ylim=(-0.07, HEIGHT + 0.08))

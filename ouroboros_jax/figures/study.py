@@ -1,4 +1,4 @@
-"""A run as figures see it: the cells of its sweep, their settings, values and laws."""
+"""A run for drawing: the cells of its sweep, their settings, values and laws."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -25,7 +25,7 @@ from ouroboros_jax.results import Run
 from ouroboros_jax.settings.regimes import WITH_SHARE
 from ouroboros_jax.theory.laws import Law, laws
 
-MAX_FEATURES = 6  # of a metric's own axes, so many are drawn
+MAX_FEATURES = 6  # at most this many entries along a metric's own axes are drawn
 
 
 class Factor(NamedTuple):
@@ -61,7 +61,7 @@ class Series(NamedTuple):
     law: Law | None
 
 
-Choice = tuple[str, Callable[[], Figure]]  # a file's name, and what makes its figure
+Choice = tuple[str, Callable[[], Figure]]  # a file's name, and the function that makes its figure
 
 
 class Study:
@@ -75,7 +75,7 @@ class Study:
 
     @cached_property
     def last(self) -> int:
-        """The last generation that every chain has reached; -1 where none has."""
+        """The last generation that every chain has reached; -1 if there is none."""
         place = last_places(self.metrics).min(initial=self.generations.size)
         return int(self.generations[place]) if place >= 0 else -1
 
@@ -87,7 +87,7 @@ class Study:
 
     @property
     def forked(self) -> int | None:
-        """Of a fork the last generation that is its source's."""
+        """For a fork, the last generation taken from its source."""
         last = self.run.groups[0].forked
         return last if last >= 0 else None
 
@@ -127,7 +127,7 @@ class Study:
         return {cell.point["learner.name"] for cell in self.cells}
 
     def has(self, metric: str) -> bool:
-        """Whether the run recorded the metric and it is known somewhere."""
+        """Whether the run recorded the metric and any of its values is finite."""
         base = "variance" if metric == "variance_ratio" else metric
         return base in self.metrics and bool(np.isfinite(self.array(base)).any())
 
@@ -156,15 +156,15 @@ class Study:
         return self._laws[cell]
 
     def is_truth_known(self, cell: int) -> bool:
-        """Whether the original variance is the truth's own: a Gaussian's, of normal data."""
+        """Whether the original variance is known to be the truth's: Gaussians on normal data."""
         point = self.cells[cell].point
         own = point["learner.name"] == "gaussian" and point["data.name"] == "normal"
         return own and isinstance(point["data.std"], int | float)
 
     def original(self, cell: int) -> Any:
-        """What variances are divided by: the truth's, where a law may hold, else generation 0's.
+        """What variances are divided by: the truth's if a law may hold, else generation 0's.
 
-        The truth's is a number; generation 0's is `[C, 1]`, one a chain.
+        The truth's is a number; generation 0's are `[C, 1]`, one per chain.
         """
         if self.is_truth_known(cell):
             return float(self.cells[cell].point["data.std"]) ** 2
@@ -203,7 +203,8 @@ class Study:
         first = [f for f in own if f.path == "component"]
         factors = (*first, *self.factors, *(f for f in own if f not in first))
         if metric == "l2_squared" and self.generations.size > 1:
-            array = np.where(self.generations[None] > 0, array, np.nan)  # to itself: round-off
+            # The ratio to itself is only round-off.
+            array = np.where(self.generations[None] > 0, array, np.nan)
         array = array.reshape(*array.shape[:2], *(s for s in array.shape[2:] if s > 1))
         found = []
         for i, cell in enumerate(self.cells):
@@ -221,11 +222,11 @@ class Study:
         return factors, found
 
     def detail(self, *, but: tuple[str, ...] = (), held: str = "", cell: int | None = None) -> str:
-        """One line saying what was run: learner, regime, n, chains.
+        """One line describing the run: learner, regime, n, chains.
 
         Args:
           but: paths that the figure itself shows.
-          held: a remark on settings that were held.
+          held: a remark on settings that are held fixed.
           cell: the one cell that is drawn; None for all of them.
         """
         cells = self.cells if cell is None else [self.cells[cell]]
@@ -251,7 +252,7 @@ class Study:
         if self.forked is not None:
             parts.append(f"forked after generation {self.forked}")
         if "data.name" not in swept:
-            used = self.run.manifest["data"]  # which may be another than was asked for
+            used = self.run.manifest["data"]  # which may differ from the data requested
             name = used["name"] if "note" in used else point["data.name"]
             parts.append(f"{str(name).rpartition('/')[2]} data")
         counts = sorted({len(c.chains) for c in cells})
@@ -274,7 +275,7 @@ class Study:
         return words + now
 
     def held(self, cell: int, *, but: tuple[str, ...] | None = None) -> str:
-        """`shown: n = 100`: the settings of a cell that a figure leaves where they are.
+        """`shown: n = 100`: the settings of a cell that a figure does not vary.
 
         Args:
           but: paths that the figure varies; by default that of the first factor.
@@ -290,7 +291,7 @@ class Study:
         return ", ".join(assign(f.path, f.labels[i]) for f, i in chosen)
 
     def first_label(self, cell: int) -> str:
-        """The value of the first factor in words; nothing where there is none."""
+        """The value of the first factor in words; "" if there is none."""
         first = zip(self.factors[:1], self.cells[cell].place[:1], strict=True)
         return "".join(assign(f.path, f.labels[i]) for f, i in first)
 
@@ -311,7 +312,7 @@ class Study:
 
 
 def as_study(run: Run | Study) -> Study:
-    """The run as a study; a study stays what it is."""
+    """The run as a study; a study is returned as it is."""
     return run if isinstance(run, Study) else Study(run)
 
 
@@ -321,7 +322,7 @@ def _scaled(law: Law, factor: float) -> Law:
 
 
 def _in_order(column: list[Any]) -> tuple[Any, ...]:
-    """Distinct values: numbers by size, words as they were written."""
+    """Distinct values: numbers by size, words in the order given."""
     values = list(dict.fromkeys(column))
     is_number = all(isinstance(value, int | float) for value in values)
     return tuple(sorted(values) if is_number else values)
@@ -330,7 +331,7 @@ def _in_order(column: list[Any]) -> tuple[Any, ...]:
 def _as_one(
     factors: list[Factor], places: list[tuple[int, ...]]
 ) -> tuple[list[Factor], list[tuple[int, ...]]]:
-    """Factors that vary together, as one of which each combination is a value."""
+    """Factors that vary together, merged into one whose values are the combinations."""
     number = {place: i for i, place in enumerate(sorted(set(places)))}
     labels = tuple(
         ", ".join(assign(f.path, f.labels[i]) for f, i in zip(factors, place, strict=True))

@@ -1,7 +1,7 @@
 """How figures look: type, colours, layout, titles and safe files.
 
-Nothing here touches matplotlib's global state: figures are made and written inside `look()`, and
-never through pyplot, so that they work without a display, in threads and in notebooks alike.
+Nothing here touches matplotlib's global state: figures are made and written inside `look()`, never
+through pyplot, so they work without a display, in threads and in notebooks.
 """
 
 import io
@@ -23,7 +23,8 @@ from ouroboros_jax.atomic import replacing
 
 INK, QUIET, FAINT = "#22262b", "#6b7178", "#c9cdd2"
 TRUTH = "#9aa1a9"
-# Okabe and Ito's colours, told apart with every common colour vision; their yellow is too light.
+# Okabe and Ito's colours, distinguishable with all common kinds of colour vision, without their
+# yellow, which is too light.
 CATEGORIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 MAIN = CATEGORIES[0]
 DPI = 160
@@ -104,7 +105,7 @@ def styled(function: Callable) -> Callable:
 def canvas(
     width: float, height: float, *, rows: int = 1, columns: int = 1, **kwargs
 ) -> tuple[Picture, np.ndarray]:
-    """A figure of inches and its axes `[rows, columns]`."""
+    """A figure of `width` by `height` inches, and its axes `[rows, columns]`."""
     figure = Picture(figsize=(width, height), layout="constrained")
     pads = {"w_pad": 0.06, "h_pad": 0.06, "wspace": 0.02, "hspace": 0.02}
     figure.get_layout_engine().set(**pads)
@@ -138,7 +139,7 @@ def title(figure: Figure, text: str, detail: str = "") -> None:
 
 
 def _wrapped(detail: str, width: int) -> str:
-    """The parts of a detail line, as many to a line as fit."""
+    """The parts of a detail line, wrapped."""
     lines = [""]
     for part in detail.split(SEPARATOR):
         longer = f"{lines[-1]}{SEPARATOR}{part}" if lines[-1] else part
@@ -150,14 +151,14 @@ def _wrapped(detail: str, width: int) -> str:
 
 
 def ramp(count: int) -> list[Any]:
-    """Colours of ordered values, dark to light; the lightest still reads on white."""
+    """Colours for ordered values, dark to light; the lightest is still legible on white."""
     if count == 1:
         return [MAIN]
     return [matplotlib.colormaps["viridis"](x) for x in np.linspace(0.0, 0.84, count)]
 
 
 def colours(count: int, *, ordered: bool = False) -> list[Any]:
-    """`count` colours: a ramp where the order means something or categories run out."""
+    """`count` colours: a ramp if the order matters or categories run out."""
     if ordered or count > len(CATEGORIES):
         return ramp(count)
     return list(CATEGORIES[:count])
@@ -210,9 +211,9 @@ def power(x: float, is_plain: bool) -> str:
 
 
 def end_labels(ax: Axes, ends: Sequence[tuple[float, str, Any]]) -> None:
-    """Labels (y, text, colour) beside the right edge, moved apart where they would touch.
+    """Labels (y, text, colour) beside the right edge, moved apart if they would touch.
 
-    To be called once limits and scales are final.
+    Call it once limits and scales are final.
     """
     kept = [(y, text, c) for y, text, c in ends if np.isfinite(y)]
     if not kept:
@@ -274,7 +275,7 @@ def png(figure: Figure) -> bytes:
 
 
 def save(figure: Figure, folder: Path, name: str, *, pdf: bool = False) -> list[Path]:
-    """Writes `name`.png, and .pdf if asked, each under a temporary name first."""
+    """Write `name`.png, and .pdf if `pdf`, each under a temporary name first."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     kinds: dict[str, dict] = {"png": {"Software": None}}

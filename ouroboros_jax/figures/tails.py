@@ -23,8 +23,8 @@ from ouroboros_jax.figures.style import (
 )
 from ouroboros_jax.results import Run
 
-POINTS = 4000  # drawn of each generation
-MOST_PLACES = 160  # along a line
+POINTS = 4000  # points drawn from each generation
+MOST_PLACES = 160  # most points along a line
 PERCENTILES = (95, 97, 99)
 
 
@@ -36,7 +36,7 @@ def first_and_last(run: Run | Study) -> Figure:
     cell = study.cells[0]
     means, stds = component_moments(study)
     count = 0
-    if means is not None:  # a ragged group has fewer components than the array
+    if means is not None:  # groups may have fewer components than the array
         count = min(3, int(np.isfinite(means[cell.chains]).any((0, 1)).sum()))
     figure, axes = canvas(
         max(5.6, 3.4 + 2.5 * count), 3.7, columns=1 + count, width_ratios=[1.35] + [1] * count

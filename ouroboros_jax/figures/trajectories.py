@@ -29,12 +29,12 @@ from ouroboros_jax.figures.words import assign, describe
 from ouroboros_jax.metrics.names import Name, name_of
 from ouroboros_jax.results import Run
 
-MAX_PANELS, MAX_LABELS = 6, 8  # columns or rows; lines with a label at their end
-AUTO_RATIO = 20.0  # an axis is logarithmic where medians span more
+MAX_PANELS, MAX_LABELS = 6, 8  # most columns or rows; most lines labelled at their end
+AUTO_RATIO = 20.0  # an axis is logarithmic if medians span more
 
 
 class Roles(NamedTuple):
-    """Which factor is shown how; None where there is none."""
+    """The factor shown by colours, columns and rows; None if there is none."""
 
     colour: Factor | None
     column: Factor | None
@@ -55,13 +55,13 @@ def plot(
     """A metric against generation: medians and quantile bands over chains, and laws.
 
     The first swept setting takes the colours, the second the columns, the third the rows; others
-    keep their first value. Where a law holds it is dashed, with the mean over chains, of which it
-    speaks, as a thin line.
+    keep their first value. A law that holds is dashed, with the mean over chains, to which it
+    applies, as a thin line.
 
     Args:
       run: a run, or a `Study` of one.
       metric: a metric of the run, or "variance_ratio".
-      facet: the path of the setting (or "component", "feature") of which each value has a panel.
+      facet: the path of the setting (or "component", "feature") with one panel per value.
       color: the same, for the colours.
       ax: draw here, in one panel.
       band: lower and upper quantile.
@@ -126,7 +126,7 @@ def plot(
 
 
 def plots(study: Study, *metrics: str) -> Iterator[Choice]:
-    """A plot of each of the metrics that the run has."""
+    """A plot of each of `metrics` that the run has."""
     for metric in metrics:
         if study.has(metric):
             yield metric, partial(plot, study, metric)
@@ -135,7 +135,7 @@ def plots(study: Study, *metrics: str) -> Iterator[Choice]:
 def assign_roles(
     factors: tuple[Factor, ...], facet: str | None, color: str | None, one_panel: bool = False
 ) -> Roles:
-    """Which factor takes colours, columns and rows: those asked for, then in order."""
+    """Assign factors to colours, columns and rows: those requested first, then in order."""
     by_path = {f.path: f for f in factors}
     for what, path in (("color", color), ("facet", facet)):
         if path is not None and path not in by_path:
@@ -151,7 +151,7 @@ def assign_roles(
 
 
 def wants_log(name: Name, values: list[np.ndarray]) -> bool:
-    """Whether an axis is logarithmic: as the metric says, where there is something to show."""
+    """Whether an axis is logarithmic: as the metric says, if it then has something to show."""
     if name.scale == "linear":
         return False
     medians = np.concatenate([quantiles(v, (0.5,))[0] for v in values])
@@ -167,7 +167,7 @@ def wants_log(name: Name, values: list[np.ndarray]) -> bool:
 
 
 def panel_values(factor: Factor | None) -> list[int]:
-    """Which values of a factor have a panel; evenly chosen where there are too many."""
+    """Which values of a factor have a panel; evenly chosen if there are too many."""
     return [0] if factor is None else evenly(len(factor.values), MAX_PANELS)
 
 

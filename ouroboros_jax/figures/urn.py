@@ -1,4 +1,4 @@
-"""Urns: a data set that only grows, by its size; and the limit of Polya's."""
+"""Urns: metrics against the size of a data set that only grows, and the limit of Polya's urn."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ from ouroboros_jax.theory.heat_death_laws import law_of
 
 
 def is_urn(study: Study) -> bool:
-    """Whether all chains are data sets of counts that only grow, by equal numbers."""
+    """Whether all chains are data sets of counts that only grow, by the same number each time."""
     return all(
         cell.point["regime.name"] in KEEPING_ALL
         and cell.point["learner.dynamics"] == "counts"
@@ -39,7 +39,7 @@ def is_urn(study: Study) -> bool:
 
 
 def is_polya(study: Study) -> bool:
-    """Whether one point at a time is added, at temperature 1 and from a start of whole counts."""
+    """Whether points are added one at a time, at temperature 1 and from a start of whole counts."""
     point = study.cells[0].point
     return (
         len(study.cells) == 1
@@ -105,7 +105,7 @@ def urn(run: Run | Study) -> Figure:
 
 @styled
 def polya(run: Run | Study) -> Figure:
-    """Where a Polya urn ends: every outcome's share against its beta law."""
+    """The limit of a Polya urn: every outcome's share against its beta law."""
     study = as_study(run)
     cell = study.cells[0]
     start = np.array(law_of(cell.point, "data.start")) * initial_size(cell.point)

@@ -1,4 +1,4 @@
-"""Settings and metrics in words, as they stand on a page."""
+"""Settings and metrics in words, as shown in figures."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ CALLED = {"kde": "kernel density", "symmetric_gmm": "symmetric mixture"}
 
 
 def word(path: str) -> str:
-    """A setting's name on a page: `regime.real_fraction` is "real fraction"."""
+    """A setting's name in a figure: `regime.real_fraction` is "real fraction"."""
     section, _, key = path.rpartition(".")
     if path == "data.num_samples":
         return "real points"
@@ -19,7 +19,7 @@ def word(path: str) -> str:
 
 
 def text(value: Any) -> str:
-    """A setting's value on a page."""
+    """A setting's value in a figure."""
     if isinstance(value, Schedule):
         value = canonical(value)
     if isinstance(value, bool):
@@ -35,7 +35,7 @@ def text(value: Any) -> str:
 
 
 def assign(path: str, label: str) -> str:
-    """`n = 100`, and for names the name alone."""
+    """`n = 100`; for names, the name alone."""
     if path.endswith(".name") or path in ("component", "feature") or " = " in label:
         return label
     return f"{word(path)} = {label}"

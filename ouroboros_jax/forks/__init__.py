@@ -1,6 +1,6 @@
 """Runs continued from a stored generation under other settings.
 
-fork         what may change, and the groups of the chains that go on
-lineage      where a fork comes from, and who its chains are there
+fork         what may change, and the groups of the chains that continue
+lineage      where a fork comes from, and its chains in the source
 inheritance  the source's generations, copied
 """

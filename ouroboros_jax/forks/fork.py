@@ -1,8 +1,8 @@
 """Forks: any stored generation of a run, continued under other settings.
 
 A fork has its source's chains and generations 0 to g, and runs on from there. Keys depend on seed,
-replicate, stage and generation alone, so a fork draws the random numbers that its source drew,
-where shapes allow, and the two differ by what was changed: chain for chain, a paired difference.
+replicate, stage and generation alone, so a fork draws the same random numbers as its source, if
+shapes allow, and the two differ only by what was changed: a paired difference, chain by chain.
 """
 
 from collections.abc import Mapping
@@ -39,29 +39,30 @@ def fork(
 
     The fork is a run: generations 0 to `generation` are the source's, with their metrics, and the
     rest is run under the source's config with `overrides`. Regime, selector, sampler, number of
-    samples, and what of the learner keeps the shapes of its parameters may change; without
-    overrides the fork equals its source bit for bit. A schedule goes on counting from generation 0.
+    samples, and those settings of the learner that keep the shapes of its parameters may change;
+    without overrides the fork equals its source bit for bit. A schedule goes on counting from
+    generation 0.
 
-    A regime that remembers has, at the fork, what it would have had if it had looked on: the real
-    data set and every set that the source drew, under the settings it was drawn under. What the
-    source never drew cannot be remembered: statistics in place of points are refused. The sets of a
-    learner that streams are those its models draw in one piece.
+    A regime with a memory begins with what it would remember had it been in force from the start:
+    the real data set and every set that the source drew, under the settings of the time. A source
+    that drew only statistics has no points to remember, and is refused. For a learner that streams,
+    these sets are those that its models draw in one piece.
 
     The sweep of a fork may have other settings than its source's: each chain then continues the
     source's chain of the same seed and replicate.
 
     Args:
       run: a run or its folder, finished or not.
-      generation: the last generation that is the source's.
+      generation: the last generation taken from the source.
       overrides: by dotted path, as in `load_config`.
-      workdir: the fork's own folder; without one it is kept in memory. A fork that was cut off is
+      workdir: the fork's own folder; without one it is kept in memory. An interrupted fork is
         resumed by the same call, or by `ouroboros --workdir` alone.
       name: what the first line calls the fork.
-      progress: say what happens, on stderr.
-      figures: draw the figures at the end, where there is a workdir.
+      progress: report progress on stderr.
+      figures: draw the figures at the end, if there is a workdir.
 
     Raises:
-      UserError: for a run or generation that is not there, and settings that cannot be continued.
+      UserError: for a run or generation that does not exist, and settings that cannot be continued.
     """
     run = run if isinstance(run, Run) else open_run(run)
     generation = whole_number("generation", generation)
@@ -90,7 +91,7 @@ def fork(
 
 
 def _blocks(run: Run, groups: list[Group], config: Any) -> dict[str, int]:
-    """The width of the source's blocks, which decides bits, where it can be kept."""
+    """The widths of the source's blocks, which affect bits, if they can be kept."""
     if config.chain_block != run.config.chain_block:
         return {}
     shapes = [(group.name, group.num_chains) for group in run.groups]
@@ -99,7 +100,7 @@ def _blocks(run: Run, groups: list[Group], config: Any) -> dict[str, int]:
 
 
 def _check(program: Program, run: Run, generation: int) -> None:
-    """Refuse what cannot be continued, before anything is written."""
+    """Refuse a fork that cannot be continued, before anything is written."""
     places = places_in(program.group, run.groups)
     numbers = sorted({number for number, _ in places})
     for number in numbers:

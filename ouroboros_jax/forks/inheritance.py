@@ -1,4 +1,4 @@
-"""What a fork has from its source: generations copied into its own store, as its first segments."""
+"""A fork's inheritance: its source's generations, copied as the first segments of its store."""
 
 from collections.abc import Iterator
 
@@ -15,16 +15,16 @@ from ouroboros_jax.sweep import Group
 
 
 def inherit(group: Group, store: Store, origin: Origin, source: Run | None = None) -> None:
-    """Copy into a fork's store what it lacks of the generations that are its source's.
+    """Copy the source's generations into a fork's store, as far as these are missing there.
 
     Args:
       group: the fork's chains.
       store: of that group.
-      origin: where they come from.
-      source: the run itself; opened from its folder where it is needed and not given.
+      origin: where the fork comes from.
+      source: the source's run; opened from its folder if needed and not given.
 
     Raises:
-      UserError: where something is lacking, and the source is not there.
+      UserError: if generations are missing, and so is the source.
     """
     last = origin.generation
     reached = store.whole(last) if store.last() >= 0 else -1

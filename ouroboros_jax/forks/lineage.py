@@ -1,9 +1,9 @@
-"""Where a fork's generations come from: the settings each of them was made under.
+"""The lineage of a fork: the settings under which each of its generations was made.
 
 A fork is a whole run whose generations 0 to g are another run's. Its chains are its source's, by
 seed, replicate and swept settings; up to g they have the source's settings, from g + 1 their own.
 Settings that keep shapes become columns that switch after g; the others are kept beside the group,
-since what a regime remembers was drawn under them. Nothing here imports jax.
+since the sets that a regime remembers were drawn under them. Nothing here imports jax.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ Place = tuple[int, int]  # number of a group, and of a chain in it
 
 
 class Era(NamedTuple):
-    """The settings that generations up to `last` were made under."""
+    """The settings under which generations up to `last` were made."""
 
     config: ConfigDict
     last: int
@@ -42,28 +42,28 @@ class Era(NamedTuple):
 class Origin(NamedTuple):
     """Where a fork's first generations come from."""
 
-    workdir: str | None  # of the source; None where that was kept in memory
-    source: str  # sha256 of what tells the source from other runs
-    eras: tuple[Era, ...]  # in order, several where the source is a fork itself
+    workdir: str | None  # of the source; None if that was kept in memory
+    source: str  # sha256 that identifies the source
+    eras: tuple[Era, ...]  # in order; several if the source is a fork itself
 
     @property
     def generation(self) -> int:
-        """The last generation that was taken over."""
+        """The last generation taken from the source."""
         return self.eras[-1].last
 
     def to_json(self) -> dict[str, Any]:
-        """What `run.json` says of it."""
+        """Its form in `run.json`."""
         eras = [{"last": era.last, "config": nest(flatten(era.config))} for era in self.eras]
         told = {"workdir": self.workdir, "generation": self.generation, "source": self.source}
         return told | {"eras": eras}
 
     def identity(self) -> dict[str, Any]:
-        """What tells forks of one config apart."""
+        """The fields that tell forks of one config apart."""
         return {"source": self.source, "generation": self.generation}
 
 
 def origin_in(manifest: Mapping[str, Any]) -> Origin | None:
-    """The origin that a run's manifest tells of; None where the run is no fork."""
+    """The origin recorded in a run's manifest; None if the run is no fork."""
     told = manifest.get("fork")
     if told is None:
         return None
@@ -74,7 +74,7 @@ def origin_in(manifest: Mapping[str, Any]) -> Origin | None:
 def origin_of(
     config: ConfigDict, manifest: Mapping[str, Any], workdir: str | None, generation: int
 ) -> Origin:
-    """The origin of a fork that goes on after `generation` of a run."""
+    """The origin of a fork that continues a run after `generation`."""
     eras = []
     before = origin_in(manifest)
     for era in before.eras if before else ():
@@ -87,7 +87,7 @@ def origin_of(
 
 
 def fingerprint(config: ConfigDict, manifest: Mapping[str, Any]) -> str:
-    """SHA-256 of what tells a run from others: config, data, and where a fork comes from."""
+    """SHA-256 of what identifies a run: config, data, and the origin of a fork."""
     told = manifest["identity"]
     parts = [identity(config), told["data_sha256"], told.get("fork")]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -97,7 +97,7 @@ def fingerprint(config: ConfigDict, manifest: Mapping[str, Any]) -> str:
 
 
 def groups_of(config: ConfigDict, origin: Origin | None) -> list[Group]:
-    """The groups of a run, those of a fork with the settings of its first generations.
+    """The groups of a run; for a fork, with the settings of its first generations.
 
     Raises:
       UserError: as `expand` and `places_in` do.
@@ -110,13 +110,13 @@ def groups_of(config: ConfigDict, origin: Origin | None) -> list[Group]:
 
 
 def places_in(group: Group, sources: Sequence[Group]) -> list[Place]:
-    """Which chain of a source each chain of a fork's group goes on with.
+    """The chain of a source that each chain of a fork's group continues.
 
     It is the one of the same seed and replicate, and of the same value of every setting that the
     source sweeps.
 
     Raises:
-      UserError: where there is no such chain.
+      UserError: if there is no such chain.
     """
     paths = list(sources[0].coords)
     there = {
@@ -159,10 +159,10 @@ def _forked(group: Group, eras: Sequence[tuple[list[Group], int]]) -> Group:
     found.append(group.columns)
     columns = {}
     for path in dict.fromkeys(path for era in found for path in era):
-        if path == "data.num_samples":  # of generation 0
+        if path == "data.num_samples":  # belongs to generation 0
             columns[path] = found[0][path]
             continue
-        # A setting of one regime or selector alone: in other eras nobody reads it.
+        # A setting of one regime or selector only; other eras do not read it.
         known = [era[path] for era in found if path in era]
         parts = [era.get(path, known[0]) for era in found]
         columns[path] = _switched(parts, lasts)
@@ -189,7 +189,7 @@ def _gathered(sources: Sequence[Group], places: Sequence[Place]) -> dict[str, Co
 
 
 def _switched(parts: Sequence[Column], lasts: Sequence[int]) -> Column:
-    """One column of several in succession, each but the last up to a generation."""
+    """One column from several in succession, each but the last up to a generation."""
     rows = np.stack([part.index for part in parts], 1)
     cells, index = np.unique(rows, axis=0, return_inverse=True)
     values = []
@@ -203,7 +203,7 @@ def _switched(parts: Sequence[Column], lasts: Sequence[int]) -> Column:
 
 
 def _before(points: Sequence[Point], lasts: Sequence[int]) -> tuple[Before, ...]:
-    """The eras whose static settings are not those of the era after."""
+    """The eras whose static settings differ from those of the next era."""
     kept = []
     for point, after, last in zip(points[:-1], points[1:], lasts, strict=True):
         if static_settings(point) != static_settings(after):
@@ -212,7 +212,7 @@ def _before(points: Sequence[Point], lasts: Sequence[int]) -> tuple[Before, ...]
 
 
 def static_settings(point: Point) -> Point:
-    """What decides the programs of a point's learner, regime, selector, sampler and data."""
+    """The static settings of a point's sections and sampler, which determine its programs."""
     settings = settings_of(point)
     return {
         path: value
@@ -230,7 +230,7 @@ def forked_config(config: ConfigDict, overrides: Mapping[str, Any], generation: 
     """The config of a fork of a run of `config`, with `overrides` from after `generation`.
 
     Raises:
-      UserError: for what a fork has from its source: data, chains, seeds, learner and precision.
+      UserError: for overrides of what a fork inherits: data, chains, seeds, learner and precision.
     """
     old = flatten(config)
     new = changed(old, overrides)
@@ -262,7 +262,7 @@ def forked_config(config: ConfigDict, overrides: Mapping[str, Any], generation: 
 
 
 def _is_inherited(path: str) -> bool:
-    """Whether generation 0, the chains, or their parameters hang on a setting."""
+    """Whether generation 0, the chains, or their parameters depend on a setting."""
     if path in ("seed", "chains", "x64", "learner.name"):
         return True
     return path.startswith("data.") and path != "data.dir"

@@ -1,7 +1,7 @@
-"""Programs compiled ahead: those of the next groups while the one before runs.
+"""Compiling ahead: the programs of the next groups, while the current one runs.
 
-Compilation keeps one core busy and a run of small chains rarely all of them, so a sweep of many
-shapes takes about as long as the longer of the two.
+Compilation keeps one core busy, and a run of small chains rarely all of them. So a sweep of many
+shapes takes about as long as compiling or running, whichever is longer.
 """
 
 import os
@@ -15,15 +15,15 @@ import jax
 from ouroboros_jax.host.progress import Progress
 from ouroboros_jax.programs.program import Program
 
-GROUPS_AHEAD = 4  # of which the real data and the compiled functions are in memory
+GROUPS_AHEAD = 4  # their real data and compiled functions are all in memory
 
 
 def compiled_ahead(
     makers: Sequence[Callable[[], Program] | None], *, x64: bool
 ) -> Iterator[Program | None]:
-    """The programs that `makers` build, in order; None where a maker is None.
+    """The programs that `makers` build, in order; None for a maker that is None.
 
-    While one is in use the next ones are built and compiled, but not run: on half of the cores.
+    While one is in use, the next ones are built and compiled (not run) on half of the cores.
     """
     if sum(maker is not None for maker in makers) < 2:
         yield from (maker() if maker else None for maker in makers)
@@ -33,7 +33,7 @@ def compiled_ahead(
 
     def prepare(maker) -> Program:
         with jax.enable_x64(x64):
-            with one_at_a_time:  # real data are loaded, and prepared on disk
+            with one_at_a_time:  # it loads real data, and may prepare them on disk
                 program = maker()
             if not program.learner.hosted:
                 for _ in Progress(program).compiling(program.group.point["generations"]):

@@ -3,15 +3,15 @@
 import signal
 import threading
 
-PATIENCE = 3  # signals after which a run stops wherever it is
+PATIENCE = 3  # at this many signals a run stops wherever it is
 
 
 class Interrupt:
-    """Turns the first SIGINT or SIGTERM into a KeyboardInterrupt, and lets what follows be written.
+    """Turn the first SIGINT or SIGTERM into a KeyboardInterrupt, and let the run write what it has.
 
     Python drops an exception that a signal raises inside a callback, so `check` raises it again at
-    the next safe place. More signals are ignored while the run writes what it has, up to a third.
-    Inside a thread other than the main one, signals stay as they are.
+    the next safe place. A second signal is ignored while the run writes; a third stops it. In
+    threads other than the main one, signals are left alone.
     """
 
     def __init__(self):

@@ -1,4 +1,4 @@
-"""The sentences of a run: what will run, which group runs, and what came of it."""
+"""The sentences of a run: what will run, which group runs, and the result."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -51,7 +51,7 @@ def _forked_from(manifest: Mapping[str, Any]) -> str:
 
 
 def label(group: Group, point: Mapping[str, Any]) -> str:
-    """A group by the swept settings that all its chains have, and how many they are."""
+    """A group, named by the swept settings that all its chains share, and its number of chains."""
     swept = [path for path in point["sweep"] if path != "seed"]
     fixed = [f"{path}={group.point[path]}" for path in swept if len(set(group.coords[path])) == 1]
     chains = f"{group.num_chains} chain{'s' * (group.num_chains != 1)}"

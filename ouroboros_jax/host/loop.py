@@ -1,7 +1,7 @@
 """The host loop of one group: segments of generations, from where the store left off to the end.
 
 Everything impure about running happens here and in `experiment.py`: clocks, disk, progress. How
-many generations a device call gets is a matter of time alone; it decides no bits.
+many generations a device call gets is a matter of timing alone; it does not affect bits.
 """
 
 import dataclasses
@@ -18,11 +18,12 @@ from ouroboros_jax.host.report import Report
 from ouroboros_jax.host.restore import portable, restore, saved_as
 from ouroboros_jax.programs.program import SEGMENT_BYTES, SEGMENT_GENERATIONS, Program
 
-CALL_SECONDS = 3.0  # what a device call aims at, so that progress shows
-LARGE_CALL_SECONDS = 15.0  # where a call copies a large memory, block by block, in and out
+CALL_SECONDS = 3.0  # the target for a device call, so that progress shows
+LARGE_CALL_SECONDS = 15.0  # if a call copies a large memory, block by block, in and out
 LARGE_BYTES = 256 << 20
-COMMIT_SECONDS = 20.0  # what a cut may lose,
-COMMIT_SHARE = 20  # or this many times what storing took, so that it takes a twentieth at most
+COMMIT_SECONDS = 20.0  # the most that an interruption loses,
+# ... or this many times the duration of a save, so that saving takes at most a twentieth.
+COMMIT_SHARE = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Retention:
     """Which generations leave something on disk."""
 
     last: int
-    every: int = 1  # the parameters of every so many, and of the last
-    metrics_every: int = 1  # the metrics likewise; NaN stands for the others
+    every: int = 1  # keep the parameters of every so many, and of the last
+    metrics_every: int = 1  # keep the metrics likewise; NaN for the others
 
     def segment(self, first: int, params: Params, metrics: dict[str, np.ndarray]) -> Segment:
         """What is kept of generations from `first` on, leaves [L, C, ...]."""
@@ -50,7 +51,7 @@ def run_group(
       program: the group's compiled functions.
       store: holds what was run before, and receives the rest.
       retention: which generations leave something.
-      report: told what is being done and the generation reached.
+      report: receives what is being done and the generation reached.
       clock: seconds by kind, added to.
     """
     progress = restore(program, store, report.note)
@@ -76,18 +77,18 @@ def run_group(
 
 
 class _Pace:
-    """How many generations a call gets: as many as take about the seconds that are wanted."""
+    """How many generations a call gets: as many as take about the target time."""
 
     def __init__(self, program: Program, last: int):
         memory = program.memory_bytes(program.sizes.capacity(last)) * program.group.num_chains
         self._seconds = LARGE_CALL_SECONDS if memory > LARGE_BYTES else CALL_SECONDS
         self._most = program.segment_length
-        self._met: set[Any] = set()  # programs that were called before
+        self._met: set[Any] = set()  # programs that have been called
         self.next = 1
 
     def meets_new(self, progress: Progress, num: int) -> bool:
-        """Whether the next `num` generations, or the next piece of one, call for a program that no
-        call did before, and is to be compiled."""
+        """Whether the next `num` generations, or the next piece of one, need a program that has not
+        been called before and has to be compiled."""
         capacity = progress.program.sizes.capacity(progress.generation + num)
         key = capacity, progress.piece
         is_new = key not in self._met
@@ -95,8 +96,8 @@ class _Pace:
         return is_new
 
     def took(self, num: int, seconds: float, is_new: bool) -> None:
-        """A call of `num` generations took so long. The first of a program compiles, and says
-        nothing of the next: a few are timed."""
+        """Record the duration of a call. A program's first call includes compilation and predicts
+        nothing, so a short call is timed next."""
         wanted = 4 if is_new else int(num / max(seconds, 1e-6) * self._seconds)
         self.next = max(1, min(wanted, self._most))
 
@@ -120,7 +121,7 @@ class _Storing:
 
     @property
     def is_due(self) -> bool:
-        """Whether enough waits, or has waited long enough."""
+        """Whether enough is waiting, or has waited long enough."""
         return (
             sum(len(part.metrics["status"]) for part in self._waiting) >= SEGMENT_GENERATIONS
             or sum(part.num_bytes for part in self._waiting) >= SEGMENT_BYTES
@@ -128,7 +129,7 @@ class _Storing:
         )
 
     def commit(self) -> None:
-        """Store what waits, then the state that goes on from it."""
+        """Store what is waiting, then the state to resume from."""
         start = time.monotonic()
         if self._waiting:
             self._store.append(join(self._waiting))
@@ -147,7 +148,7 @@ def _add(clock: dict[str, float], kind: str, seconds: float) -> None:
 
 
 def _thinned(metrics: dict[str, np.ndarray], keep: np.ndarray) -> dict[str, np.ndarray]:
-    """The metrics with NaN at the other generations, which takes no room once it is compressed."""
+    """The metrics, with NaN at generations not to keep, which compresses to nothing."""
     if keep.all():
         return metrics
     return {

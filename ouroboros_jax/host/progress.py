@@ -1,7 +1,7 @@
-"""A group's chains as they go: from one generation to the next, on the devices.
+"""A group's chains in progress, from one generation to the next, on the devices.
 
-`work` does a piece: a stretch of generations in one call; or, of a learner whose fits the host
-drives, some rows of what is drawn for it, or one step of a fit.
+`work` does a piece: a stretch of generations in one call; or, for a hosted learner, some rows of
+the draw for its next fit, or one step of a fit.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from ouroboros_jax.programs.program import Program
 
 
 class HalfFit(NamedTuple):
-    """A fit half-way: the fit on the devices, and what its steps said, leaves [C, steps, ...]."""
+    """A fit half-way: the fit on the devices, and its steps' metrics, leaves [C, steps, ...]."""
 
     fit: Fit
     step: int  # steps done
@@ -37,12 +37,12 @@ class Progress:
     reference: Params | None = None  # of generation 0
     generation: int = -1
     capacity: Capacity | None = None
-    fit: HalfFit | None = None  # of the next generation's fit
+    fit: HalfFit | None = None  # the next generation's fit
     drawn: list[Any] = dataclasses.field(default_factory=list)  # for it, on the host, [C, R, ...]
 
     @classmethod
     def known(cls, program: Program, params: Params) -> "Progress":
-        """At generation 0, whose parameters are known, host arrays [C, ...]: nothing is fitted."""
+        """At generation 0, from its known parameters, host arrays [C, ...]; nothing is fitted."""
         capacity, params = program.sizes.capacity(0), program.layout.split(params)
         settings = program.settings(0, 1)
         state = program.call(
@@ -56,13 +56,13 @@ class Progress:
 
     @property
     def done(self) -> float:
-        """Generations done, a begun one in part."""
+        """Generations done, including the fraction of a begun one."""
         done = len(self.drawn) + (self.fit.step if self.fit else 0)
         return self.generation + 1 + done / (self.num_turns + self.program.learner.num_steps)
 
     @property
     def num_turns(self) -> int:
-        """Into how many calls the next generation's draw is cut; 0: it is part of the fit."""
+        """Into how many calls the next generation's draw is split; 0: it is part of the fit."""
         if not self.program.chain.draws_in_parts or self.generation < 0:
             return 0
         capacity = self.program.sizes.capacity(self.generation + 1)
@@ -79,8 +79,7 @@ class Progress:
         """Run `num` generations, at most `stretch(...)`, or a piece of one.
 
         Returns:
-          Parameters and metrics, [num, C, ...], when they are on the host; None where a
-          generation's fit is not yet through.
+          Parameters and metrics on the host, [num, C, ...]; None if the generation is unfinished.
         """
         if self.program.learner.hosted:
             return self._step()
@@ -99,7 +98,7 @@ class Progress:
         return name, {"settings": program.settings(0, 1), **self._prepared}
 
     def _arrived(self, state: State, metrics) -> tuple[Params, dict[str, np.ndarray]]:
-        """One generation on, its metrics being [C, ...]."""
+        """Advance by one generation, with metrics [C, ...]."""
         out = jax.tree.map(lambda a: a[None], (self.program.layout.join(state.params), metrics))
         self.state, self.fit, self.drawn = state, None, []
         self.generation += 1
@@ -108,16 +107,16 @@ class Progress:
         return out
 
     def run_segment(self, num: int) -> tuple[Params, dict[str, np.ndarray]]:
-        """`num` generations in one call; generation 0 among them only where `from_blank`."""
+        """`num` generations in one call; generation 0 may be among them only if `from_blank`."""
         program, start = self.program, self.generation + 1
         if self.state is None:
             name, args = self._to_blank()
             self.state, self.capacity = program.call(*name, **args), program.sizes.capacity(0)
-            self.reference = self.state.params  # a stand-in: generation 0 is its own
+            self.reference = self.state.params  # a stand-in: generation 0 is its own reference
         self._make_room(start + num - 1)
         name, args = self._to_segment(start, self.capacity, self.state, self.reference)
         memory, (state, reference, out) = program.call(*name, num=num, **args)
-        on_host = program.layout.join_segment(out, num)  # waits, and is where Ctrl-C lands
+        on_host = program.layout.join_segment(out, num)  # blocks; Ctrl-C arrives here
         state = state if memory is None else state._replace(memory=memory)
         self.state, self.reference, self.generation = state, reference, self.generation + num
         return on_host
@@ -128,7 +127,7 @@ class Progress:
 
     def _to_segment(self, start: int, capacity: Capacity, state: State, reference: Params):
         program, memory = self.program, None
-        if program.draws_memory_again:  # cut here, what is stored does without it
+        if program.draws_memory_again:  # donated: a stored state does without it
             memory, state = state.memory, state._replace(memory=None)
         name = "segment", capacity, program.segment_length, program.from_blank
         settings = program.settings(start, program.segment_length)
@@ -136,8 +135,8 @@ class Progress:
         return name, {"state": memory, **args, **self._prepared}
 
     def compiling(self, generations: int) -> Iterator[None]:
-        """Compile what the way from the first generation to `generations` calls, one program at a
-        time, without going it; of learners whose fits are one call."""
+        """Compile, one program at a time and without running any, every program that a run up to
+        `generations` will call; not for hosted learners."""
         program, here = self.program, self.program.sizes.capacity(0)
         if program.from_blank:
             name, args = self._to_blank()
@@ -171,7 +170,7 @@ class Progress:
             fit = program.call(
                 "begin", self.capacity, state=self.state, settings=settings, drawn=drawn
             )
-            # The models before are not needed twice.
+            # `fit.state` repeats the previous models; keep one copy, with the new memory.
             before = self.state._replace(memory=fit.state.memory)
             fit = fit._replace(state=before)
         self.fit = HalfFit(jax.block_until_ready(fit), 0, {})
@@ -188,7 +187,7 @@ class Progress:
         return "a draw" if len(self.drawn) < self.num_turns else f"the beginning of {fit}"
 
     def _draw(self) -> bool:
-        """Draw some rows of what the next generation is fitted to, if there are any to draw."""
+        """Draw some rows of the next generation's points; False if there are none left to draw."""
         program, turn = self.program, len(self.drawn)
         if turn >= self.num_turns:
             return False
@@ -199,7 +198,7 @@ class Progress:
         return True
 
     def drawn_rows(self) -> Any:
-        """What the host has drawn for the next generation, of each model [C, rows, ...]."""
+        """The host's draws for the next generation, [C, rows, ...] from each model."""
         return jax.tree.map(lambda *parts: np.concatenate(parts, 1), *self.drawn)
 
     def _step(self):
@@ -210,7 +209,7 @@ class Progress:
         program, (fit, step, curves) = self.program, self.fit
         settings = program.settings(self.generation + 1, 1)
         if step < program.learner.num_steps:
-            self.fit = None  # its state is given away: cut here, the fit goes on from the disk's
+            self.fit = None  # its state is donated: interrupted here, the fit resumes from disk
             fit_state, info = program.call(
                 "advance",
                 program.sizes.capacity(self.generation + 1),
@@ -240,7 +239,7 @@ class Progress:
         return self._arrived(state, program.layout.join(metrics))
 
     def resume_draw(self, leaves: list[np.ndarray]) -> None:
-        """Take up the next generation's draw; leaves [C, rows, ...] of all rows drawn so far."""
+        """Resume the next generation's draw; leaves [C, rows, ...] of all rows drawn so far."""
         program, generation = self.program, self.generation + 1
         self._make_room(generation)
         size = part_size(program.learner, self.capacity)
@@ -252,14 +251,14 @@ class Progress:
 
         shapes = jax.eval_shape(rows, new_key(0), program.state_shapes)
         treedef = jax.tree.structure(shapes)
-        whole = leaves[0].shape[1] // size  # they may have been drawn in parts of another size
+        whole = leaves[0].shape[1] // size  # they may have been drawn in slices of another size
         self.drawn = [
             jax.tree.unflatten(treedef, [a[:, i * size : (i + 1) * size] for a in leaves])
             for i in range(min(whole, self.num_turns))
         ]
 
     def resume(self, fit_state: Any, step: int, curves: dict[str, np.ndarray]) -> None:
-        """Take up the next generation's fit after `step` steps; host arrays, [C, ...]."""
+        """Resume the next generation's fit after `step` steps; host arrays, [C, ...]."""
         while self._draw():
             pass
         self.begin()
@@ -269,10 +268,10 @@ class Progress:
         self.fit = HalfFit(self.fit.fit._replace(fit_state=fit_state), step, curves)
 
     def replay(self, models: tuple[Params, ...], num: int) -> None:
-        """Rebuild the memory of the next `num` generations, of known parameters.
+        """Rebuild the memory over the next `num` generations, whose parameters are known.
 
         Args:
-          models: of each lag the parameters those generations drew from, host arrays [num, C, ...].
+          models: for each lag, the parameters they drew from, host arrays [num, C, ...].
           num: at most `stretch(...)` and the program's segment length, all of one era.
         """
         program, start = self.program, self.generation + 1

@@ -1,4 +1,4 @@
-"""What a run says while it runs: a bar with ETA on a terminal, one log line a segment elsewhere."""
+"""Progress reports: a bar with ETA on a terminal, log lines elsewhere."""
 
 import math
 import sys
@@ -8,14 +8,15 @@ from ouroboros_jax.host.interrupt import Interrupt
 
 
 class Report:
-    """Progress of a run of several groups, on stderr; silent where `quiet`."""
+    """Progress of a run of several groups, on stderr; silent if `quiet`."""
 
     def __init__(self, total: int, *, quiet: bool = False):
         self._total, self._done = total, 0
         self._begun = self._said = time.monotonic()
-        self._ran: tuple[float, float] | None = None  # when the first group's pace began, and where
-        self._logged = 0.0  # of those done, when a line said so
-        self._there = 0.0  # of those done, the ones that were there before
+        # When timing of the first group began, and `_done` then.
+        self._ran: tuple[float, float] | None = None
+        self._logged = 0.0  # `_done` at the last log line
+        self._there = 0.0  # how many of `_done` existed before this run
         self._name, self._label = "", ""  # of the group
         self._compiling, self._is_first, self._reached = False, True, 0.0
         self._quiet = quiet
@@ -47,7 +48,7 @@ class Report:
         self._interrupt.__exit__()
 
     def say(self, line: str) -> None:
-        """A line of its own."""
+        """Print a line."""
         if self._quiet:
             return
         if self._bar:
@@ -63,7 +64,7 @@ class Report:
         self._is_first = not self._done
 
     def resume(self, generation: int) -> None:
-        """Generations of the group up to this one were there before."""
+        """Generations of the group up to this one existed before."""
         self._reached = generation + 1
         self._done += self._reached
         self._there += self._reached
@@ -73,11 +74,11 @@ class Report:
         self.say(f"{self._name}{line}")
 
     def step(self, what: str, generation: float) -> None:
-        """`what` is "running", or what is compiled; `generation` the newest one,
-        and of the next the part that is done.
+        """`what` is "running" or names what is being compiled; `generation` is the newest finished
+        one plus the fraction of the next that is done.
 
         Raises:
-          KeyboardInterrupt: where a signal has come and was lost on the way.
+          KeyboardInterrupt: if a signal has come and its exception was lost.
         """
         self._interrupt.check()
         now = time.monotonic()
@@ -98,13 +99,13 @@ class Report:
 
     def _log(self, generation: float, now: float) -> None:
         if generation < 0 and generation == math.floor(generation):
-            return  # begun, and nothing to tell yet
+            return  # begun, with nothing to report yet
         if self._done == self._logged:
-            return  # a piece of a generation that counts for none of it
+            return  # no progress since the last line
         self._logged = self._done
         left = ""
-        # The pace of a group is that of the calls after the one that compiled; later groups compile
-        # too, and the whole run's is better.
+        # In the first group, the pace is that of the calls after the one that compiled. Later
+        # groups compile too, so the whole run's pace is better there.
         since, begun = self._ran or (now, self._done)
         if not self._is_first:
             since, begun = self._begun, self._there

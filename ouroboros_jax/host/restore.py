@@ -1,7 +1,7 @@
-"""A group's chains as what is on disk of them, and back.
+"""Saving a group's chains to disk, and restoring them.
 
-A state holds what the next generation needs: some of it is left out where it can be drawn again
-from the parameters, which are on disk already.
+A state holds what the next generation needs, less what can be redrawn from the parameters, which
+are on disk already.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from ouroboros_jax.errors import UserError
 from ouroboros_jax.host.progress import Progress
 from ouroboros_jax.programs.program import Program
 
-PIECES = 1_000_000  # more than a generation has
+PIECES = 1_000_000  # more pieces than a generation has
 
 
 def saved_as(progress: Progress) -> int:
@@ -27,10 +27,10 @@ def saved_as(progress: Progress) -> int:
 
 
 def portable(progress: Progress) -> dict[str, Any]:
-    """What going on needs, as host arrays [C, ...] for any number of devices.
+    """What resuming needs, as host arrays [C, ...] for any number of devices.
 
-    What can be drawn again cheaply is left out: large memories, and the pool of a begun fit; what
-    the host draws in parts is not cheap.
+    What can be redrawn cheaply is left out: large memories, and the pool of a begun fit. The host's
+    draws in parts are kept, since they are not cheap.
     """
     join = progress.program.layout.join
     tree: dict[str, Any] = {"generation": np.int32(progress.generation)}
@@ -58,7 +58,7 @@ def _in_order(leaves: dict[str, Any]) -> list[Any]:
 
 
 def is_complete(store: Store, generation: int) -> bool:
-    """Whether everything up to `generation` is there, committed and whole."""
+    """Whether everything up to `generation` is on disk, committed and undamaged."""
     saved = store.load_state() if store.last() >= generation else None
     return saved is not None and saved["generation"] >= generation and store.whole() >= generation
 
@@ -66,11 +66,13 @@ def is_complete(store: Store, generation: int) -> bool:
 def restore(
     program: Program, store: Store, note: Callable[[str], None] = lambda line: None
 ) -> Progress:
-    """Where the store left off, on the devices; before generation 0 at the beginning.
+    """Load the state where the store left off onto the devices; for an empty store, before
+    generation 0.
 
-    What is newer than the newest state, or damaged, is dropped. Where the state itself is damaged
-    or left out its memory, it is drawn again from the stored parameters; where those are thinned,
-    the group begins again: a fork's after what it has from its source. `note` is told which.
+    Anything newer than the last saved state, or damaged, is dropped. If the state is damaged or was
+    saved without its memory, it is rebuilt from the stored parameters; if those were thinned out,
+    the group starts again (a fork: after the generations copied from its source). `note` reports
+    which.
     """
     last, saved = store.last(), store.load_state()
     whole = store.whole() if last >= 0 else -1
@@ -115,7 +117,7 @@ def _load(program: Program, store: Store, generation: int, leaves: dict[str, Any
 def replay(program: Program, store: Store, generation: int) -> Progress | None:
     """The chains at a stored generation, their memory drawn again from keys and parameters.
 
-    None where parameters on the way were not kept, or cannot be read.
+    None if parameters on the way were not kept, or cannot be read.
     """
     try:
         return rebuild(program, store, generation)
@@ -127,7 +129,7 @@ def rebuild(program: Program, store: Store, generation: int) -> Progress:
     """`replay`, or the error that says which parameters are missing.
 
     Raises:
-      UserError: for generations that were thinned out; `Damaged` for ones that cannot be read.
+      UserError: if generations were thinned out; `Damaged` if they cannot be read.
     """
 
     def params(g):

@@ -11,7 +11,7 @@ vae                  images; vae_model, vae_measure, image_losses, judge and pix
 lm, ngram            tokens; lm_model, lm_loss, lm_training and lm_measure are parts of lm
 
 em, kmeans           how mixtures are fitted
-least_squares        how regressions are
-epochs               how networks of images are
-options              choices and metrics of a factory, checked
+least_squares        how regressions are fitted
+epochs               how networks of images are trained
+options              the string options of a factory, checked
 """

@@ -2,8 +2,8 @@
 
 Serves Suresh et al. (arXiv 2412.17646), Seddik et al. (arXiv 2404.05090) and the unigram case of
 language models. Under `replace` each symbol's count is a Wright-Fisher chain: symbols are alleles,
-losing one is for ever, and `sampler.temperature` T, which draws from p^(1/T), is selection. Counts
-are drawn in place of points, exact in law, where the regime keeps no point's identity.
+a lost one never returns, and `sampler.temperature` T, which draws from p^(1/T), is selection.
+Counts are drawn in place of points, exact in law, if the regime keeps no point's identity.
 """
 
 from functools import partial
@@ -29,7 +29,7 @@ class Categorical(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """How often each symbol is in a data set."""
+    """How often each symbol occurs in a data set."""
 
     counts: jax.Array  # int32 [V]
 
@@ -48,7 +48,7 @@ def categorical(*, num_symbols: int, draw: str = "sufficient", metrics=None) -> 
       draw: `sufficient` fits counts that were drawn exactly, `samples` fits points.
       metrics: names of the metrics to compute; None for all.
 
-    The traced setting `learner.smoothing` is a pseudo-count added to every symbol's.
+    The traced setting `learner.smoothing` is a pseudo-count added to every symbol's count.
     """
     check_choices("categorical", draw=draw)
     is_counted = draw == "sufficient"
@@ -113,8 +113,8 @@ def categorical(*, num_symbols: int, draw: str = "sufficient", metrics=None) -> 
 def symbol_metrics(p: jax.Array, context: Context, names) -> dict[str, jax.Array]:
     """The metrics called `names` of probabilities p `[V]`; nothing else is computed.
 
-    What needs an absent truth, reference or test is NaN. Divergences are from the truth: of the
-    model's own symbols, so that one that has lost some is at a finite distance.
+    Metrics that need an absent truth, reference or test are NaN. The divergence is that of the
+    model from the truth, KL(model || truth), which stays finite when the model has lost symbols.
     """
     truth = context.truth if isinstance(context.truth, SymbolLaw) else None
     known = partial(if_known, dtype=p.dtype)

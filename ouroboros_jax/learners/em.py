@@ -47,7 +47,7 @@ def points_of(
 ) -> Points:
     """Rows [N, D] and their weights [N] as centred columns; empty slots lie at the centre.
 
-    `source` [N] says which of several sources a point is of, below `num_sources`.
+    `source` [N] is the number of each point's source, below `num_sources`.
     """
     weights = weights.astype(data.dtype)
     is_point = weights > 0
@@ -63,7 +63,7 @@ def points_of(
 
 
 def least_scales(points: Points) -> jax.Array:
-    """The least standard deviation [D]; narrower would overflow the squares of the E-step."""
+    """The smallest allowed standard deviation [D]; below it the E-step's squares overflow."""
     return 1e-15 * jnp.sqrt(points.variances) + 1e-17
 
 
@@ -105,14 +105,14 @@ def _quantile_groups(points: Points, num_groups: int) -> list[jax.Array]:
     along = columns[0]
     if len(columns) > 1:
         power = matmul(columns * weights[None], columns.T)
-        for _ in range(10):  # the 1024th power: what is left is the first axis
+        for _ in range(10):  # the 1024th power leaves the first axis
             power = power / jnp.maximum(jnp.trace(power), jnp.finfo(power.dtype).tiny)
             power = matmul(power, power)
         axis = power[:, jnp.argmax(jnp.diagonal(power))]
         axis = axis * jnp.where(axis[jnp.argmax(jnp.abs(axis))] < 0, -1, 1)
         axis = axis / jnp.maximum(jnp.abs(axis).max(), jnp.finfo(axis.dtype).tiny)
         along = matmul(axis, columns)
-    # A little below k / K: a group that ends exactly there is not left to rounding.
+    # A little below k / K, so that rounding does not decide whether a group ends exactly there.
     levels = jnp.asarray(np.arange(1, num_groups) / num_groups * (1 - 1e-6), columns.dtype)
 
     def halve(_, bracket):
@@ -131,9 +131,9 @@ def _quantile_groups(points: Points, num_groups: int) -> list[jax.Array]:
 def maximise(start: Mixture, points: Points, settings, reg_covar) -> EMState:
     """Expectation-maximisation from `start` until the lower bound changes by less than `tol`.
 
-    Of several sources a component's covariance is that about each source's own mean of the points
-    it is responsible for, averaged by their weight: one component has the weighted estimator of He,
-    Xu and Cheng, 2025. One source is plain expectation-maximisation.
+    With several sources, a component's covariance is the average over sources, by weight, of the
+    covariance of its points about that source's own mean; with one component this is the weighted
+    estimator of He, Xu and Cheng, 2025. With one source it is plain expectation-maximisation.
     """
     dtype = points.columns.dtype
     tol = jnp.asarray(settings["tol"], dtype)
@@ -190,7 +190,8 @@ class _Moments(NamedTuple):
 
 
 def _moments(responsibilities, deltas, weights, is_diagonal: bool) -> _Moments:
-    """All sums in one product where that is short, and squares by a product a component else."""
+    """All sums in one matrix product; with full covariances of many features, the squares take one
+    product per component instead."""
     dim = deltas.shape[1]
     if not is_diagonal and dim > UNROLLED:
         share = (responsibilities * weights[None])[:, None]
@@ -219,13 +220,14 @@ def _spread(moments: _Moments, few: float) -> jax.Array:
 
 
 def _diagonal_fit(variances, points: Points, reg_covar):
-    """Log-scales [K, D], no factors, and whether a component is as narrow as any may be."""
+    """Log-scales [K, D], no factors, and whether a component has the smallest allowed scale."""
     scales, is_narrow = _scales(variances, points, reg_covar)
     return jnp.log(scales), None, is_narrow
 
 
 def _full_fit(cov, points: Points, reg_covar):
-    """Log-scales [K, D], factors [K, D, D], and whether one is as narrow as any, or singular."""
+    """Log-scales [K, D], factors [K, D, D], and whether one has the smallest scale or is
+    singular."""
     scales, is_narrow = _scales(jnp.diagonal(cov, axis1=-2, axis2=-1), points, reg_covar)
     corr = jnp.clip(cov / (scales[:, :, None] * scales[:, None, :]), -1, 1)
     is_own = np.eye(len(points.variances), dtype=bool)[None]
@@ -234,7 +236,7 @@ def _full_fit(cov, points: Points, reg_covar):
 
 
 def _scales(variances, points: Points, reg_covar):
-    """Standard deviations [K, D] of regularised variances, and whether any is at the least."""
+    """Standard deviations [K, D] of regularised variances, and whether any is at its floor."""
     floors = least_scales(points)[None]
     wide = jnp.sqrt(jnp.maximum(variances, 0) + reg_covar)
     return jnp.maximum(wide, floors), (wide <= floors).any()

@@ -1,7 +1,7 @@
-"""Epochs of gradient steps over a pool: exactly shuffled batches, Adam as PyTorch has it.
+"""Epochs of gradient steps over a pool: exactly shuffled batches, Adam as in PyTorch.
 
-One call is one epoch in one compiled loop. PyTorch's `weight_decay` of Adam adds to the gradient
-(L2), which the second moment then scales, unlike AdamW.
+One call is one epoch in one compiled loop. The `weight_decay` of PyTorch's Adam adds to the
+gradient (L2), which the second moment then scales, unlike AdamW.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class Training(NamedTuple):
 
 
 def begin(params: Any) -> Training:
-    """Training from `params`, its optimiser new."""
+    """Training from `params` with a new optimiser."""
     return Training(params, _adam(0.0).init(params))
 
 
@@ -57,15 +57,15 @@ def epoch(
     """One pass over the pool's points in a new order, each once; the last batch may be smaller.
 
     Args:
-      key: of the order and of what the loss draws.
-      training: where to go on.
+      key: for the order and for the draws of the loss.
+      training: the state to continue from.
       pool: rows; those of weight 0 are left out. Weights count relative to their mean.
-      loss: `(key, params, data, weights) -> (loss, sums)`, the loss to step along and sums over
-        the batch's points of what to report, each point's multiplied by its weight.
+      loss: `(key, params, data, weights) -> (loss, sums)`, the loss to descend, and weighted sums
+        over the batch's points of what to report.
       batch_size: points a step.
       learning_rate: Adam's.
-      weight_decay: what PyTorch calls so.
-      is_due: without it nothing is done, at no cost, and the means are NaN.
+      weight_decay: as in `torch.optim.Adam`: L2, added to the gradient.
+      is_due: if False, the epoch is skipped at no cost and the means are NaN.
 
     Returns:
       The training and the means over the epoch's points of what `loss` reports.

@@ -1,12 +1,12 @@
 """The Gaussian chain: full covariance, log-scale state, points or exact sufficient statistics.
 
-Serves Shumailov et al. (arXiv 2305.17493, Nature 2024), Suresh et al. (arXiv 2412.17646), Kazdan
-et al. (arXiv 2410.16713) and Alemohammad et al. (arXiv 2307.01850). A covariance is S R R^T S with
-S the standard deviations, held as logarithms, and R the triangular Cholesky factor of the
+Serves Shumailov et al. (arXiv 2305.17493, Nature 2024), Suresh et al. (arXiv 2412.17646), Kazdan et
+al. (arXiv 2410.16713) and Alemohammad et al. (arXiv 2307.01850). A covariance is S R R^T S with S
+the standard deviations, held as logarithms, and R the triangular Cholesky factor of the
 correlations, whose rows have length 1: scales neither underflow nor lose precision in float32
-however far a chain collapses, and a singular covariance is as good as any other. That holds for
-statistics; points themselves (`draw="samples"`) are float32 numbers, which cannot tell spreads
-below about 1e-7 of their mean from none: such chains end as degenerate, and want `x64`.
+however far a chain collapses, and a singular covariance is no exception. That holds for statistics;
+points themselves (`draw="samples"`) are float32 numbers, which cannot tell a spread below about
+1e-7 of their mean from none: such chains end as degenerate, and need `x64`.
 """
 
 from typing import NamedTuple
@@ -40,7 +40,7 @@ class Statistics(NamedTuple):
 
     count: jax.Array  # float []
     mean: jax.Array  # [D]
-    log_scale: jax.Array  # [D]; -inf where the points do not vary
+    log_scale: jax.Array  # [D]; -inf for features that do not vary
     factor: jax.Array  # [D, D]
 
 
@@ -125,10 +125,10 @@ def statistics_of(data: jax.Array, weights: jax.Array) -> Statistics:
 def draw_statistics(key, settings, params: Gaussian, num) -> Statistics:
     """Statistics of `num` points of the model, exactly, without the points.
 
-    With L the model's root: mean + L z / sqrt(num), and a scatter L A A^T L^T where A A^T is
-    Wishart with num - 1 degrees of freedom (Bartlett: A is triangular, squared diagonal entries
-    are chi-square with num - 1 - j degrees of freedom, entries below are normal). Columns beyond
-    the degrees of freedom vanish, which is the singular case num <= D.
+    With L the model's root, the points' mean is the model's plus L z / sqrt(num), and their scatter
+    L A A^T L^T where A A^T is Wishart with num - 1 degrees of freedom (Bartlett: A is triangular,
+    squared diagonal entries are chi-square with num - 1 - j degrees of freedom, entries below are
+    normal). Columns beyond the degrees of freedom vanish, which is the singular case num <= D.
 
     References:
       Bartlett, On the Theory of Statistical Regression, 1933; Odell and Feiveson, 1966.
@@ -140,8 +140,8 @@ def draw_statistics(key, settings, params: Gaussian, num) -> Statistics:
     log_scale = broadened(params.log_scale, settings.sampler["bias"])
     factor = unpack(params.factor, d)
 
-    # All numbers of one key, since hashing is most of the cost; another chi-square attempt, rare,
-    # has a key that none of them is made of.
+    # All numbers come from one key, since hashing is most of the cost; a further chi-square
+    # attempt, which is rare, has a key of its own.
     numbers = symmetric_uniforms(key, (4 if d == 1 else 4 + d, d), dtype)
     key_again = fold_in(key, 2**32 - 1)
     z = normal_of(numbers[0])
@@ -165,7 +165,7 @@ def points_with(rng: np.random.Generator, statistics: Statistics) -> np.ndarray:
     noise = rng.standard_normal((n, min(d, n - 1)))
     unit, _ = np.linalg.qr(noise - noise.mean(0, keepdims=True))  # orthogonal to constants
     root = np.exp(np.float64(statistics.log_scale))[:, None] * np.float64(statistics.factor)
-    if n <= d:  # a root of full width has rank n - 1 at most: turn it into n - 1 columns
+    if n <= d:  # the root has rank n - 1 at most: turn it into n - 1 columns
         left, values, _ = np.linalg.svd(root)
         root = left[:, : n - 1] * values[None, : n - 1]
     return np.float64(statistics.mean)[None] + np.sqrt(n) * unit @ root.T
@@ -176,12 +176,14 @@ def _fit(pooled: Statistics, weights: jax.Array, unbiased: bool) -> Gaussian:
     share = weights / weights.sum()
     count = pooled.count
     divisor = jnp.maximum(count - 1, 1) if unbiased else count
-    grow = jnp.log(count / jnp.where(divisor > 0, divisor, 1)) / 2  # from scatter / count
+    # Scatter / count becomes scatter / divisor.
+    grow = jnp.log(count / jnp.where(divisor > 0, divisor, 1)) / 2
     log_scales = pooled.log_scale + grow[:, None]
     mean = (share[:, None] * pooled.mean).sum(0)
     if count.shape[0] == 1:
         return Gaussian(mean, log_scales[0], pack(pooled.factor[0]))
-    here = jnp.zeros_like(pooled.mean)  # within groups: offsets of the means do not count
+    # Covariance is within groups: offsets of their means do not count.
+    here = jnp.zeros_like(pooled.mean)
     log_scale, factor = _stacked(share, here, log_scales, pooled.factor, here[0])
     return Gaussian(mean, log_scale, pack(factor))
 

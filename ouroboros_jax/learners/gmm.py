@@ -1,9 +1,9 @@
 """The Gaussian-mixture chain: expectation-maximisation as scikit-learn defines it.
 
-Serves Shumailov et al. (arXiv 2305.17493, Nature 2024), whose mixtures start every fit from k-means
-on data alone, and Suresh et al. (arXiv 2412.17646). `tol`, `max_iter`, `reg_covar` and `n_init`
-mean what they mean there; `reg_covar` decides where a long chain ends, since no component gets
-narrower than its square root.
+Serves Shumailov et al. (arXiv 2305.17493, Nature 2024), whose mixtures start every fit anew from
+k-means, and Suresh et al. (arXiv 2412.17646). `tol`, `max_iter`, `reg_covar` and `n_init` mean the
+same as there; `reg_covar` decides where a long chain ends, since no component gets narrower than
+its square root.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,11 +25,11 @@ from ouroboros_jax.metrics.asked import chosen_metrics, computed, picked
 from ouroboros_jax.metrics.linalg import lower_times
 from ouroboros_jax.metrics.names.mixtures import OF_COMPONENTS, OF_EM, OF_MIXTURES
 
-_EXACT = 5  # components up to which every relabelling is tried
+_EXACT = 5  # up to this many components, every relabelling is tried
 
 
 class DiagonalMixture(NamedTuple):
-    """Parameters of a mixture with independent features, or with one."""
+    """Parameters of a mixture with independent features, or with one feature."""
 
     weights: jax.Array  # [K]
     means: jax.Array  # [K, D]
@@ -48,11 +48,11 @@ class FullMixture(NamedTuple):
 class FitState(NamedTuple):
     """A fit, before (`steps` is 0) or after it."""
 
-    previous: Params  # whose labels the components take
+    previous: Params  # the components take its labels
     params: Params
     steps: jax.Array  # int32 []
     converged: jax.Array  # bool []
-    lower_bound: jax.Array  # float [], mean log likelihood a unit of weight, in nats
+    lower_bound: jax.Array  # float [], mean log likelihood per unit of weight, in nats
     degenerate: jax.Array  # bool []
 
 
@@ -63,13 +63,13 @@ def mixture_of(params: Params) -> Mixture:
 
 
 def params_of(mixture: Mixture, covariance: str = "full") -> Params:
-    """Parameters of a known law: what a fit with `init="previous"` may begin from."""
+    """Parameters of a known law, from which a fit with `init="previous"` may begin."""
     diagonal = covariance == "diag" or mixture.means.shape[-1] == 1
     return _pack(mixture._replace(factors=None) if diagonal else mixture)
 
 
 def _unpack(params: Params) -> Mixture:
-    """As `mixture_of`, with `factors` None where features are independent."""
+    """As `mixture_of`, with `factors` None if features are independent."""
     ratios = getattr(params, "ratios", None)
     if ratios is None:
         return Mixture(params.weights, params.means, params.log_scales, None)
@@ -94,7 +94,7 @@ def _pack(mixture: Mixture) -> Params:
 
 
 def init_params(key, settings, data: jax.Array, *, components: int, covariance: str) -> Params:
-    """Equal components along the first feature that varies: labels in its order."""
+    """Equal components, spread along the first feature that varies and labelled in its order."""
     del key, settings
     points = em.points_of(data, jnp.ones(data.shape[:1], data.dtype))
     scales = jnp.maximum(jnp.sqrt(points.variances), em.least_scales(points))
@@ -124,7 +124,8 @@ def fit_begin(key, settings, params: Params, pool: Pool) -> FitState:
 def fit_step(
     key, settings, fit_state: FitState, pool: Pool, *, init: str, num_starts: int
 ) -> tuple[FitState, Metrics]:
-    """The best of `num_starts` runs of expectation-maximisation, with the labels of before."""
+    """The best of `num_starts` runs of expectation-maximisation, its components relabelled to match
+    the previous generation's."""
     points = em.points_of(pool.data, pool.weights, pool.group, len(pool.totals))
     reg_covar = jnp.asarray(settings.learner["reg_covar"], points.columns.dtype)
     previous = _unpack(fit_state.previous)
@@ -202,8 +203,8 @@ def measure(settings, params: Params, context: Context, *, wanted: Sequence[str]
 def draw(key: jax.Array, mixture: Mixture, num: int) -> jax.Array:
     """`num` independent points of a mixture, [num, D].
 
-    One uniform a point inverts the running sum of the weights, one a coordinate becomes normal as
-    in `jax.random.normal`; a single call draws them all.
+    One uniform per point inverts the running sum of the weights, and one per coordinate becomes
+    normal as in `jax.random.normal`; a single call draws them all.
     """
     num_components, num_features = mixture.means.shape
     dtype = mixture.means.dtype
@@ -230,7 +231,7 @@ def _labels(mixture: Mixture, previous: Mixture) -> jax.Array:
     """Which component takes each of the previous generation's labels, int32 [K].
 
     Minimises the sum of squared 2-Wasserstein distances of the marginals over all relabellings;
-    beyond `_EXACT` components, greedily and then by exchanging pairs until none gains.
+    beyond `_EXACT` components, greedily and then by exchanging pairs until no exchange helps.
     """
     num = len(mixture.weights)
     if num == 1:
@@ -283,8 +284,8 @@ def gmm(
     Args:
       components: K.
       covariance: `full`, or `diag` for independent features.
-      n_init: random starts of a fit, of which the one of highest lower bound is kept; starts
-        that draw no random numbers are tried once.
+      n_init: random starts of a fit; the one with the highest lower bound is kept. Starts that draw
+        no random numbers are tried once.
       init: what a fit begins from. `kmeans`: the labels of a k-means run, the cold start of
         scikit-learn; `kmeans++`: its seeding points alone, with covariance `reg_covar`;
         `quantile`: K groups of equal weight along the first principal axis; `previous`: the last

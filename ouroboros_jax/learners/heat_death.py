@@ -1,9 +1,9 @@
 """Heat death: a law on K outcomes that is sampled at a temperature and fitted to its samples.
 
 Serves Marchi, Soatto, Chaudhari and Tabuada, Heat Death of Generative Models in Closed-Loop
-Learning (arXiv 2404.02325), and its Fisher-Rao follow-up (2026). Samples come from
-tau(p) ~ p^(1/T), T being `sampler.temperature`; real points from the data's external law h, their
-share a being `regime.real_fraction`. The forms of the loop are this learner under the regimes:
+Learning (arXiv 2404.02325), and its Fisher-Rao follow-up (2026). Samples come from tau(p) ~
+p^(1/T), T being `sampler.temperature`; real points come from the data's external law h, with share
+a = `regime.real_fraction`. The dynamics and the regime together give the form of the loop:
 
   dynamics  regime                        the loop
   map       replace, fresh                p' = (1 - a) tau(p) + a h
@@ -12,9 +12,9 @@ share a being `regime.real_fraction`. The forms of the loop are this learner und
   counts    replace, fresh                n points in each generation, multinomial
   counts    accumulate, accumulate_fresh  the urn: a data set that n points are added to
 
-`map` and `ode` are exact in the limit of infinitely many points, where `num_samples` only says how
-finely the share is rounded; `counts` draws numbers of points instead of points, exact in law.
-Generation 0 is the data's start itself, without sampling error.
+`map` and `ode` are the limit of infinitely many points, in which `num_samples` only sets how finely
+the share is rounded; `counts` draws numbers of points instead of points, exact in law. Generation 0
+is the data's start itself, without sampling error.
 """
 
 from collections.abc import Sequence
@@ -50,13 +50,13 @@ class Outcomes(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """A data set by outcome, and by who drew it: the real data in row 0, models in row 1."""
+    """A data set by outcome and by origin: the real data in row 0, models in row 1."""
 
-    counts: jax.Array  # [2, K]; int32, or float where they are expected counts
+    counts: jax.Array  # [2, K]; int32, or float if they are expected counts
 
 
 class FitState(NamedTuple):
-    """A fit of the differential equation, and what halving its step changes."""
+    """A fit of the differential equation, and its step error by halving the step."""
 
     params: Outcomes
     error: jax.Array  # []
@@ -86,10 +86,10 @@ def expected_counts(probabilities: jax.Array, num: jax.Array) -> jax.Array:
 
 
 def few_counts(key: Key, probabilities: jax.Array, num: jax.Array) -> jax.Array:
-    """Counts [K] of `num` draws, int32, by binomials of what is left.
+    """Counts [K] of `num` draws, int32, as successive binomials of the remainder.
 
-    One after another, which suits few outcomes: of 3 to 5 it takes a tenth of the time that
-    `draws.counts.multinomial` does, which is for vocabularies.
+    This suits few outcomes: for 3 to 5 it takes a tenth of the time of `draws.counts.multinomial`,
+    which is for vocabularies.
     """
     dtype = probabilities.dtype
     rest = jnp.cumsum(probabilities[::-1])[::-1]
@@ -108,7 +108,7 @@ def points_with(rng: np.random.Generator, tally: Tally) -> np.ndarray:
 
 
 def by_origin(pool: Pool) -> tuple[jax.Array, jax.Array]:
-    """Weights of the real data and of models in a pool, `[2, K]`, 1 in all; and their totals."""
+    """Weights of real data and of models in a pool, `[2, K]`, sum 1; and their totals [2]."""
     counts = pool.data.counts.astype(jnp.result_type(float))  # [S, 2, K]
     per_point = pool.totals / jnp.maximum(counts.sum((1, 2)), 1)
     parts = (per_point[:, None, None] * counts).sum(0) / pool.totals.sum()
@@ -118,7 +118,7 @@ def by_origin(pool: Pool) -> tuple[jax.Array, jax.Array]:
 def draw_tally(key: Key, settings, params: Params, num, *, is_counted: bool) -> Tally:
     """A data set of `num` points of a model, a `Start` or an `External` law.
 
-    Whole numbers where they are counted, expected ones elsewhere; a start's are never drawn.
+    Whole counts if `is_counted`, expected ones otherwise; those of a `Start` are never sampled.
     """
     num = jnp.asarray(num, jnp.int32)
     if isinstance(params, Start):
@@ -143,14 +143,14 @@ def _of(data, mask):
 
 
 def init(key: Key, settings, data: Tally) -> Outcomes:
-    """Every outcome as likely."""
+    """All outcomes equally likely."""
     del key, settings
     num_outcomes = data.counts.shape[-1]
     return Outcomes(jnp.full(num_outcomes, 1 / num_outcomes))
 
 
 def frequencies(key: Key, settings, params: Outcomes, pool: Pool) -> Outcomes:
-    """The map and the counts: outcomes as often as in the pool."""
+    """The fit of `map` and `counts`: the frequencies of the pool."""
     del key, settings, params
     return Outcomes(by_origin(pool)[0].sum(0))
 
@@ -162,7 +162,7 @@ def begin_flow(key: Key, settings, params: Outcomes, pool: Pool) -> FitState:
 
 
 def flow(key: Key, settings, fit_state: FitState, pool: Pool) -> tuple[FitState, Metrics]:
-    """A step of the differential equation by two half ones, and by one for its error."""
+    """A step of the differential equation as two half steps, and as a whole one for its error."""
     del key
     parts, (share, rest) = by_origin(pool)
     p, step = fit_state.params.probabilities, settings.learner["step"]
@@ -174,7 +174,7 @@ def flow(key: Key, settings, fit_state: FitState, pool: Pool) -> tuple[FitState,
     coarse = runge_kutta(field, p, step)
     fine = runge_kutta(field, runge_kutta(field, p, step / 2), step / 2)
     error = jnp.abs(fine - coarse).max() / 15
-    # All points are real in generation 0 alone, whose data set is the start.
+    # Only in generation 0, whose data set is the start, are all points real.
     is_start = rest == 0
     params = Outcomes(jnp.where(is_start, parts.sum(0), fine))
     return FitState(params, jnp.where(is_start, 0, error)), {}

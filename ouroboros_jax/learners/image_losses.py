@@ -7,8 +7,8 @@ import jax.numpy as jnp
 def bce(logits: jax.Array, images: jax.Array) -> jax.Array:
     """Binary cross-entropy of each image, in nats, [N].
 
-    sum -x log p - (1 - x) log(1 - p) over pixels, with p the sigmoid of the logits; of grey
-    pixels too, whose own entropy it does not fall below.
+    sum -x log p - (1 - x) log(1 - p) over pixels, with p the sigmoid of the logits. Grey pixels are
+    allowed; the loss is then bounded below by their entropy.
 
     Args:
       logits: [N, H, W, C].

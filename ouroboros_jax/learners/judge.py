@@ -1,4 +1,4 @@
-"""A fixed judge: a classifier of real images, trained once a run, and what it sees in them."""
+"""A fixed judge: a classifier of real images, trained once a run, and its features of images."""
 
 from typing import NamedTuple
 
@@ -14,16 +14,16 @@ from ouroboros_jax.learners.pixels import as_float
 from ouroboros_jax.metrics.images import radii
 from ouroboros_jax.models.classifier import Classifier, Params, mlp_classifier
 
-LAYER_SIZES = (256, 128)  # the last are the features
+LAYER_SIZES = (256, 128)  # the last layer gives the features
 NUM_STEPS, BATCH_SIZE, LEARNING_RATE = 1000, 256, 1e-3
-NUM_FEATURES = 2000  # images that distances in feature space are taken of
+NUM_FEATURES = 2000  # images between which distances in feature space are taken
 CHUNK = 1000
 
 
 class Judge(NamedTuple):
-    """What images are judged by; all but the key are () where nothing is asked of a judge."""
+    """What images are judged by; everything but the key is () if no metric needs a judge."""
 
-    key: Key  # of the codes and noise that metrics are taken with
+    key: Key  # for the codes and noise of metrics
     params: Params = ()
     features: jax.Array | tuple[()] = ()  # [M, D], of real images
     radii: jax.Array | tuple[()] = ()  # [M], see `metrics.images.radii`
@@ -38,9 +38,9 @@ def train(key: Key, table: Data, *, is_asked: bool = True) -> Judge:
     """A judge of one chain, trained on `NUM_STEPS` batches of the real data `table`.
 
     Args:
-      key: of everything random in it.
+      key: for everything random in it.
       table: images [N, H, W, C] and labels [N].
-      is_asked: whether there is any need of more than its key.
+      is_asked: whether any metric needs the classifier; if not, only the key is made.
     """
     key_metrics, key_init, key_batches, key_real = split(key, 4)
     if not is_asked:
@@ -65,5 +65,5 @@ def train(key: Key, table: Data, *, is_asked: bool = True) -> Judge:
 
 
 def seen(params: Params, images: jax.Array) -> jax.Array:
-    """Features [N, D] of images, as the judge with `params` sees them."""
+    """Features [N, D] of images, by the judge with `params`."""
     return in_chunks(lambda i, chunk: network().features(params, chunk), images, CHUNK)

@@ -1,20 +1,20 @@
-"""The kernel-density chain: the points that were trained on, each blurred by a kernel.
+"""The kernel-density chain: the training points, each blurred by a kernel.
 
 Serves Kazdan et al. 2024 (arXiv 2410.16713). A density estimate is wider than its points by the
-kernel's variance, so this loop does not lose its spread, it gains some every generation: what
+kernel's variance, so this loop gains spread at every generation instead of losing it: what
 collapses is the likelihood of real data. As the bandwidth goes to 0 it becomes the bootstrap, whose
-atoms drift as alleles do.
+atoms drift like alleles.
 
 Kernels and rules are scikit-learn's `KernelDensity`: `gaussian` is N(0, h^2 I), `tophat` uniform on
 the ball of radius h; `scott` is h = N^(-1/(D+4)) and `silverman` h = (N (D+2)/4)^(-1/(D+4)), the
 bare factors, in the data's own units.
 
 A model has room for a fixed number of points M, `capacity` times those of the real data set. A pool
-of up to M points is kept as it is, and drawn from with replacement. Of a larger one (`accumulate`)
-the model keeps M draws with replacement and uses each once: since an estimate is sampled by
-choosing points with replacement and blurring them, what is drawn has exactly the law of the whole
-pool's estimate, as long as no more than M points are asked for. `mean`, `variance` and `bandwidth`
-are those of the whole pool in either case; `test_log_likelihood` is that of the points kept.
+of up to M points is kept as it is, and drawn from with replacement. From a larger one
+(`accumulate`) the model keeps M draws with replacement and uses each once. Sampling an estimate
+means choosing points with replacement and blurring them, so samples have exactly the law of the
+whole pool's estimate, as long as no more than M are drawn. `mean`, `variance` and `bandwidth` are
+those of the whole pool in either case; `test_log_likelihood` is that of the points kept.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.mixture import mean_squared_error
 from ouroboros_jax.metrics.names.densities import OF_KDE
 
-_ROWS = 64  # of test points whose distances to all kept ones are held at a time
+_ROWS = 64  # of test data; their distances to all kept points are held at once
 
 
 class Kernels(NamedTuple):
@@ -60,7 +60,7 @@ def kernel_variance(kernel: str, bandwidth: jax.Array, num_features: int) -> jax
 
 
 def log_density(params: Kernels, kernel: str, data: jax.Array) -> jax.Array:
-    """Log density at the rows of `data` [M, D], in nats; -inf beyond the reach of every tophat."""
+    """Log density at the rows of `data` [M, D], in nats; -inf outside every tophat."""
     num_features = data.shape[1]
     log_weights = jnp.log(params.weights)
     log_h = jnp.log(params.bandwidth)
@@ -85,15 +85,15 @@ def log_density(params: Kernels, kernel: str, data: jax.Array) -> jax.Array:
 
 
 def _choose(uniforms: jax.Array, weights: jax.Array) -> jax.Array:
-    """A place for every uniform, each with the probability its weight says."""
+    """One place per uniform, drawn with probability proportional to `weights`."""
     edges = jnp.cumsum(weights)
-    # Rounding may leave a uniform at the very top: it takes the last place that has weight.
+    # Rounding may put a uniform past the end: it takes the last place that has weight.
     last = weights.shape[0] - 1 - jnp.argmax(weights[::-1] > 0)
     return jnp.minimum(jnp.searchsorted(edges, uniforms * edges[-1], side="right"), last)
 
 
 def init(key, settings, data: jax.Array, *, capacity: int) -> Kernels:
-    """Room for `capacity` times as many points as there are."""
+    """Room for `capacity` times as many points as `data` has."""
     del key, settings
     num_points, num_features = data.shape
     kept, zeros = capacity * num_points, jnp.zeros(num_features, data.dtype)
@@ -104,7 +104,7 @@ def init(key, settings, data: jax.Array, *, capacity: int) -> Kernels:
 
 
 def keep(key, pool: Pool, num: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """`num` points of a pool, their weights, and whether they are draws from it."""
+    """`num` points of a pool, their weights, and whether they were drawn with replacement."""
     slots, dtype = pool.weights.shape[0], pool.data.dtype
     there = pool.weights > 0
     if slots <= num:
@@ -183,8 +183,8 @@ def kde(
     Args:
       kernel: `gaussian` or `tophat`.
       rule: `fixed`, the bandwidth being the traced setting `learner.bandwidth`; or `scott` or
-        `silverman`, by the number of points trained on (weighted ones by Kish's).
-      capacity: points that a model keeps, as a multiple of the real data set's; see the module.
+        `silverman`, by the number of training points (Kish's effective number if weighted).
+      capacity: points that a model keeps, as a multiple of the real data set; see the module.
       metrics: names of the metrics to compute; None for all.
 
     Pool weights count as repeated rows do; its groups are ignored.

@@ -1,7 +1,7 @@
 """k-means of weighted points in columns, as scikit-learn defines it: the published cold start.
 
-Greedy k-means++ seeding and Lloyd's steps, one run, on data centred by the caller. One departure:
-a cluster that loses all its points keeps its centre, where scikit-learn moves it to the farthest
+Greedy k-means++ seeding and Lloyd's steps, one run, on data centred by the caller. One departure: a
+cluster that loses all its points keeps its centre, while scikit-learn moves it to the farthest
 point.
 
 References:
@@ -16,7 +16,7 @@ import numpy as np
 
 from ouroboros_jax.metrics.linalg import matmul
 
-_UNROLLED = 8  # clusters, and features, up to which loops are written out
+_UNROLLED = 8  # up to this many clusters or features, loops are written out
 
 
 def num_trials(num_clusters: int) -> int:
@@ -32,12 +32,12 @@ def num_uniforms(num_clusters: int) -> int:
 def choose(uniforms: jax.Array, masses: jax.Array) -> jax.Array:
     """Indices [T] drawn with probability proportional to `masses` [N], by inverting their sums.
 
-    Two levels, blocks and then points, which spares the running sum over all points. A point of
-    mass 0 is never drawn while another has mass.
+    Works in two levels, blocks and then points, to avoid a running sum over all points. A point of
+    mass 0 is never drawn if another has mass.
     """
     width = max(1, math.isqrt(masses.shape[0]))
     while masses.shape[0] % width and width > math.isqrt(masses.shape[0]) // 2 + 1:
-        width -= 1  # a nearby divisor spares the padding
+        width -= 1  # a nearby divisor avoids padding
     pad = -masses.shape[0] % width
     blocks = jnp.pad(masses, (0, pad)).reshape(-1, width)
     block_ends = _running_sum(blocks.sum(1)[None])[0]
@@ -62,14 +62,14 @@ def _first_beyond(targets: jax.Array, ends: jax.Array, is_open: jax.Array) -> ja
 
 
 def square_distances(centers: jax.Array, columns: jax.Array) -> jax.Array:
-    """|x - c|^2, [K, N]; for many features less |x|^2, which no comparison misses."""
+    """|x - c|^2, [K, N]; with many features, minus |x|^2, which does not affect comparisons."""
     if columns.shape[0] <= _UNROLLED:
         return jnp.square(columns[None] - centers[:, :, None]).sum(1)
     return jnp.square(centers).sum(1)[:, None] - 2 * matmul(centers, columns)
 
 
 def nearest(centers: jax.Array, columns: jax.Array) -> list[jax.Array]:
-    """For every cluster, which points [N] it owns; ties go to the first."""
+    """For every cluster, which points it owns, bool [N]; ties go to the first."""
     distances = square_distances(centers, columns)
     if len(centers) > _UNROLLED:
         label = jnp.argmin(distances, 0)
@@ -112,7 +112,8 @@ def seed_centers(
 def lloyd(
     centers: jax.Array, columns: jax.Array, weights: jax.Array, tol: jax.Array, max_steps: int = 300
 ) -> jax.Array:
-    """Centres after Lloyd's steps, until they move by `tol` in all (squared) or not at all."""
+    """Centres after Lloyd's steps: until their summed squared moves are at most `tol`, or
+    `max_steps`."""
     counted = jnp.concatenate([jnp.ones_like(columns[:1]), columns])  # [1 + D, N]
 
     def step(carry):

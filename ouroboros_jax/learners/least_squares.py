@@ -1,6 +1,6 @@
 """Least squares of any rank in plain arithmetic, cheap under `vmap`.
 
-By modified Gram-Schmidt, see `metrics/gram_schmidt.py`; LAPACK would take chains one by one.
+It uses modified Gram-Schmidt, see `metrics/gram_schmidt.py`; LAPACK would take chains one by one.
 """
 
 from typing import NamedTuple
@@ -13,10 +13,10 @@ from ouroboros_jax.metrics.linalg import matmul
 
 
 class Factors(NamedTuple):
-    """Columns [N, D + E] as units @ upper, and what the first D units leave of the rest."""
+    """Columns [N, D + E] as units @ upper, and the residual of the last E columns."""
 
     units: jax.Array  # [N, D], orthonormal or 0
-    upper: jax.Array  # [D, D + E]; row j is 0 where column j is explained by those before
+    upper: jax.Array  # [D, D + E]; row j is 0 if column j is explained by those before
     rest: jax.Array  # [N, E]
 
 

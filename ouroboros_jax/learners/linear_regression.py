@@ -1,9 +1,10 @@
-"""The linear-regression chain: ridgeless least squares, fitted to targets of its own.
+"""The linear-regression chain: ridgeless least squares, fitted to its own targets.
 
 Serves Gerstgrasser et al. 2024 (arXiv 2404.01413) and Dohmatob et al. 2024 (arXiv 2402.07712). A
 generation keeps the inputs and replaces the targets by the last model's, plus noise. With `inputs`
-`same` the inputs are those of the chain's real data set for ever, with `fresh` they are new real
-ones every generation. With fewer points than features a fit is the shortest of the exact solutions.
+`same`, the inputs are always those of the chain's real data set; with `fresh`, they are new real
+ones at every generation. With fewer points than features, a fit is the shortest of the exact
+solutions.
 """
 
 from functools import partial
@@ -28,7 +29,7 @@ class Linear(NamedTuple):
 
     coefficients: jax.Array  # [D]
     intercept: jax.Array  # []
-    log_noise: jax.Array  # [], log s; -inf where targets are reproduced exactly
+    log_noise: jax.Array  # [], log s; -inf if targets are reproduced exactly
 
 
 class LeastSquares(NamedTuple):
@@ -45,7 +46,7 @@ def predict(params, inputs: jax.Array) -> jax.Array:
 
 
 def excess_error(params, truth) -> jax.Array:
-    """|w - w*|^2 + (b - b*)^2: what a noiseless test error is, inputs being standard normal."""
+    """|w - w*|^2 + (b - b*)^2: the noiseless test error for standard normal inputs."""
     apart = jnp.square(params.coefficients - truth.coefficients).sum()
     return apart + jnp.square(params.intercept - truth.intercept)
 
@@ -81,8 +82,8 @@ def linear_regression(
     Args:
       inputs: `same`, those of generation 0's data set, row i for point i; or `fresh`, new ones.
       noise: standard deviation of generated targets. `known`: the data's own, `data.noise`;
-        `fitted`: sqrt(residual sum of squares / (n - number of coefficients)); `auto`: known where
-        the data has one.
+        `fitted`: sqrt(residual sum of squares / (n - number of coefficients)); `auto`: `known` if
+        the data has one, else `fitted`.
       intercept: whether an intercept is fitted.
       metrics: names of the metrics to compute; None for all.
 

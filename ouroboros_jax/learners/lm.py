@@ -27,7 +27,7 @@ from ouroboros_jax.metrics.names.text import OF_MODELS, OF_WRITING
 from ouroboros_jax.models.decoder import Decoder
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-BATCHES_AT_ONCE = 2  # of rows, in a call from the host
+BATCHES_AT_ONCE = 2  # of rows, per call from the host
 PROMPTS = {"previous": "previous", "original": "real", "none": "table"}
 
 
@@ -41,7 +41,7 @@ class Setup(NamedTuple):
     validation: np.ndarray  # int [M, T], real blocks
     plan: Plan
     rows: int  # decoded or scored at a time
-    bos: int | None  # what new blocks begin with; None: they continue others
+    bos: int | None  # the token that new blocks begin with; None: they continue others
     dtype: np.dtype  # of tokens
 
 
@@ -49,7 +49,7 @@ class FitState(NamedTuple):
     """A fit half-way: the model being trained, and the best so far by validation loss."""
 
     training: TrainState
-    best: Params | tuple[()]  # () where the last are kept
+    best: Params | tuple[()]  # () if the last are kept
     best_loss: jax.Array
     best_epoch: jax.Array
 
@@ -66,7 +66,7 @@ def init(key: Key, settings: Settings, data: Data, *, setup: Setup) -> Params:
 def fit_begin(
     key: Key, settings: Settings, params: Params, pool: Pool, *, setup: Setup
 ) -> FitState:
-    """A fit from `params`, its optimiser new."""
+    """A fit from `params` with a new optimiser."""
     del key, pool
     training = begin(params, _in_float32(settings.learner), setup.training)
     best = params if setup.keeps_best else ()
@@ -94,7 +94,7 @@ def fit_step(
 
 
 def fit_end(fit_state: FitState, *, setup: Setup) -> tuple[Params, Metrics]:
-    """The parameters that are kept, and how good they were."""
+    """The parameters that are kept, and their metrics."""
     params = fit_state.best if setup.keeps_best else fit_state.training.params
     return params, {
         "best_validation_loss": fit_state.best_loss,
@@ -105,8 +105,8 @@ def fit_end(fit_state: FitState, *, setup: Setup) -> tuple[Params, Metrics]:
 def write(
     key: Key, settings: Settings, params: Params, prompts: jax.Array, places=None, *, setup: Setup
 ) -> jax.Array:
-    """Continuations int32 [M, N] of as many prompts [M, P], or of those at `places` alone; without
-    prompts, of the token of a text's beginning."""
+    """Continuations int32 [M, N] of as many prompts [M, P], or only of those at `places`; without
+    prompts, of the token that begins a text."""
     if setup.bos is not None:
         prompts = jnp.full((prompts.shape[0], 1), setup.bos, jnp.int32)
     knobs = Knobs(**_in_float32({name: settings.sampler[name] for name in Knobs._fields}))
@@ -124,7 +124,7 @@ def sample(
     *,
     setup: Setup,
 ) -> jax.Array:
-    """`num` blocks, or those at `places` of them, that continue those of `source`."""
+    """`num` blocks that continue those of `source`, or only the blocks at `places`."""
     source = source[jnp.arange(num) % source.shape[0]]
     return write(key, settings, params, source, places, setup=setup).astype(setup.dtype)
 
@@ -162,14 +162,14 @@ def lm(
     """A decoder trained on blocks of tokens, whose new blocks continue old ones.
 
     Args:
-      text: the tokenizer, and blocks to choose the best epoch by.
-      checkpoint: a folder or hub id; empty: from scratch, with the five settings after it.
+      text: the tokenizer, and validation blocks for choosing the best epoch.
+      checkpoint: a folder or hub id; empty: from scratch, with the five settings that follow.
       family: `gpt2` (norms before, GELU) or `opt` (ReLU, offset positions).
       num_layers: blocks of the model.
       num_heads: attention heads.
       width: D.
       ffn_width: of the two-layer network; 0: 4 D.
-      dropout: None: the checkpoint's own, or none from scratch.
+      dropout: rate; None: the checkpoint's own, or none if from scratch.
       dtype: of the computation.
       remat: compute blocks again in the backward pass, to save memory.
       epochs: of each generation's fit.
@@ -177,12 +177,12 @@ def lm(
       optimizer: `adamw`, `adam` or `sgd`.
       schedule: of the learning rate.
       keep: the parameters of the `best` epoch by validation loss, or of the `last`.
-      num_validation: blocks of real text that loss is taken of.
+      num_validation: blocks of real text on which the validation loss is computed.
       num_scored: texts written to be measured.
       method: `sample`, `greedy` or `beam`.
       num_beams: of `beam`.
-      min_new_tokens: no end of text before; None: none at all.
-      prompts: what is continued: blocks of the `previous` data set or the `original`, or `none`.
+      min_new_tokens: no text ends before this many new tokens; None: no text ends within its block.
+      prompts: continue blocks of the `previous` data set or of the `original` one, or `none`.
       rows: rows decoded or scored at a time.
       metrics: names of the metrics to record; None for all.
     """
@@ -258,7 +258,7 @@ def _begin_token(text: Text) -> int:
 
 
 def _constant(params: Any) -> Any:
-    """Host arrays inside a compiled function, handed over when it runs: as constants of the program
-    half a gigabyte would be compiled with it."""
+    """Host arrays for a compiled function, passed by a callback when it runs; as constants they
+    would add half a gigabyte to the program."""
     shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), params)
     return jax.pure_callback(lambda: jax.tree.map(np.asarray, params), shapes)

@@ -1,4 +1,4 @@
-"""What a language model says of blocks of tokens: log-likelihoods, batch by batch."""
+"""Losses of a language model on blocks of tokens, batch by batch."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def token_losses(
       params: its parameters.
       tokens: int [B, T].
       bos: a token put before each row; None: a row's first token is given, not predicted.
-      key: of dropout; None for none.
+      key: for dropout; None for none.
 
     Returns:
       float32 [B, T] with a `bos`, else [B, T - 1]; in nats.
@@ -44,7 +44,7 @@ def token_losses(
 def mean_loss(
     model: Decoder, params: Any, blocks: jax.Array, bos: int | None, batch_size: int
 ) -> jax.Array:
-    """Mean loss a token of `blocks` [N, T], in nats."""
+    """Mean loss per token of `blocks` [N, T], in nats."""
     return in_chunks(
         lambda i, rows: token_losses(model, params, rows, bos).mean(-1), blocks, batch_size
     ).mean()

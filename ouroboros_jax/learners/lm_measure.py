@@ -1,7 +1,7 @@
-"""What is measured of a language model at every generation.
+"""Metrics of a language model at every generation.
 
-Its loss on held-out real text; what it writes after held-out prompts, and what generation 0 thinks
-of that; its next-token distribution.
+They cover its loss on held-out real text; what it writes after held-out prompts, and the perplexity
+of that under generation 0; its next-token distribution.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,14 +19,14 @@ from ouroboros_jax.models.decoder import Decoder
 
 TOPS = (10, 100, 1000)
 NUM_COMPARED = 32  # texts that are compared with each other and with the training text
-NUM_SHOWN = 4  # texts that are kept
+NUM_SHOWN = 4  # texts that are stored
 GRAMS = (1, 2, 3, 4)
 
 
 class Prepared(NamedTuple):
-    """What a chain's generations are all measured with."""
+    """What all generations of a chain are measured with."""
 
-    key: jax.Array  # of the draws: generations share them
+    key: jax.Array  # for the draws, which generations share
     corpus: jax.Array  # int [M, T], real training text
 
 
@@ -36,13 +36,13 @@ class Scored(NamedTuple):
     model: Decoder
     vocab: int
     batch_size: int
-    bos: int | None  # of generation without prompts; None: after prompts
+    bos: int | None  # for writing without prompts; None: after prompts
     num_scored: int  # texts that are written and scored; 0: none
     write: Callable[[jax.Array, Any, Any, jax.Array], jax.Array]  # (key, settings, params, prompts)
 
 
 def prepare(key: jax.Array, settings, table: jax.Array, *, told: Scored) -> Prepared:
-    """What a chain is measured with, `table` being the real training text."""
+    """What a chain is measured with; `table` is the real training text."""
     del settings
     return Prepared(key, table if told.num_scored else jnp.zeros((0, table.shape[1]), jnp.int32))
 
@@ -68,7 +68,7 @@ def _predicted(told, blocks) -> int:
 
 
 def next_token(told: Scored, params, blocks) -> dict[str, jax.Array]:
-    """Of the token after a held-out prefix, half a block long."""
+    """Metrics of the distribution of the token after a held-out prefix, half a block long."""
     prefixes = blocks[: told.num_scored or NUM_COMPARED, : max(1, blocks.shape[1] // 2)]
 
     def last_logits(_, rows):
@@ -87,7 +87,8 @@ def next_token(told: Scored, params, blocks) -> dict[str, jax.Array]:
 
 
 def of_writing(told: Scored, settings, params, context) -> dict[str, jax.Array]:
-    """Of texts written after held-out prompts, with the same random numbers at every generation."""
+    """Metrics of texts written after held-out prompts, with the same random numbers at every
+    generation."""
     prepared: Prepared = context.prepared
     place = jnp.arange(told.num_scored) % context.test.shape[0]
     prompts = context.test[place].astype(jnp.int32)
@@ -112,7 +113,7 @@ def of_writing(told: Scored, settings, params, context) -> dict[str, jax.Array]:
 
 
 def _loss_under(told: Scored, params, prompts, written) -> jax.Array:
-    """Mean loss a written token, [S]; given its prompt where there is one."""
+    """Mean loss per written token, [S]; given the prompt if there is one."""
     num = written.shape[1]
 
     def one(_, rows):

@@ -1,4 +1,4 @@
-"""The decoder that the settings of a language model's chain stand for."""
+"""The decoder that the settings of a language model's chain describe."""
 
 import dataclasses
 from functools import lru_cache
@@ -9,7 +9,7 @@ from ouroboros_jax.errors import UserError
 from ouroboros_jax.models.checkpoints import load
 from ouroboros_jax.models.decoder_config import DecoderConfig
 
-DECODER = (  # what `decoder_of` takes of the settings of `lm`
+DECODER = (  # the settings of `lm` that `decoder_of` takes
     "checkpoint",
     "family",
     "num_layers",
@@ -41,7 +41,7 @@ def decoder_of(
     """The model of a learner's settings, and a checkpoint's parameters or None.
 
     Raises:
-      UserError: for a checkpoint that does not go with the tokens, or their blocks.
+      UserError: for a checkpoint that does not fit the tokens, or their blocks.
     """
     block, tokenizer = text.validation.shape[1], text.tokenizer
     prompt = 1 if prompts == "none" else block
@@ -62,7 +62,7 @@ def decoder_of(
             )
     else:
         is_opt = family == "opt"
-        # A padding that also begins or ends a text is a token like others, and is learnt.
+        # A padding token that also begins or ends texts is learnt like any other.
         pad = None if tokenizer.pad in (tokenizer.bos, tokenizer.eos) else tokenizer.pad
         config = DecoderConfig(
             vocab_size=tokenizer.size,

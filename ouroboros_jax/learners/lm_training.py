@@ -1,4 +1,4 @@
-"""One epoch of training a language model: batches, the optimiser as torch has it, schedules."""
+"""One epoch of training a language model: batches, torch's optimisers, schedules."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -37,7 +37,7 @@ class TrainState(NamedTuple):
 
 
 def _adamw(settings) -> optax.GradientTransformation:
-    """torch's AdamW but for the rate: moments .9 and .999, decay of every parameter."""
+    """torch's AdamW without the rate: moments .9 and .999, decay of every parameter."""
     return optax.chain(
         optax.scale_by_adam(eps=1e-8), optax.add_decayed_weights(settings["weight_decay"])
     )
@@ -67,7 +67,7 @@ def _cosine(progress, settings):
     return lowest + (rate - lowest) * (1 + jnp.cos(jnp.pi * progress)) / 2
 
 
-SCHEDULES: dict[str, Callable[..., jax.Array]] = {  # of the share of all batches that are done
+SCHEDULES: dict[str, Callable[..., jax.Array]] = {  # functions of the share of all batches done
     "constant": lambda progress, settings: settings["learning_rate"],
     "linear": _linear,
     "cosine": _cosine,
@@ -77,13 +77,13 @@ SCHEDULES: dict[str, Callable[..., jax.Array]] = {  # of the share of all batche
 
 def learning_rate(schedule: str, progress: jax.Array, settings, num_epochs: int) -> jax.Array:
     """The rate after a share `progress` of all batches."""
-    if schedule == "cosine_epochs":  # as torch's CosineAnnealingLR stepped once an epoch
+    if schedule == "cosine_epochs":  # like torch's CosineAnnealingLR stepped once an epoch
         progress = jnp.floor(progress * num_epochs + 1e-4) / num_epochs
     return SCHEDULES[schedule](progress, settings)
 
 
 def begin(params: Any, settings: dict[str, jax.Array], options: TrainingOptions) -> TrainState:
-    """Training from `params`, its optimiser new."""
+    """Training from `params` with a new optimiser."""
     moments = OPTIMIZERS[options.optimizer](settings).init(params)
     return TrainState(params, moments, jnp.int32(0), jnp.int32(0))
 
@@ -98,8 +98,8 @@ def train_epoch(
 ) -> tuple[TrainState, dict[str, jax.Array]]:
     """One pass over the pool's rows in random order, each counting by its weight.
 
-    Rows of weight 0 come last and batches of them alone are skipped. The rate of a step follows
-    from the share of all epochs' batches before it.
+    Rows of weight 0 come last, and batches that have no others are skipped. The rate of a step
+    depends on the share of all epochs' batches before it.
 
     Returns:
       The state, and means over the epoch's batches: `training_loss`, `gradient_norm` and
@@ -112,7 +112,7 @@ def train_epoch(
     order = jnp.pad(shuffled(key_order, there), (0, num_batches * size - num))
     order = order.reshape(num_batches, size)
     is_real = (jnp.arange(num_batches * size) < num).reshape(num_batches, size)
-    batches_there = -(-there.sum() // size)  # that hold a row
+    batches_there = -(-there.sum() // size)  # batches with rows of positive weight
     update = OPTIMIZERS[options.optimizer](settings).update
 
     def learn(state, i):

@@ -1,8 +1,8 @@
 """The location chains: a normal law of known spread, whose centre is the mean or the median.
 
-The simplest asymptotically linear estimators of Dey and Donoho 2024 (arXiv 2410.22812), for whom
-errors accumulate as pi^2/6 whatever the estimator; the median is one that no exponential family
-has. One number a feature is all that is learnt, so nothing but the centre can drift.
+They are the simplest asymptotically linear estimators of Dey and Donoho 2024 (arXiv 2410.22812),
+whose errors accumulate as pi^2/6 whatever the estimator; the median is the estimator of no
+exponential family. Only one number per feature is learnt, so nothing but the centre can drift.
 """
 
 from collections.abc import Callable
@@ -27,10 +27,10 @@ class Location(NamedTuple):
 
 
 def weighted_median(values: jax.Array, weights: jax.Array) -> jax.Array:
-    """Medians of the columns of `values` [N, D]; of an even number, the middle of the middle two.
+    """Medians of the columns of `values` [N, D]; of an even number, the mean of the middle two.
 
-    The smallest value with at least half the weight at or below it, averaged with the largest that
-    has at least half at or above. Rows of weight 0 do not count.
+    That is the smallest value with at least half the weight at or below it, averaged with the
+    largest that has at least half at or above. Rows of weight 0 do not count.
     """
 
     def column(x):
@@ -46,7 +46,7 @@ def weighted_median(values: jax.Array, weights: jax.Array) -> jax.Array:
 
 
 def mean(*, metrics=None) -> Learner:
-    """The mean, of a normal law whose standard deviation is `learner.spread` for ever."""
+    """The mean of a normal law whose standard deviation stays `learner.spread`."""
 
     def estimate(data, weights):
         return matmul(weights / weights.sum(), data)
@@ -55,7 +55,7 @@ def mean(*, metrics=None) -> Learner:
 
 
 def median(*, metrics=None) -> Learner:
-    """The median, of a normal law whose standard deviation is `learner.spread` for ever."""
+    """The median of a normal law whose standard deviation stays `learner.spread`."""
     return _location(weighted_median, metrics)
 
 

@@ -1,9 +1,9 @@
-"""The logistic-regression chain: classes drawn from a model of its own, fitted by Newton's method.
+"""The logistic-regression chain, fitted by Newton's method to classes that its own models draw.
 
-Serves Dey and Donoho 2024 (arXiv 2410.22812), whose pi^2/6 it shows beyond least squares. Inputs
-are kept, or drawn anew, as in `linear_regression.py`. Classes are the targets 0 and 1. Where they
-can be told apart exactly, maximum likelihood has no finite answer: coefficients then grow until the
-`ridge` or the number of steps holds them.
+Serves Dey and Donoho 2024 (arXiv 2410.22812), and shows their pi^2/6 beyond least squares. Inputs
+are kept, or drawn anew, as in `linear_regression.py`. Classes are the targets 0 and 1. If these can
+be separated exactly, maximum likelihood has no finite solution: coefficients then grow until the
+`ridge` or the number of steps stops them.
 """
 
 from functools import partial
@@ -21,7 +21,7 @@ from ouroboros_jax.metrics.asked import chosen_metrics, computed, if_known, pick
 from ouroboros_jax.metrics.linalg import matmul
 from ouroboros_jax.metrics.names.regression import OF_LOGISTIC
 
-HALVINGS = 8  # of a step that does not lower the loss
+HALVINGS = 8  # shares of a step that are tried, 1, 1/2, ...
 
 
 class Logistic(NamedTuple):
@@ -39,7 +39,7 @@ class FitState(NamedTuple):
 
 
 def log_loss(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """-ln P(target), of every point."""
+    """-ln P(target) of every point."""
     return jax.nn.softplus(logits) - targets * logits
 
 
@@ -53,9 +53,8 @@ def newton(
 ) -> tuple[jax.Array, jax.Array]:
     """The minimiser of sum(weights * log loss) + sum(ridge * coefficients^2) / 2.
 
-    Newton's steps, each halved until the objective does not rise; the last is the first to gain
-    `tol` a unit of weight or less, or number `limit`. Singular curvature is inverted where it is
-    not.
+    Newton's method with step halving. Stops after the first step that gains at most `tol` per unit
+    of weight, or after `limit` steps. A singular Hessian is inverted on its range.
 
     Args:
       start: coefficients to begin from, [P].
@@ -83,7 +82,8 @@ def newton(
         move, _ = shortest_solution(curvature, slope)
         along = matmul(columns, move)
         values = jax.vmap(lambda share: objective(logits - share * along, w - share * move))(shares)
-        # The last step of all gains less than rounding, and is as good as any: it is taken.
+        # At convergence a step gains less than rounding error; it is accepted, so that halving does
+        # not go on.
         falls = values <= value + 4 * jnp.finfo(value.dtype).eps * value
         first = jnp.argmax(falls)
         share = jnp.where(falls.any(), shares[first], 0)

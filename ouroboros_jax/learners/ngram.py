@@ -1,8 +1,8 @@
-"""The n-gram chain: counts of n-grams of tokens, drawn from as they are.
+"""The n-gram chain: counts of n-grams of tokens, sampled as they are.
 
 Serves Suresh et al. (arXiv 2412.17646). Order 1 under `replace` is exactly a Wright-Fisher chain of
-every token's count, so that the vocabulary which survives has an exact law; of higher orders every
-context is such a chain, with a random number of draws of its own.
+every token's count, so the surviving vocabulary has an exact law; at higher orders every context is
+such a chain, with its own random number of draws.
 """
 
 from collections.abc import Sequence
@@ -28,15 +28,15 @@ MOST_COUNTS = 2**25  # numbers in the largest table
 class NGrams(NamedTuple):
     """Weighted counts of n-grams of every length up to the order.
 
-    `tables[k]` is [V^k, V]: of each token after each k tokens, the first of them the most
-    significant digit of the row.
+    `tables[k]`, [V^k, V], counts each token after each k-token context; the row is the context read
+    as a base-V number, first token most significant.
     """
 
     tables: tuple[jax.Array, ...]
 
 
 class Shape(NamedTuple):
-    """What decides the shapes of counts and blocks."""
+    """The sizes of counts and blocks."""
 
     order: int
     vocab: int  # V
@@ -45,7 +45,7 @@ class Shape(NamedTuple):
 
 
 def init(key, settings, data, *, shape: Shape) -> NGrams:
-    """Nothing seen."""
+    """Empty counts."""
     del key, settings, data
     rows = (shape.vocab**k for k in range(shape.order))
     return NGrams(tuple(jnp.zeros((num, shape.vocab), jnp.float32) for num in rows))
@@ -72,7 +72,7 @@ def sample(key, settings, params: NGrams, source, num: int, *, shape: Shape) -> 
     temperature = settings.sampler["temperature"].astype(jnp.float32)
 
     def step(contexts, t):
-        """`contexts` [order, B] are table rows: of no token, of the last one, ..."""
+        """`contexts` [order, B] are table rows: for no token, for the last one, ..."""
 
         def look(k):
             counts = params.tables[k][contexts[k]]
@@ -138,9 +138,9 @@ def _windows(tokens: jax.Array, k: int, vocab: int) -> tuple[jax.Array, jax.Arra
 
 
 def _backed_off(look, depth, settings, shape: Shape) -> jax.Array:
-    """Log-probabilities by the longest context of at most `depth` tokens that was seen.
+    """Log-probabilities from the longest context, of at most `depth` tokens, that was seen.
 
-    `look(k)` gives the counts of tokens after their k last ones, and the counts of those contexts.
+    `look(k)` gives the counts of tokens after contexts of the last k, and of those contexts.
     """
     alpha = settings.learner["smoothing"].astype(jnp.float32)
 
@@ -161,12 +161,12 @@ def ngram(text: Text, *, order: int = 1, metrics=None) -> Learner:
     """Counts of n-grams. A block's token follows the longest context that was seen.
 
     Args:
-      text: whose tokens they are.
-      order: n; a token follows n - 1 others. The first of a block follow fewer.
+      text: the source of the tokens.
+      order: n; a token is drawn given the n - 1 before it, at the start of a block given fewer.
       metrics: names of the metrics to compute; None for all.
 
     The traced setting `learner.smoothing` is added to every count after every context, seen or not;
-    without it what never followed a context has probability 0.
+    without it, a token that never followed a context has probability 0.
     """
     tokenizer, length = text.tokenizer, text.validation.shape[1]
     num_counts = tokenizer.size**order

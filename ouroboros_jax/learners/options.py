@@ -1,12 +1,13 @@
-"""What a learner's factory may be asked for: choices by name."""
+"""The string options of a learner's factory."""
 
 from ouroboros_jax.settings.learners import LEARNERS
 
-DRAWS = ("sufficient", "samples")  # what `auto` has become when a factory is called
+DRAWS = ("sufficient", "samples")  # what `auto` resolves to before a factory is called
 
 
 def check_choices(learner: str, **given: str) -> None:
-    """Refuse what is not among a setting's choices, for factories that are called by hand.
+    """Check a factory's string options against the choices in its settings, for callers that bypass
+    the config.
 
     Args:
       learner: its name in the registry.

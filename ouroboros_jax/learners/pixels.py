@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 
 def as_float(images: jax.Array) -> jax.Array:
-    """Images in [0, 1], of bytes or of floats that are so already."""
+    """Images in [0, 1], from bytes or from floats in [0, 1]."""
     if images.dtype == jnp.uint8:
         return images.astype(jnp.result_type(float)) * (1 / 255)
     return images

@@ -1,7 +1,7 @@
 """The Poisson chain: a rate fitted to counts, from points or from their exact total.
 
 Serves Suresh et al. (arXiv 2412.17646, Theorem 2). The total of n counts is itself Poisson, so a
-generation is one number whatever n; a total of 0 is for ever, and the chain survives with
+generation is one number whatever n; a total of 0 is absorbing, and the chain survives with
 probability 1 - exp(-n lambda g_k).
 """
 
@@ -34,7 +34,8 @@ class Total(NamedTuple):
 
 
 def points_with(rng: np.random.Generator, statistics: Total) -> np.ndarray:
-    """Counts `[N]` with this sum, from their conditional law: multinomial, evenly."""
+    """Counts `[N]` with this sum, from their conditional law, a multinomial with equal
+    probabilities."""
     num = int(statistics.num)
     if num == 0:
         return np.zeros(0, np.int32)
@@ -101,7 +102,7 @@ def poisson(*, draw: str = "sufficient", metrics=None) -> Learner:
 
 
 def rate_metrics(rate: jax.Array, context: Context, names) -> dict[str, jax.Array]:
-    """The metrics called `names` of a rate; what needs an absent truth or test is NaN."""
+    """The metrics called `names` of a rate; those that need an absent truth or test are NaN."""
     truth = context.truth if isinstance(context.truth, Rate) else None
     known = partial(if_known, dtype=rate.dtype)
 

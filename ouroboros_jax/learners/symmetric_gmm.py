@@ -37,7 +37,7 @@ _GOLDEN = (5**0.5 - 1) / 2
 class Symmetric(NamedTuple):
     """(N(mu, s^2) + N(-mu, s^2)) / 2."""
 
-    log_mean: jax.Array  # [1], log mu; -inf where the components coincide
+    log_mean: jax.Array  # [1], log mu; -inf if the components coincide
     log_std: jax.Array  # [1], log s
 
 

@@ -1,9 +1,9 @@
-"""The variational autoencoder's chain, with a lineage of classifiers beside it if asked.
+"""The variational autoencoder's chain, optionally with a lineage of classifiers.
 
 Serves Shumailov et al. (arXiv 2305.17493, Nature 2024), whose convolutional networks start afresh
 at every generation and stream images from their predecessor's decoder; and Model Ouroboros, whose
-one dense network trains on and on from its own 60,000 images, each labelled by the classifier that
-was trained on the set before. Generated images are decoder means unless pixels are drawn.
+single dense network goes on training on its own 60,000 images, labelled by the classifier that was
+trained on the set before. Generated images are decoder means unless pixels are drawn.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class FitState(NamedTuple):
 
     vae: Training
     classifier: Training | tuple[()]
-    epoch: jax.Array  # int32 [], done
+    epoch: jax.Array  # int32 [], epochs done
 
 
 class FitOptions(NamedTuple):
@@ -55,7 +55,8 @@ def init(key: Key, settings: Settings, data: Data, *, model: Model) -> Params:
 def fit_begin(
     key: Key, settings: Settings, params: Params, pool: Pool, *, model: Model, options: FitOptions
 ) -> FitState:
-    """A fit from `params`, its optimisers new; of the classifier perhaps from none."""
+    """A fit that begins from `params` with new optimisers; the classifier may begin from new
+    parameters instead."""
     labelling = ()
     if model.classifier is not None:
         labelling = params["classifier"]
@@ -104,7 +105,7 @@ def fit_step(
 
 
 def fit_end(fit_state: FitState) -> tuple[Params, Metrics]:
-    """The parameters of the networks that there are."""
+    """The parameters of the networks."""
     params = {"vae": fit_state.vae.params}
     if fit_state.classifier:
         params["classifier"] = fit_state.classifier.params
@@ -114,7 +115,7 @@ def fit_end(fit_state: FitState) -> tuple[Params, Metrics]:
 def sample(
     key: Key, settings: Settings, params: Params, source: Data, num: int, *, model: Model
 ) -> Data:
-    """`num` images as large as those of `source`, and kept as they are."""
+    """`num` images of the shape and dtype of those of `source`."""
     image = source["image"]
     return draw(key, settings, params, image.shape[1:], num, model=model, dtype=image.dtype)
 
@@ -156,8 +157,8 @@ def vae(
 ) -> Learner:
     """A variational autoencoder of images, fitted by Adam, epoch by epoch.
 
-    Points are `{"image": [H, W, C], "label": int}`, the label being `NO_LABEL` where there is no
-    classifier to give one.
+    Points are `{"image": [H, W, C], "label": int}`, the label being `NO_LABEL` without a
+    classifier.
 
     Args:
       network: `conv` or `mlp`.
@@ -174,7 +175,7 @@ def vae(
       classifier_layer_sizes: units of their hidden layers.
       classifier_epochs: of a generation's classifier.
       classifier_start: `fresh` or `previous`.
-      num_scored: generated images that metrics are taken of.
+      num_scored: generated images on which metrics are computed.
       metrics: names of the metrics to compute; None for all.
     """
     check_choices(

@@ -1,7 +1,6 @@
-"""What is measured of an autoencoder's generation, and of all generations' classifiers together.
+"""Metrics of an autoencoder's generation, and of all generations' classifiers together.
 
-Metrics are taken with the same codes and noise in every generation of a chain, so that what
-changes is the model.
+All generations of a chain are measured with the same codes and noise: only the model changes.
 """
 
 from collections.abc import Sequence
@@ -22,8 +21,8 @@ from ouroboros_jax.metrics.asked import picked
 from ouroboros_jax.metrics.names.images import CODE_EDGES, MATRICES
 
 CHUNK = 500
-NUM_CLASSIFIED = 1000  # images of a generation that every generation's classifier is tried on
-JUDGED = (  # metrics that a judge is needed for
+NUM_CLASSIFIED = 1000  # images per generation on which every classifier is tried
+JUDGED = (  # metrics that need a judge
     *("label_counts_judge", "label_entropy_judge", "label_share_judge"),
     *("frechet_distance", "precision", "recall"),
 )
@@ -43,7 +42,7 @@ def measure(
     Args:
       settings, params, context: as of `Learner.measure`; `context.prepared` is a `judge.Judge`.
       model: the learner's networks.
-      num: generated images to take them of.
+      num: generated images to measure.
       wanted: the metrics asked for.
     """
     prepared: judge.Judge = context.prepared
@@ -58,7 +57,7 @@ def measure(
 
 
 def _of_codes(model: Model, reference: Params, images: jax.Array) -> Metrics:
-    """Generation 0's codes (means) of generated images."""
+    """Metrics of generation 0's codes (means) for generated images."""
     codes = in_chunks(lambda i, x: model.network.encode(reference, x)[0], images, CHUNK)
     low, high, bins = CODE_EDGES
     edges = jnp.linspace(low, high, bins + 1)
@@ -73,7 +72,8 @@ def _of_codes(model: Model, reference: Params, images: jax.Array) -> Metrics:
 
 
 def _of_labels(model: Model, params: Params, context: Context, generated) -> Metrics:
-    """Classes of generated images, by the judge and by the first and this classifier."""
+    """Metrics of generated images' classes, by the judge and by the first and this generation's
+    classifier."""
     images = generated["image"]
     labels = {}
     if context.prepared.params:
@@ -96,7 +96,7 @@ def _classified(classifier, params: Params, images: jax.Array) -> jax.Array:
 
 
 def _of_spread(prepared: judge.Judge, images: jax.Array) -> Metrics:
-    """How different generated images are, and from real ones in the judge's eyes."""
+    """How generated images differ from each other, and from real ones in the judge's features."""
     few = images[: judge.NUM_FEATURES]
     found = {
         "variance": of_images.pixel_variance(images),
@@ -118,7 +118,7 @@ def _of_spread(prepared: judge.Judge, images: jax.Array) -> Metrics:
 
 
 def _of_test(model: Model, key: jax.Array, params: Params, test) -> Metrics:
-    """The bound on held-out images, and this generation's classifier on them."""
+    """The bound on held-out images, and the scores of this generation's classifier on them."""
     reconstruct = RECONSTRUCTIONS[model.loss]
 
     def score(i, x):
@@ -157,15 +157,15 @@ def matrices(
     """Every generation's classifier on every generation's images as that generation labels them.
 
     Args:
-      key: of the images.
+      key: for the images.
       settings: of generation 0.
       models: of all generations, leaves [G, ...].
       shape: of an image.
       model, wanted: as of `measure`.
 
     Returns:
-      `MATRICES`, [G, G]: the classifier's generation by the data's. Their diagonals are of labels
-      that the classifier gave itself.
+      `MATRICES`, [G, G]: the classifier's generation by the data's. On the diagonal the classifier
+      gave the labels itself.
     """
     if set(MATRICES).isdisjoint(wanted):
         return {}

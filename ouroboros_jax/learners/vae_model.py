@@ -1,4 +1,4 @@
-"""The networks of an autoencoder's chain: what they are, their losses, and how they draw."""
+"""The networks of an autoencoder's chain, their losses, and how they draw."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from ouroboros_jax.models.classifier import Classifier
 from ouroboros_jax.models.vae import Network, conv_vae, mlp_vae
 
 CHUNK = 500  # images decoded at a time
-# What `network_of` takes of the settings of `vae`:
+# The settings of `vae` that `network_of` takes:
 NETWORK = ("network", "layer_sizes", "latent_dim", "initializer", "conv_impl")
 NO_LABEL = -1
 
@@ -88,8 +88,8 @@ def draw(
 ) -> dict[str, jax.Array]:
     """`num` images of `shape`, kept as `dtype` (None: floats), with their labels.
 
-    Codes are normal, of variance `sampler.temperature`, and none is further than
-    `sampler.truncation` of their standard deviations from 0.
+    Codes are normal with variance `sampler.temperature`, truncated at `sampler.truncation` of their
+    standard deviations.
     """
     dtype = jnp.result_type(float) if dtype is None else dtype
     key_codes, key_pixels = split(key)

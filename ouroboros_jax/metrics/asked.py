@@ -1,4 +1,4 @@
-"""Metrics by name: which are asked for, and what they are where what they need is not known."""
+"""Selecting metrics by name; NaN for those whose inputs (truth, test data) are unknown."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from ouroboros_jax.base import Metrics
 
 
 def chosen_metrics(metrics: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:
-    """The names of metrics to record: all that are known, where None are asked for.
+    """The names of metrics to record: all known ones if `metrics` is None.
 
     Raises:
       ValueError: for names that are not known.
@@ -22,15 +22,15 @@ def chosen_metrics(metrics: Sequence[str] | None, known: Sequence[str]) -> tuple
 
 
 def computed(compute: Mapping[str, Callable[[], jax.Array]], wanted: Sequence[str]) -> Metrics:
-    """Those of `compute` that are wanted; nothing else is computed."""
+    """The wanted metrics of `compute`; nothing else is computed."""
     return {name: compute[name]() for name in wanted if name in compute}
 
 
 def picked(found: Metrics, wanted: Sequence[str]) -> Metrics:
-    """Those of `found` that are wanted, of metrics that are computed together."""
+    """The wanted metrics of `found`, for metrics that are computed together."""
     return {name: value for name, value in found.items() if name in wanted}
 
 
 def if_known(given: Any, function: Callable[[Any], jax.Array], dtype: Any) -> jax.Array:
-    """`function(given)`, or NaN where there is nothing given: no truth, no test data."""
+    """`function(given)`, or NaN if `given` is None: no truth, no test data."""
     return jnp.full((), jnp.nan, dtype) if given is None else function(given)

@@ -1,4 +1,4 @@
-"""One turn of modified Gram-Schmidt, which vectorises over chains where LAPACK takes one by one.
+"""One turn of modified Gram-Schmidt, which vectorises over chains; LAPACK takes them one by one.
 
 Its triangular factor is as accurate as Householder's, and so are least squares if the right-hand
 side goes through it as a column of its own.
@@ -16,12 +16,12 @@ from ouroboros_jax.metrics.linalg import matmul
 
 
 class Turn(NamedTuple):
-    """What taking one column off the later ones gives."""
+    """The result of taking one column off the later ones."""
 
     counts: jax.Array  # bool [], whether the column is more than rounding
-    length: jax.Array  # [], 0 where it does not count
+    length: jax.Array  # [], 0 if it does not count
     unit: jax.Array  # [N], its direction; 0 likewise
-    later: jax.Array  # [D], what each later column has of it; 0 for the others
+    later: jax.Array  # [D], the component of each later column along it; 0 for the others
     left: jax.Array  # [N, D], the columns without it
 
     def put(self, upper: jax.Array, j) -> jax.Array:
@@ -31,7 +31,7 @@ class Turn(NamedTuple):
 
 
 def take_off(columns: jax.Array, j, least: jax.Array, may_count=True) -> Turn:
-    """Column `j` of `columns` [N, D], which counts where it may and is longer than `least`."""
+    """Take column `j` off the later `columns` [N, D] if it may count and is longer than `least`."""
     is_later = jnp.arange(columns.shape[1]) > j
     here = columns[:, j]
     length = jnp.sqrt(jnp.square(here).sum())

@@ -19,7 +19,7 @@ def label_counts(labels: jax.Array, num_classes: int) -> jax.Array:
 
 
 def label_entropy(counts: jax.Array) -> jax.Array:
-    """Entropy of the frequencies behind `counts` [K], in nats; 0 where one class has them all."""
+    """Entropy of the frequencies behind `counts` [K], in nats; 0 if one class has them all."""
     p = counts / counts.sum()
     return -(p * jnp.log(jnp.where(p > 0, p, 1))).sum()
 
@@ -31,7 +31,7 @@ def pixel_variance(images: jax.Array) -> jax.Array:
 
 def squared_distances(a: jax.Array, b: jax.Array) -> jax.Array:
     """Squared Euclidean distances [N, M] of rows [N, D] and [M, D]."""
-    # About a common centre, so that what cancels is small.
+    # About a common centre, so that little cancels.
     centre = b.mean(0, keepdims=True)
     a, b = a - centre, b - centre
     squares = jnp.square(a).sum(1)[:, None] + jnp.square(b).sum(1)[None]
@@ -39,7 +39,7 @@ def squared_distances(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def mean_distance(images: jax.Array) -> jax.Array:
-    """Mean Euclidean distance of two different ones of images [N, ...]."""
+    """Mean Euclidean distance between two different images out of [N, ...]."""
     rows = images.reshape(images.shape[0], -1)
     num = rows.shape[0]
     squares = jnp.where(jnp.eye(num, dtype=bool), 0, squared_distances(rows, rows))
@@ -69,16 +69,16 @@ def frechet_distance(
 def radii(features: jax.Array, neighbours: int = NEIGHBOURS) -> jax.Array:
     """Squared distance of each row of [N, D] to its k-th nearest other row, [N]."""
     squares = squared_distances(features, features)
-    # Each row is its own nearest, whatever rounding says.
+    # Each row is its own nearest, despite rounding.
     squares = jnp.where(jnp.eye(features.shape[0], dtype=bool), -1, squares)
     nearest, _ = jax.lax.top_k(-squares, neighbours + 1)
     return -nearest[:, -1]
 
 
 def covered(points: jax.Array, features: jax.Array, squared_radii: jax.Array) -> jax.Array:
-    """Share of `points` [M, D] within the k-th neighbour's distance of some of `features` [N, D].
+    """Share of `points` [M, D] within the k-th neighbour's distance of any of `features` [N, D].
 
-    Of generated points among real ones this is precision, the other way round it is recall.
+    For generated points among real ones this is precision; the other way round, recall.
     """
     squares = squared_distances(points, features)
     return (squares <= squared_radii[None]).any(1).mean(dtype=jnp.result_type(float))

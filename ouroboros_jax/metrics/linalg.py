@@ -19,9 +19,8 @@ matmul = partial(jnp.matmul, precision="highest")  # accelerators round to 10 bi
 def one_by_one(function: Callable[[jax.Array], jax.Array]) -> Callable[[jax.Array], jax.Array]:
     """`function` of one matrix, by LAPACK, for matrices `[..., M, N]`, and under `vmap`.
 
-    On a CPU in a loop: jaxlib cuts a call for several matrices into tasks of the very threads that
-    wait for them, and where several devices call at a time, they wait for ever.
-    There are no gradients of it then.
+    On a CPU in a loop: jaxlib splits a batched call into tasks for the very threads that wait for
+    them, so several devices calling at once deadlock. The loop cannot be differentiated.
     """
 
     def over_all(matrices):
@@ -37,7 +36,7 @@ def one_by_one(function: Callable[[jax.Array], jax.Array]) -> Callable[[jax.Arra
 
 
 def cholesky(matrices: jax.Array) -> jax.Array:
-    """Lower Cholesky factors of `[..., D, D]`; NaN where a matrix is not positive definite."""
+    """Lower Cholesky factors of `[..., D, D]`; NaN if a matrix is not positive definite."""
     return one_by_one(jax.lax.linalg.cholesky)(matrices)
 
 
@@ -50,8 +49,8 @@ def correlation_cholesky(corr: jax.Array) -> jax.Array:
     """Lower Cholesky factors of correlation matrices `[..., D, D]`, positive diagonal.
 
     Rows come out with length 1. A matrix that is singular, or indefinite by rounding, gets its
-    pivots raised to rounding error, and independent features where that does not help: the factor
-    is always finite and invertible.
+    pivots raised to rounding error, or independent features if that does not help: the factor is
+    always finite and invertible.
     """
     dim = corr.shape[-1]
     slack = _slack(corr)
@@ -105,7 +104,7 @@ def invert_lower(factor: jax.Array) -> jax.Array:
 
 
 def divide_lower(rows: jax.Array, factor: jax.Array) -> jax.Array:
-    """rows R^-T, for `rows` [m, D] and a lower triangular R [D, D]: what gives `rows` times R^T."""
+    """The X with X R^T = rows, for `rows` [m, D] and a lower triangular R [D, D]."""
     dim = factor.shape[-1]
 
     def solve(both):

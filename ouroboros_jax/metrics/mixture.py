@@ -1,9 +1,9 @@
-"""Exact distances and moments of ONE Gaussian mixture, in closed form wherever one exists.
+"""Exact distances and moments of ONE Gaussian mixture, in closed form if there is one.
 
 Serves the mixture chains of Shumailov et al. (squared L2 to the first fit), the Wasserstein and
 log-determinant curves of Kazdan et al. and the variance ratios of Suresh et al. A Gaussian is a
 mixture of one component. Every function takes `base.Mixture`; `factors` may be None, which means
-independent features and spares them all matrix algebra.
+independent features and avoids all matrix algebra.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from ouroboros_jax.metrics.linalg import (
 from ouroboros_jax.metrics.names.mixtures import OF_MIXTURES
 from ouroboros_jax.samplers import broadened
 
-TAIL = 0.01  # of the truth, on either side of each feature
+TAIL = 0.01  # of the truth's mass, on either side of each feature
 _LOG_2PI = float(np.log(2 * np.pi))
 _UNROLLED = 8  # components
 
@@ -41,7 +41,7 @@ class Truth(NamedTuple):
 
 
 def truth_of(mixture: Mixture, tail: float = TAIL) -> Truth:
-    """The truth with its tail bounds, found once a run."""
+    """The truth with its tail bounds, computed once a run."""
     return Truth(mixture, *tail_bounds(mixture, tail))
 
 
@@ -60,12 +60,12 @@ def full_factors(mixture: Mixture) -> jax.Array:
 
 
 def is_diagonal(mixture: Mixture) -> bool:
-    """Whether the features are independent within components, as far as shapes tell."""
+    """Whether the features are independent within components, judged by shapes alone."""
     return mixture.factors is None or mixture.means.shape[-1] == 1
 
 
 def log_roots(mixture: Mixture) -> jax.Array:
-    """Logarithm of sqrt(det S_k) of every component, [K]; -inf where singular."""
+    """Logarithm of sqrt(det S_k) of every component, [K]; -inf if singular."""
     log_root = mixture.log_scales.sum(-1)
     if is_diagonal(mixture):
         return log_root
@@ -93,7 +93,7 @@ def posterior(log_joint: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def _fold(combine, rows: jax.Array) -> jax.Array:
-    """`combine` over the leading axis; unrolled where short, which keeps it in one fused loop."""
+    """`combine` over the leading axis; unrolled if short, which keeps it in one fused loop."""
     if len(rows) <= _UNROLLED:
         return reduce(combine, [rows[k] for k in range(len(rows))])
     return {jnp.maximum: jnp.max, jnp.add: jnp.sum}[combine](rows, 0)
@@ -136,7 +136,7 @@ def variance(mixture: Mixture) -> jax.Array:
 
 
 def log_det_covariance(mixture: Mixture) -> jax.Array:
-    """Log determinant of the total covariance; -inf where it is singular."""
+    """Log determinant of the total covariance; -inf if it is singular."""
     return 2 * log_roots(moment_match(mixture))[0]
 
 
@@ -165,7 +165,7 @@ def l2_squared(p: Mixture, q: Mixture) -> jax.Array:
 
     |p - q|^2 = sum_ij c_i c_j N(m_i - m_j; 0, S_i + S_j) over the components of both, with c the
     weights of p and minus those of q; summed relative to the largest term, so that it overflows
-    only where the distance itself does. Round-off below zero is cut. Infinite where p or q is
+    only if the distance itself does. Round-off below zero is clipped. Infinite if p or q is
     singular.
     """
     if not (is_diagonal(p) and is_diagonal(q)):
@@ -210,10 +210,10 @@ def w2_squared(p: Mixture, q: Mixture) -> jax.Array:
 
 
 def expected_log_likelihood(gaussian: Mixture, truth: Mixture) -> jax.Array:
-    """Mean log density of ONE Gaussian under any truth, in nats: the limit of endless test data.
+    """Mean log density of ONE Gaussian under any truth, in nats: the limit of infinite test data.
 
     -(D log 2 pi + log det S + tr(S^-1 T) + (n - m)^T S^-1 (n - m)) / 2, with n and T the truth's
-    total mean and covariance; -inf where S is singular.
+    total mean and covariance; -inf if S is singular.
     """
     truth = moment_match(truth)
     inverse = jnp.exp(-gaussian.log_scales[0])
@@ -242,8 +242,8 @@ def _marginal_tails(mixture: Mixture, low: jax.Array, high: jax.Array) -> jax.Ar
 def tail_bounds(truth: Mixture, tail: float = TAIL) -> tuple[jax.Array, jax.Array]:
     """Quantiles at `tail` and 1 - `tail` of each feature's marginal, two arrays [D].
 
-    Meant to be called once a run. The upper one is found as the lower one of -x, where the
-    probability of a tail keeps its precision.
+    Meant to be called once a run. The upper one is found as the lower one of -x, which keeps the
+    precision of a tail's probability.
     """
     return _quantile(truth, tail), -_quantile(truth._replace(means=-truth.means), tail)
 
@@ -267,7 +267,7 @@ def _quantile(mixture: Mixture, level: float) -> jax.Array:
 def tail_mass(mixture: Mixture, low: jax.Array, high: jax.Array) -> jax.Array:
     """Mass of the model beyond [low, high], averaged over features.
 
-    The share of endlessly many generated samples in the truth's 1% tails; the truth's own value is
+    The share of infinitely many generated samples in the truth's 1% tails; the truth's own value is
     2%.
     """
     return _marginal_tails(mixture, low, high).mean()
@@ -286,7 +286,7 @@ def separation(mixture: Mixture) -> jax.Array:
 
 
 def broaden(mixture: Mixture, bias: jax.Array) -> Mixture:
-    """The mixture that sampling with `bias` draws from: every covariance times `bias`."""
+    """The mixture from which sampling with `bias` draws: every covariance times `bias`."""
     return mixture._replace(log_scales=broadened(mixture.log_scales, bias))
 
 
@@ -300,9 +300,9 @@ def mixture_metrics(
 
     Args:
       mixture: the model of one generation.
-      settings: `settings.sampler["bias"]`, where there is one, counts in `tail_mass`.
+      settings: `settings.sampler["bias"]`, if there is one, enters `tail_mass`.
       context: `truth` a `Truth` or None, `reference` a `Mixture` or None, `test` rows [N, D] or
-        None; what needs an absent one is NaN.
+        None; metrics that need an absent one are NaN.
       names: a subset of `OF_MIXTURES`.
 
     `test_log_likelihood` of one Gaussian with a known truth is its exact expectation; otherwise it

@@ -1,8 +1,8 @@
-"""Triangular roots of scatter matrices, of any rank: of rows, and of a root and more rows.
+"""Triangular roots of scatter matrices of any rank: of rows, and of a root and further rows.
 
 A root of `rows` [m, D] is the lower triangular R [D, D] with R R^T = rows^T rows. Few columns go
-through Gram-Schmidt, which is always right. Many are first tried in a way that is several times as
-fast and right where its own check says so.
+through Gram-Schmidt, which is always accurate. With many columns a shortcut is tried first, which
+is several times as fast and checks whether it is accurate.
 """
 
 import jax
@@ -11,9 +11,11 @@ import jax.numpy as jnp
 from ouroboros_jax.metrics.gram_schmidt import take_off
 from ouroboros_jax.metrics.linalg import cholesky, divide_lower, matmul
 
-MANY_COLUMNS = 8  # from which on LAPACK, which takes chains one by one, is the faster
-CLEAR = 0.3  # of each column its own, a tenth of its square: rounding of squares grows tenfold
-MOST_TURNED = 100.0  # of squares: what is added may be this much larger than what it is added to
+MANY_COLUMNS = 8  # from here on LAPACK is faster, although it takes chains one by one
+# Smallest share of its length that a column may keep once its predecessors are taken off; squaring
+# then costs one decimal.
+CLEAR = 0.3
+MOST_TURNED = 100.0  # ratio of squares: the added rows may be this much larger than the root
 
 
 def root_of_rows(rows: jax.Array, rank=None, size=None) -> jax.Array:
@@ -21,10 +23,10 @@ def root_of_rows(rows: jax.Array, rank=None, size=None) -> jax.Array:
 
     A column that the ones before it explain to within rounding, or that comes after `rank` others,
     has a zero on the diagonal. Rounding is that of numbers of `size` [D] (by default the columns'
-    lengths), and of the columns taken off before.
+    lengths), and grows with the columns taken off before.
 
-    Many columns are first tried by Cholesky of their products, as good, to a decimal, where none is
-    nine tenths explained by those before it.
+    With many columns the Cholesky factor of their products is tried first. It loses at most a
+    decimal if no column is nine tenths explained by those before it.
     """
     m, d = rows.shape
     if not m > d >= MANY_COLUMNS:
@@ -32,7 +34,8 @@ def root_of_rows(rows: jax.Array, rank=None, size=None) -> jax.Array:
     lengths = _lengths(rows)
     unit = rows / jnp.where(lengths > 0, lengths, 1)[None]
     factor = cholesky(matmul(unit.T, unit))
-    left = jnp.diagonal(factor)  # of a column's length, once those before it are taken off
+    # Share of a column's length left once those before it are taken off.
+    left = jnp.diagonal(factor)
     _, most = _noise(rows, size)
     is_clear = ((left > CLEAR) & (left * lengths > most)).all()
     if rank is not None:
@@ -41,12 +44,12 @@ def root_of_rows(rows: jax.Array, rank=None, size=None) -> jax.Array:
 
 
 def root_with_rows(root: jax.Array, rows: jax.Array) -> jax.Array:
-    """The root of what `root` [D, D] is one of and of `rows` [m, D] together.
+    """The root of the rows whose root is `root` [D, D], together with `rows` [m, D].
 
-    Many columns are first tried in the coordinates of `root`: with T root^T = rows it is root times
-    the root of 1 + T^T T, whose square nothing is lost in, however little the points vary in some
-    direction and if they do not at all. As good where `rows` vary in no other direction, and in
-    none very much more.
+    With many columns a shortcut is tried first: with T root^T = rows, the result is root times the
+    root of 1 + T^T T. Forming T^T T loses no precision, however little the points vary in some
+    direction, even not at all. The shortcut is accurate if `rows` vary only in directions in which
+    `root` does, and not by much more.
     """
     d = root.shape[0]
     all_rows = jnp.concatenate([root.T, rows])
@@ -54,7 +57,7 @@ def root_with_rows(root: jax.Array, rows: jax.Array) -> jax.Array:
         return _gram_schmidt(all_rows, d)
     varies = jnp.diagonal(root) != 0
     whole = root + jnp.diag(jnp.where(varies, 0, 1).astype(root.dtype))
-    turned = divide_lower(rows, whole)  # T; of directions that `root` lacks, what is left over
+    turned = divide_lower(rows, whole)  # T; in directions that `root` lacks, the residual
     own = jnp.where(varies[None], turned, 0)
     square = matmul(own.T, own)
     over = _lengths(turned - own) > _rounding(all_rows) * _lengths(all_rows)
@@ -65,10 +68,11 @@ def root_with_rows(root: jax.Array, rows: jax.Array) -> jax.Array:
 
 @jax.custom_batching.custom_vmap
 def is_any(there: jax.Array) -> jax.Array:
-    """bool [], of a bool [] of one chain: whether it is so of any chain of the block.
+    """bool []: whether a chain's bool [] is True in any chain of the block.
 
-    A loop whose turns depend on it alone keeps one length for the block, where `vmap` would choose
-    between old and new for every chain at every turn. No result of a chain may depend on it.
+    A loop whose number of turns depends on it alone has one length for the block; otherwise `vmap`
+    would select between old and new for every chain at every turn. No result of a chain may depend
+    on it.
     """
     return there
 
@@ -80,8 +84,9 @@ def _(axis_size, in_batched, there):
 
 
 def _unless(is_good: jax.Array, root: jax.Array, rows: jax.Array, rank=None, size=None):
-    """`root` where it is good, else that of Gram-Schmidt; a block without such chains does none."""
-    turns = jnp.where(is_any(~is_good), rows.shape[1], 0)  # no `cond`: under `vmap` it costs all
+    """`root` if it is good, else that of Gram-Schmidt, which a block of good chains skips."""
+    # No `cond`: under `vmap` it runs both branches.
+    turns = jnp.where(is_any(~is_good), rows.shape[1], 0)
     return jnp.where(is_good, root, _gram_schmidt(rows, turns, rank, size))
 
 
@@ -118,5 +123,5 @@ def _noise(rows: jax.Array, size) -> tuple[jax.Array, jax.Array]:
     """Lengths [D] below which a column is rounding error, and the most that it may grow to."""
     lengths = _lengths(rows)
     noise = _rounding(rows) * (lengths if size is None else lengths + size)
-    # A bound that compounds must not eat the variance.
+    # A bound that compounds must not swallow the variance.
     return noise, jnp.maximum(noise, 1e-4 * lengths)

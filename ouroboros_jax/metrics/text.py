@@ -1,7 +1,7 @@
-"""How varied generated text is: pure functions of tokens, exact, of one chain.
+"""How varied generated text is: exact, pure functions of one chain's tokens.
 
-Serves definitions 4 and 7 of collapse in Schaeffer et al. (arXiv 2503.03150): diversity that is
-lost, and the real tail that goes first.
+Serves definitions 4 and 7 of collapse in Schaeffer et al. (arXiv 2503.03150): loss of diversity,
+and of the real tail first.
 """
 
 import jax
@@ -18,8 +18,8 @@ def counts_of(tokens: jax.Array, vocab: int) -> jax.Array:
 def gram_ids(tokens: jax.Array, n: int) -> jax.Array:
     """A number for each n-gram of the rows of `tokens` [S, T], int32 [S, T - n + 1].
 
-    Equal n-grams have equal numbers, and others others: ranks of pairs of an (n - 1)-gram's number
-    and a token, without hashing.
+    Equal n-grams have equal numbers, and different ones different numbers: these are ranks of pairs
+    of an (n - 1)-gram's number and a token, without hashing.
     """
     ids = tokens.astype(jnp.int32)
     for i in range(1, n):
@@ -37,8 +37,8 @@ def _ranks(first: jax.Array, second: jax.Array) -> jax.Array:
 
 
 def distinct(tokens: jax.Array, n: int) -> jax.Array:
-    """Different n-grams as a share of all of the rows of `tokens` [S, T]; of n = 1, the type-token
-    ratio.
+    """Different n-grams as a share of all n-grams in the rows of `tokens` [S, T]; for n = 1, the
+    type-token ratio.
 
     References:
       Li et al., A Diversity-Promoting Objective Function, 2016 (arXiv 1510.03055).
@@ -54,7 +54,7 @@ def entropy_of(counts: jax.Array) -> jax.Array:
 
 
 def zipf_exponent(counts: jax.Array) -> jax.Array:
-    """a of frequencies ~ rank^-a: least squares of log count on log rank over what occurs.
+    """a of frequencies ~ rank^-a: least squares of log count on log rank, over types that occur.
 
     Rank r weighs 1 / r, so that every decade of ranks counts alike. NaN with fewer than two types.
     """
@@ -69,7 +69,7 @@ def zipf_exponent(counts: jax.Array) -> jax.Array:
 
 
 def repetition(tokens: jax.Array, n: int = MOST_GRAMS) -> jax.Array:
-    """Share of a row's n-grams that occurred in it before, the mean over rows of `tokens` [S, T].
+    """Share of a row's n-grams that occurred earlier in it, averaged over rows of `tokens` [S, T].
 
     References:
       Welleck et al., Neural Text Generation with Unlikelihood Training, 2019 (arXiv 1908.04319):
@@ -82,9 +82,9 @@ def repetition(tokens: jax.Array, n: int = MOST_GRAMS) -> jax.Array:
 
 
 def self_bleu(tokens: jax.Array) -> jax.Array:
-    """BLEU-4 of each row of `tokens` [S, T] with all others as references, the mean over rows.
+    """BLEU-4 of each row of `tokens` [S, T] with all others as references, averaged over rows.
 
-    1 where all rows are the same. All rows are of one length, so there is no brevity penalty; a row
+    1 if all rows are the same. All rows are of one length, so there is no brevity penalty; a row
     that shares no 4-gram scores 0.
 
     References:
@@ -127,12 +127,14 @@ def longest_copies(tokens: jax.Array, corpus: jax.Array) -> jax.Array:
 
 
 def shared_types(counts: jax.Array, real: jax.Array) -> jax.Array:
-    """Types that occur in generated text and in real text, as a share of as much real text's."""
+    """Types that occur in both generated and real text, as a share of those in an equal amount of
+    real text."""
     return ((counts > 0) & (real > 0)).sum() / jnp.maximum((real > 0).sum(), 1)
 
 
 def top_masses(logits: jax.Array, tops: tuple[int, ...]) -> jax.Array:
-    """Mean probability of the likeliest `tops` tokens and of those beyond the last, [tops + 1].
+    """Mean probability of tokens by rank: up to the first of `tops`, between one and the next, and
+    beyond the last, [tops + 1].
 
     `logits` are [B, V]. The parts add up to 1.
     """
@@ -145,6 +147,6 @@ def top_masses(logits: jax.Array, tops: tuple[int, ...]) -> jax.Array:
 
 
 def effective_vocabulary(logits: jax.Array) -> jax.Array:
-    """exp of the entropy of the next token, the mean over rows of `logits` [B, V]."""
+    """exp of the entropy of the next token, averaged over rows of `logits` [B, V]."""
     log_p = jax.nn.log_softmax(logits)
     return jnp.exp(-(jnp.exp(log_p) * log_p).sum(-1)).mean()

@@ -18,7 +18,7 @@ from ouroboros_jax.models.hf_layout import to_flat, to_tree
 from ouroboros_jax.models.hub import find_folder
 from ouroboros_jax.models.weight_files import find_weights, read_weights, weight_files_in
 
-WEIGHTS = "model.safetensors"  # what is written
+WEIGHTS = "model.safetensors"  # the name of the file that is written
 
 
 class Checkpoint(NamedTuple):
@@ -38,7 +38,7 @@ def load(checkpoint: str, weights: str | None = None) -> Checkpoint:
         `.bin`.
 
     Raises:
-      UserError: in one sentence, for what is not there, damaged, hostile or does not fit.
+      UserError: in one sentence, for files that are missing, damaged, hostile or do not fit.
     """
     folder = find_folder(checkpoint)
     config = read_config(folder / CONFIG)
@@ -53,17 +53,16 @@ def load(checkpoint: str, weights: str | None = None) -> Checkpoint:
 def export(
     config: DecoderConfig, params: dict[str, Any], folder: str | Path, tokenizer: Any = None
 ) -> None:
-    """Writes a folder that transformers loads: configs, model.safetensors, the tokenizer.
+    """Write a folder that transformers loads: configs, model.safetensors, the tokenizer.
 
     Args:
       config: the model.
       params: its parameters.
-      folder: made where it is not there; a checkpoint in it is replaced, weights of other formats
-        included.
-      tokenizer: has `save(folder)`; None writes none.
+      folder: created if missing; a checkpoint in it is replaced, weights of other formats included.
+      tokenizer: has `save(folder)`; None: none is written.
 
     Raises:
-      UserError: where `folder` cannot be such a folder.
+      UserError: if `folder` cannot be such a folder.
     """
     from safetensors.numpy import save_file
 

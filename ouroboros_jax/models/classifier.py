@@ -16,7 +16,7 @@ class Classifier(NamedTuple):
     """A classifier as functions of its parameters.
 
     `init(key, shape) -> params` for images of `shape`; `logits(params, images)` [N, K] of classes;
-    `features(params, images)` what the last layer sees.
+    `features(params, images)` the inputs of the last layer.
     """
 
     init: Callable[[jax.Array, tuple[int, ...]], Params]
@@ -25,7 +25,7 @@ class Classifier(NamedTuple):
 
 
 class MlpClassifier(nn.Module):
-    """Images [N, H, W, C] to logits of classes and to what the last layer sees."""
+    """Images [N, H, W, C] to logits of classes and to the inputs of the last layer."""
 
     layer_sizes: Sequence[int]
     num_classes: int

@@ -30,18 +30,18 @@ ACTIVATIONS = {
 
 
 class Keys(NamedTuple):
-    """Keys and values of one block; keys lie as the product with queries wants them."""
+    """Keys and values of one block; keys are laid out for the product with queries."""
 
     k: jax.Array  # [B, H, D / H, S]
     v: jax.Array  # [B, H, S, D / H]
 
 
 class Past(NamedTuple):
-    """What new tokens attend to beside each other: a prompt, and slots written one step at a time.
+    """What new tokens attend to besides each other: a prompt, and slots written one step at a time.
 
-    A step has W tokens a row, one a beam, which share the prompt's keys. They are written to W
-    slots of their own, and `visible` says which slots belong to each beam's history; so keys are
-    never copied when beams are chosen among.
+    A step has W tokens per row, one for each beam, which share the prompt's keys. Their keys go
+    into W slots of their own, and `visible` tells which slots belong to each beam's history, so
+    choosing among beams copies no keys.
     """
 
     prompt: tuple[Keys, ...]  # a block each, S = P
@@ -52,10 +52,11 @@ class Past(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """What a decoder says of tokens."""
+    """A decoder's outputs for tokens."""
 
     logits: jax.Array | None  # float32 [B, T, V]
-    hidden: tuple[jax.Array, ...]  # embeddings and the blocks' outputs; the last as the head's
+    # Embeddings and the blocks' outputs; the last is the head's input.
+    hidden: tuple[jax.Array, ...]
     keys: tuple[Keys, ...]  # of these tokens; of a step, all slots
 
 
@@ -102,7 +103,7 @@ class Mlp(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and network, each added to what comes in."""
+    """Attention and network, each added to its input."""
 
     config: DecoderConfig
     layer: int
@@ -149,9 +150,9 @@ class Decoder(nn.Module):
         """Logits, hidden states and keys of tokens.
 
         Args:
-          tokens: int [B, T]; T beams of one step where there is a `past`.
-          positions: int [B, T], without the family's offset; those of padding are anything.
-          mask: bool [B, T], False at padding; None where there is none.
+          tokens: int [B, T]; with a `past`, T beams of one step.
+          positions: int [B, T], without the family's offset; those of padding are arbitrary.
+          mask: bool [B, T], False at padding; None if there is none.
           past: what came before; without one the tokens attend to themselves, causally.
           deterministic: no dropout; otherwise needs the key stream `dropout`.
           last_only: logits of the last token alone, [B, 1, V].
@@ -201,7 +202,8 @@ class Decoder(nn.Module):
 
 
 def positions_of(mask: jax.Array) -> jax.Array:
-    """Places of real tokens among themselves, int32 [B, T]: padding has the place before them."""
+    """Position of each real token, counted without padding, int32 [B, T]; padding repeats the last
+    position (0 at the start)."""
     return jnp.maximum(jnp.cumsum(mask.astype(jnp.int32), 1) - 1, 0)
 
 
@@ -219,7 +221,7 @@ def _init_tokens(config):
 
 def _dense(config, dtype, features, *, name, use_bias=None):
     use_bias = config.use_bias if use_bias is None else use_bias
-    # GPT-2 scales what is added to the residual stream down with depth; OPT does not.
+    # GPT-2 scales additions to the residual stream down with depth; OPT does not.
     depth = (2 * config.num_layers) ** -0.5
     is_added = name == "c_proj" and config.family == "gpt2"
     init = nn.initializers.normal(config.init_std * (depth if is_added else 1))
@@ -266,7 +268,7 @@ def _attend(q, keys, bias, dropout):
 
 
 def _attend_to_both(q, prompt, slots, prompt_bias, slots_bias):
-    """One softmax over a prompt that all queries of a row share and slots that they do not."""
+    """One softmax over a prompt, shared by all queries of a row, and slots, which are not."""
     parts = [(prompt, prompt_bias), (slots, slots_bias)]
     scores = [_scores(q, keys.k, bias) for keys, bias in parts]
     highest = jnp.maximum(*(s.max(-1, keepdims=True) for s in scores))

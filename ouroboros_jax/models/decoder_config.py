@@ -12,7 +12,7 @@ SAME = {  # other names of the same functions
     "gelu_python": "gelu",
     "swish": "silu",
 }
-LIMITS = {  # beyond these a number in a config is a mistake, not a model
+LIMITS = {  # a number in a config beyond these is taken for a mistake
     "vocab_size": 2**24,
     "num_positions": 2**20,
     "width": 2**16,
@@ -25,7 +25,7 @@ MOST_STD = 100
 
 
 class FieldError(UserError):
-    """A field that has a value which no model has, and what was expected."""
+    """A field with a value that no model has, and what was expected."""
 
     def __init__(self, field: str, value: Any, expected: str):
         super().__init__(f"{field} is {value!r}, expected {expected}")
@@ -36,9 +36,9 @@ class FieldError(UserError):
 class DecoderConfig:
     """A decoder: learned positions, L blocks of attention and a two-layer network, a head.
 
-    `position_offset` rows of the position table stand before position 0 (OPT: 2). `norm_first`
-    puts the layer norms before attention and network (all but OPT-350m), `final_norm` one after
-    the last block. Embeddings of `embed_width` other than `width` are projected in and out.
+    `position_offset` rows of the position table precede position 0 (OPT: 2). `norm_first` puts the
+    layer norms before attention and network (all but OPT-350m), `final_norm` one after the last
+    block. Embeddings of `embed_width` other than `width` are projected in and out.
     """
 
     vocab_size: int  # V
@@ -65,7 +65,7 @@ class DecoderConfig:
     layer_dropout: float = 0.0  # of whole blocks
     init_std: float = 0.02
     bos: int | None = None  # the token a text begins with
-    eos: int | tuple[int, ...] | None = None  # the token, or one of those, that it ends with
+    eos: int | tuple[int, ...] | None = None  # the token, or tokens, that end one
     pad: int | None = None
 
     def __post_init__(self):

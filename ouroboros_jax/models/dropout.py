@@ -1,7 +1,7 @@
-"""Dropout from 16 random bits a number, and of whole layers.
+"""Dropout from 16 random bits per number, and dropout of whole layers.
 
-Half the hashes of `nn.Dropout`, which on a CPU cost as much as the matrix products of a small
-model. The share that is dropped is right to 1 in 65,536, and the scale is that of the share.
+It takes half the hashes of `nn.Dropout`, which on a CPU cost as much as the matrix products of a
+small model. The share that is dropped is right to 1 in 65,536, and the scale is exact for it.
 """
 
 import math
@@ -16,7 +16,7 @@ LEVELS = 1 << 16
 
 
 class Dropout(nn.Module):
-    """Sets a share `rate` of the numbers to 0 and scales the others up."""
+    """Set a share `rate` of the numbers to 0 and scale the others up."""
 
     rate: float
 
@@ -32,7 +32,7 @@ class Dropout(nn.Module):
 
 
 class LayerDropout(nn.Module):
-    """With probability `rate` a layer is passed by: what went in comes out, of all rows.
+    """With probability `rate`, skip a layer for all rows: its input becomes its output.
 
     References:
       Fan, Grave and Joulin, Reducing Transformer Depth on Demand with Structured Dropout, 2019

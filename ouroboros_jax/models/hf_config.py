@@ -9,7 +9,7 @@ from ouroboros_jax.errors import UserError, listed
 from ouroboros_jax.models.decoder_config import DecoderConfig, FieldError
 
 CONFIG = "config.json"
-GENERATION = "generation_config.json"  # whose ends of a text go before those of the config
+GENERATION = "generation_config.json"  # its end-of-text tokens override the config's
 
 
 class Family(NamedTuple):
@@ -18,7 +18,7 @@ class Family(NamedTuple):
     architecture: str
     required: dict[str, str]  # our field -> theirs
     optional: dict[str, tuple[str, Any]]  # our field -> theirs, and its default
-    fixed: dict[str, Any]  # our fields that its config does not speak of
+    fixed: dict[str, Any]  # our fields that are not in its config
     also: Callable[[dict[str, Any]], dict[str, Any]]  # the rest of ours
 
 
@@ -94,8 +94,8 @@ def read_config(path: Path) -> DecoderConfig:
     """The model that a `config.json` describes.
 
     Raises:
-      UserError: a file that is not there or not JSON, another family, a field that is missing or
-        has a value that no model has.
+      UserError: a file that is missing or not JSON, another family, a field that is missing or has
+        a value that no model has.
     """
     raw = _read_fields(path)
     kind = raw.get("model_type")
@@ -124,7 +124,7 @@ def _read_fields(path: Path) -> dict[str, Any]:
 
 
 def parse_config(raw: dict[str, Any], kind: str) -> DecoderConfig:
-    """The model of a config's fields.
+    """The model that a config's fields describe.
 
     Raises:
       UserError: naming the field.
@@ -175,7 +175,7 @@ def generation_fields(config: DecoderConfig) -> dict[str, Any]:
 
 
 def _is_out_of_reach(token: Any, default: int | None, ours: str, vocab_size: int) -> bool:
-    """Whether a small model's config names a token that it does not have and will never need: its
+    """Whether a small model's config names a token beyond its vocabulary that it never needs: its
     family's default, which transformers writes into every config, or a padding of its own."""
     if isinstance(token, bool) or not isinstance(token, int):
         return False

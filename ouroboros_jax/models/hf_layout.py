@@ -16,15 +16,15 @@ from ouroboros_jax.models.decoder_config import DecoderConfig
 Style = Literal["torch", "flax"]
 PREFIXES = {"gpt2": ("transformer.",), "opt": ("model.decoder.", "decoder.", "model.")}
 TORCH_LEAVES = {"kernel": "weight", "scale": "weight", "embedding": "weight", "bias": "bias"}
-# What old files carry beside parameters: causal masks as buffers.
+# Buffers that old files hold besides parameters, such as causal masks.
 BUFFERS = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)|embed_positions\._float_tensor|version")
 HEAD = "lm_head.weight", "lm_head.kernel"
 FLOATS = {"float16", "bfloat16", "float32", "float64"}
-SHOWN = 5  # names in a refusal
+SHOWN = 5  # names listed in a refusal
 
 
 class Weight(NamedTuple):
-    """One of our parameters, and the modules of a checkpoint that it is made of."""
+    """One of our parameters, and the modules of a checkpoint that make it up."""
 
     path: tuple[str, ...]  # in our tree, the last being kernel, bias, scale or embedding
     modules: tuple[str, ...]  # in order along the last axis
@@ -59,7 +59,7 @@ def to_tree(config: DecoderConfig, flat: Mapping[str, np.ndarray], style: Style)
     """A file's tensors as our parameters, float32.
 
     Raises:
-      UserError: naming tensors that are missing, of another shape, or no part of the model.
+      UserError: naming tensors that are missing, of another shape, or not part of the model.
     """
     flat = _without_prefix(config, flat)
     flat = {name: array for name, array in flat.items() if not BUFFERS.fullmatch(name)}
@@ -68,7 +68,7 @@ def to_tree(config: DecoderConfig, flat: Mapping[str, np.ndarray], style: Style)
         (table,) = known[0].names(style)
         heads = [flat[name].T if name == HEAD[1] else flat[name] for name in HEAD if name in flat]
         flat = {name: array for name, array in flat.items() if name not in HEAD}
-        for head in heads:  # which may be all that a file holds of the two
+        for head in heads:  # a file may hold the head and not the table
             _check_tied(flat.setdefault(table, head), head)
     names = [name for weight in known for name in weight.names(style)]
     _refuse([n for n in names if n not in flat], "missing")
@@ -190,7 +190,7 @@ def _without_prefix(config, flat) -> dict[str, np.ndarray]:
 
 
 def _check_tied(table: np.ndarray, head: np.ndarray) -> None:
-    """Refuse a head of its own where the config says that it is the embedding."""
+    """Refuse a separate head if the config says that the head is the embedding."""
     if head.shape != table.shape or not np.array_equal(head, table):
         raise UserError("lm_head differs from the embedding, which tie_word_embeddings says it is")
 

@@ -23,7 +23,7 @@ TOKENIZER = (
 
 
 def find_folder(checkpoint: str) -> Path:
-    """The folder of a checkpoint's files; of a hub id in the cache, downloaded where it can be.
+    """The folder of a checkpoint's files; for a hub id, in the cache, downloaded if necessary.
 
     Raises:
       UserError: naming the folder or id, and the ways out.
@@ -33,7 +33,7 @@ def find_folder(checkpoint: str) -> Path:
         if folder.is_dir():
             return folder
         is_file = folder.exists()
-    except (OSError, RuntimeError, ValueError) as error:  # too long, or of an unknown user
+    except (OSError, RuntimeError, ValueError) as error:  # too long, or an unknown user's home
         shown = checkpoint if len(checkpoint) <= 60 else f"{checkpoint[:57]}..."
         raise UserError(f"checkpoint={shown!r} is no path: {error}") from None
     if is_file:
@@ -41,10 +41,10 @@ def find_folder(checkpoint: str) -> Path:
     if not HUB_ID.fullmatch(checkpoint) or checkpoint.startswith("."):
         raise UserError(f"checkpoint={checkpoint!r} is no folder, and no id of the hub's")
     try:
-        return _fetch_all(checkpoint, cached=True)  # which asks no network
+        return _fetch_all(checkpoint, cached=True)  # without the network
     except UserError:
         raise
-    except Exception as error:  # it is not in the cache
+    except Exception as error:  # not in the cache
         missing = error
     if os.environ.get("HF_HUB_OFFLINE", "0").lower() in ("1", "on", "yes", "true"):
         raise UserError(_unreachable(checkpoint, missing)) from None
@@ -53,13 +53,13 @@ def find_folder(checkpoint: str) -> Path:
         return _fetch_all(checkpoint, cached=False)
     except UserError:
         raise
-    except Exception as error:  # of many kinds: the network's, the hub's, the disk's
+    except Exception as error:  # of many kinds: network, hub, disk
         raise UserError(_unreachable(checkpoint, error)) from None
 
 
 def _fetch_all(checkpoint: str, *, cached: bool) -> Path:
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError  # in the cache as well as on the hub
+    from huggingface_hub.errors import EntryNotFoundError  # raised by the cache and by the hub
 
     def fetch(name: str) -> Path:
         return Path(hf_hub_download(checkpoint, name, local_files_only=cached))
@@ -90,7 +90,7 @@ def _fetch_weights(fetch: Callable[[str], Path], fetch_if_there: Callable) -> bo
 
 
 def _check_network() -> None:
-    """Raises OSError where the hub's name cannot be resolved, before the hub's client retries."""
+    """Raise OSError if the hub's name cannot be resolved, before the hub's client retries."""
     from huggingface_hub.constants import ENDPOINT
 
     if not any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")):
@@ -98,7 +98,7 @@ def _check_network() -> None:
 
 
 def _unreachable(checkpoint: str, error: Exception) -> str:
-    """One sentence: what could not be had, why, and what to do."""
+    """One sentence: what could not be obtained, why, and what to do."""
     reason = (" ".join(str(error).split()) or type(error).__name__).partition(". ")[0]
     reason = reason if len(reason) <= 120 else f"{reason[:117]}..."
     return (
@@ -112,12 +112,12 @@ def fetch_dataset_file(repository: str, name: str) -> Path:
     """A file of one of the hub's data sets, from the cache or the network.
 
     Raises:
-      Exception: of many kinds, where it cannot be had.
+      Exception: of many kinds, if it cannot be obtained.
     """
     from huggingface_hub import hf_hub_download
 
     try:
         return Path(hf_hub_download(repository, name, repo_type="dataset", local_files_only=True))
-    except Exception:  # it is not in the cache
+    except Exception:  # not in the cache
         _check_network()
         return Path(hf_hub_download(repository, name, repo_type="dataset"))

@@ -1,9 +1,9 @@
-"""How networks begin: PyTorch's way, which the published ones have, and Flax's own.
+"""Initial parameters of networks: as in PyTorch, which the published ones use, and as in Flax.
 
-PyTorch draws kernels and biases alike uniformly from within 1 / sqrt(fan_in); of a transposed
-convolution it takes the fan-in of the convolution that it is the transpose of. Flax draws kernels
-from a truncated normal law of variance 1 / fan_in. Modules are initialised with the scale of each
-parameter, and all are drawn in one call: a call each takes seconds to compile.
+PyTorch draws both kernels and biases uniformly from within 1 / sqrt(fan_in); for a transposed
+convolution, the fan-in is that of the convolution it transposes. Flax draws kernels from a
+truncated normal law of variance 1 / fan_in. Modules are initialised with the scale of each
+parameter, and all are drawn in one call: one call per parameter would take seconds to compile.
 """
 
 import math
@@ -17,7 +17,7 @@ TRUNCATED_STD = 0.87962566103423978  # of a standard normal law cut at two stand
 
 
 class Initial(NamedTuple):
-    """Scales by the fan-in of a layer, and the law of one number of scale 1."""
+    """Scales as functions of a layer's fan-in, and the law of a number of scale 1."""
 
     kernel: Callable[[int], float]
     bias: Callable[[int], float]
@@ -39,8 +39,8 @@ INITIALIZERS = {
 
 
 def drawn(key: jax.Array, initializer: str, module: nn.Module, *inputs: jax.Array) -> Any:
-    """Parameters of a module whose initialisers give scales, of the run's float type."""
-    scales = module.init(jax.random.key(0), *inputs)["params"]  # nothing is drawn with this key
+    """Parameters, in the run's float type, of a module whose initialisers give scales."""
+    scales = module.init(jax.random.key(0), *inputs)["params"]  # the key is not used
     leaves, structure = jax.tree.flatten(scales)
     numbers = INITIALIZERS[initializer].draw(key, (sum(leaf.size for leaf in leaves),))
     params, start = [], 0
@@ -57,12 +57,12 @@ def kernel_scale(initializer: str, fan_in: int) -> Callable:
 
 
 def bias_scale(initializer: str, fan_in: int) -> Callable:
-    """The same of a bias."""
+    """The same for a bias."""
     return nn.initializers.constant(INITIALIZERS[initializer].bias(fan_in))
 
 
 def dense(features: int, fan_in: int, initializer: str, name: str) -> nn.Dense:
-    """A dense layer of `fan_in` inputs that begins as asked."""
+    """A dense layer of `fan_in` inputs, initialised by `initializer`."""
     return nn.Dense(
         features,
         kernel_init=kernel_scale(initializer, fan_in),

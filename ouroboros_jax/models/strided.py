@@ -1,13 +1,13 @@
 """Stacks of 4 x 4 convolutions of stride 2, and of their transposes, in two implementations.
 
 `lax` is XLA's convolution. On a CPU its gradient is slow inside a loop, and under `vmap` it becomes
-a grouped one, so `matmul` does the same with matrix products alone. It keeps positions ahead of
-images and channels, [rows * columns, N, C], and the pixels that a layer reads as *blocks* of 2 x 2,
-[I * J, N, 4 C], with a margin of one pixel: a 4 x 4 convolution of stride 2 is then a 2 x 2 one of
-stride 1 on blocks. Toom and Cook's algorithm (Winograd's, for convolutional networks) computes four
-rows of that from five products in place of eight, and the same again for columns: for a 14 x 14
-image 81 products of [N, 4 C] x [4 C, O] in place of 196. A transposed convolution is the transpose
-of this linear map. Images themselves have few channels; their layers are one product of patches.
+a grouped one, so `matmul` uses matrix products only. It puts positions before images and channels,
+[rows * columns, N, C], and holds the pixels that a layer reads as *blocks* of 2 x 2 with a margin
+of one pixel, [I * J, N, 4 C]: a 4 x 4 convolution of stride 2 is then a 2 x 2 one of stride 1 on
+blocks. Toom and Cook's algorithm (Winograd's, for convolutional networks) computes four rows of
+that from five products instead of eight, and likewise for columns: for a 14 x 14 image, 81 products
+of [N, 4 C] x [4 C, O] instead of 196. A transposed convolution is the transpose of this linear map.
+Images themselves have few channels; their layers are one product of patches.
 
 Kernels are [4, 4, C, O] as `nn.Conv` and `nn.ConvTranspose` have them, activations [N, H, W, C].
 
@@ -25,7 +25,7 @@ import numpy as np
 from jax import lax
 
 Layer = tuple[jax.Array, jax.Array]  # kernel and bias
-# Points of the polynomial products, infinity besides: of four rows those of the least rounding.
+# Interpolation points (infinity is always added); of four rows, the least in rounding error.
 POINTS = {1: (0.0,), 2: (0.0, -1.0), 3: (0.0, 1.0, -1.0), 4: (0.0, 1.0, -0.5, -2.0)}
 REGION = 6  # rows of pixels that a block of 2 x 2 outputs depends on
 
@@ -33,8 +33,8 @@ REGION = 6  # rows of pixels that a block of 2 x 2 outputs depends on
 class Implementation(NamedTuple):
     """One way to compute a stack.
 
-    `down(x, layers)` halves [N, H, W, C] once a layer, with a ReLU after each; `up(x, layers)`
-    doubles, with a ReLU between layers and none after the last.
+    `down(x, layers)` halves H and W of [N, H, W, C] once per layer, with a ReLU after each;
+    `up(x, layers)` doubles them, with a ReLU between layers and none after the last.
     """
 
     down: Callable[[jax.Array, Sequence[Layer]], jax.Array]
@@ -42,7 +42,7 @@ class Implementation(NamedTuple):
 
 
 def choose(conv_impl: str) -> Implementation:
-    """The implementation of that name; of `auto` the one that suits the backend."""
+    """The implementation of that name; for `auto`, the one that suits the backend."""
     if conv_impl == "auto":
         conv_impl = "matmul" if jax.default_backend() == "cpu" else "lax"
     return IMPLEMENTATIONS[conv_impl]
@@ -75,7 +75,7 @@ def _lax_up(x, layers):
 def _matmul_down(x, layers):
     (kernel, bias), *rest = layers
     size = x.shape[1] // 2, x.shape[2] // 2
-    # The margin of blocks, which lies beyond the image, is to be 0.
+    # The margin of blocks, which lies beyond the image, has to be 0.
     blocks = jax.nn.relu(_first(x, kernel) + jnp.tile(bias, 4)[None, None])
     blocks = blocks * _inside(size, blocks)
     pixels = None if rest else _to_pixels(blocks, size)
@@ -118,10 +118,10 @@ def _conv(blocks: jax.Array, kernel: jax.Array, size: tuple[int, int]) -> jax.Ar
 def _conv_transpose(pixels: jax.Array, kernel: jax.Array, size: tuple[int, int]) -> jax.Array:
     """Pixels [n * m, N, C] to blocks [I * J, N, 4 O] of an image of twice `size`.
 
-    The margin holds what falls beyond the image.
+    The margin holds the output beyond the image.
     """
     collect, of_kernel, spread = _products(size, pixels.dtype)
-    turned = kernel[::-1, ::-1].transpose(0, 1, 3, 2)  # of the convolution this is transposed to
+    turned = kernel[::-1, ::-1].transpose(0, 1, 3, 2)  # the kernel of the transposed convolution
     products = _matmul(collect.T, pixels)
     points, turned = _kernel_points(turned, of_kernel)
     return _matmul(spread.T, _times(products, turned, points))
@@ -133,7 +133,7 @@ def _first(x: jax.Array, kernel: jax.Array) -> jax.Array:
     rows, columns = _num_blocks(height // 2), _num_blocks(width // 2)
     after = 4 * rows - 1 - height, 4 * columns - 1 - width
     padded = jnp.pad(x.transpose(3, 1, 2, 0), ((0, 0), (3, after[0]), (3, after[1]), (0, 0)))
-    # Patches of one place in all blocks at once, [6 * 6 * C, I * J * N].
+    # Patches: each offset within a region, for all blocks at once, [6 * 6 * C, I * J * N].
     patches = [
         padded[:, r : r + 4 * rows - 3 : 4, c : c + 4 * columns - 3 : 4]
         for r in range(REGION)
@@ -159,7 +159,7 @@ def _last(blocks: jax.Array, kernel: jax.Array, size: tuple[int, int]) -> jax.Ar
 
 
 def _overlapped(regions: jax.Array, axis: int) -> jax.Array:
-    """[..., I, 6, ...] added up with a stride of 4 as [..., I + 1, 4, ...]."""
+    """[..., I, 6, ...] overlap-added with a stride of 4, as [..., I + 1, 4, ...]."""
     own, after = jnp.split(regions, [4], axis + 1)
 
     def pad(a, before, behind, more):
@@ -194,7 +194,7 @@ def _to_blocks(pixels: jax.Array, size: tuple[int, int]) -> jax.Array:
 
 
 def _to_pixels(blocks: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """The inverse of `_to_blocks`; what is in the margin is left out."""
+    """The inverse of `_to_blocks`; drops the margin."""
     rows, columns = (_num_blocks(length) for length in size)
     num, channels = blocks.shape[1], blocks.shape[2] // 4
     pixels = blocks.reshape(rows, columns, num, 2, 2, channels).transpose(0, 3, 1, 4, 2, 5)
@@ -210,7 +210,8 @@ def _matmul(matrix: np.ndarray, x: jax.Array) -> jax.Array:
 
 @jax.custom_vjp
 def _times(x: jax.Array, kernels: jax.Array, turned: jax.Array) -> jax.Array:
-    """Products of [U, N, A] with kernels [U, A, B]; `turned` [U, B, A] are the same for gradients.
+    """Products of [U, N, A] with kernels [U, A, B]; `turned` [U, B, A] is their transpose for the
+    backward pass, precomputed because XLA multiplies by a transposed matrix more slowly on a CPU.
 
     With a transposed matrix a product takes XLA longer on a CPU.
     """
@@ -268,7 +269,7 @@ def _products(size: tuple[int, int], dtype) -> tuple[np.ndarray, np.ndarray, np.
 
 @functools.lru_cache(maxsize=64)
 def _line(length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The same for `length` outputs along one axis, each of two neighbouring inputs."""
+    """The same for `length` outputs along one axis, each from two neighbouring inputs."""
     num = -(-length // max(POINTS))
     tiles = [length // num + (i < length % num) for i in range(num)]
     collect, of_kernel, spread = (

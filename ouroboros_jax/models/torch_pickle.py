@@ -1,7 +1,7 @@
-"""Tensors of a `pytorch_model.bin`, without torch and without running what a pickle says.
+"""Tensors of a `pytorch_model.bin`, without torch and without running the pickle's code.
 
-A pickle is a program. This one may name the functions that torch uses to put a state dict together,
-which stand for functions of ours, and nothing else; a name beyond those ends the reading.
+A pickle is a program. It may only name the functions with which torch assembles a state dict, which
+are replaced by ours; any other name ends the reading.
 
 References:
   torch.serialization; the zip format that torch writes since 1.6, and the one before it.
@@ -32,9 +32,10 @@ STORAGES = {
     "ByteStorage": np.dtype("u1"),
     "BoolStorage": np.dtype("?"),
 }
-MAGIC = pickle.dumps(0x1950A86A20F9469CFC6C, 2)  # what the format before torch 1.6 begins with
+# The beginning of files in the format before torch 1.6.
+MAGIC = pickle.dumps(0x1950A86A20F9469CFC6C, 2)
 OLD_VERSION = 1001
-MOST_PICKLE = 64 << 20  # bytes of names and shapes, which no model needs
+MOST_PICKLE = 64 << 20  # bytes of names and shapes, more than any model needs
 
 
 def read_bin(path: Path) -> dict[str, np.ndarray]:
@@ -59,7 +60,7 @@ def read_bin(path: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path} is no state dict of tensors: {error}") from None
     except (
         *(KeyError, ValueError, EOFError, IndexError, TypeError, OverflowError),
-        *(RuntimeError, NotImplementedError),  # of encrypted archives, and of versions to come
+        *(RuntimeError, NotImplementedError),  # for encrypted archives and future versions
     ) as error:
         raise UserError(f"{path} is damaged: {error}") from None
 
@@ -102,7 +103,7 @@ def _read_old(file: BinaryIO, path: Path) -> dict[str, np.ndarray]:
 
 
 def _arrays(found: Any, read: Callable[["_Storage"], bytes], path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a state dict, given what reads a storage's bytes."""
+    """The tensors of a state dict, given a function that reads a storage's bytes."""
     if not isinstance(found, dict) or not found:
         raise UserError(f"{path} holds {type(found).__name__}, expected a state dict")
     arrays = {}
@@ -131,7 +132,7 @@ class _Tensor(NamedTuple):
 
 
 class _Dict(dict):
-    """An OrderedDict: torch hangs a version on it, which is dropped."""
+    """An OrderedDict; the version that torch attaches is dropped."""
 
     __slots__ = ()
 
@@ -140,7 +141,7 @@ class _Dict(dict):
 
 
 class _Named:
-    """What an admitted name stands for; nothing can be set on it."""
+    """The stand-in for an admitted name; nothing can be set on it."""
 
     __slots__ = ("_function", "dtype")
 

@@ -1,7 +1,7 @@
 """Variational autoencoders of images, convolutional or dense, decoders mirroring encoders.
 
 `conv` with layers (64, 128) and 20 latents is the network of Shumailov et al. (arXiv 2305.17493,
-Nature 2024), 647,081 parameters on 28 x 28 pixels; `mlp` with (512, 256, 128, 64) and 50 latents
+Nature 2024), 647,081 parameters on 28 x 28 pixels; `mlp` with (512, 256, 128, 64) and 50 latents is
 that of Model Ouroboros. ReLU between layers; a decoder ends in the logits of pixels.
 """
 
@@ -130,7 +130,7 @@ def _codes(x: jax.Array, latent_dim: int, initializer: str) -> tuple[jax.Array, 
 def conv_vae(
     *, layer_sizes: Sequence[int], latent_dim: int, initializer: str, conv_impl: str
 ) -> Network:
-    """The convolutional autoencoder, of as many channels as `layer_sizes` says."""
+    """The convolutional autoencoder, with `layer_sizes` channels."""
     encoder = ConvEncoder(layer_sizes, latent_dim, initializer, conv_impl)
 
     def decoder(shape):
@@ -149,7 +149,7 @@ def conv_vae(
 
 
 def mlp_vae(*, layer_sizes: Sequence[int], latent_dim: int, initializer: str) -> Network:
-    """The autoencoder of dense layers, of as many units as `layer_sizes` says."""
+    """The autoencoder of dense layers, with `layer_sizes` units."""
     encoder = MlpEncoder(layer_sizes, latent_dim, initializer)
 
     def decoder(shape):

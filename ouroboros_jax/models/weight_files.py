@@ -1,4 +1,4 @@
-"""The tensors of a checkpoint's folder, from whichever weight file is there."""
+"""The tensors of a checkpoint's folder, from whichever weight file exists."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
         return load_file(path)
     except SafetensorError as error:
         raise UserError(f"{path} is cut short or damaged: {error}") from None
-    except (AttributeError, KeyError, TypeError) as error:  # a kind of number NumPy has no name for
+    except (AttributeError, KeyError, TypeError) as error:  # a dtype that NumPy does not have
         raise UserError(f"{path} holds tensors of a kind that is not read: {error}") from None
 
 
@@ -54,7 +54,7 @@ def _flatten(tree: Any, at: tuple[str, ...], flat: dict[str, np.ndarray], path: 
         _flatten(value, (*at, str(name)), flat, path)
 
 
-FORMATS = {  # in the order they are looked for
+FORMATS = {  # in the order in which they are tried
     "model.safetensors": Format("torch", _read_safetensors),
     "flax_model.msgpack": Format("flax", _read_msgpack),
     "pytorch_model.bin": Format("torch", read_bin),
@@ -65,7 +65,7 @@ def find_weights(folder: Path) -> str:
     """The name of a folder's weight file, or of its shards' index.
 
     Raises:
-      UserError: where there is none.
+      UserError: if there is none.
     """
     for name in FORMATS:
         for candidate in (name, f"{name}.index.json"):

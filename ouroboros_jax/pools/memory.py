@@ -1,9 +1,9 @@
 """What a chain remembers of earlier data sets, as values: nothing, the real one, the last K, all.
 
 Each memory exists for rows, for statistics and for recipes. `empty(points, capacity)` is the memory
-before generation 0, `add(memory, points, capacity)` the memory with a generation's new points, and
-`union(memory, points, first)` what a later generation is trained on, `points` being the new ones
-already added and `first()` the real data set of generation 0.
+before generation 0, `add(memory, points, capacity)` the memory with a generation's new points
+added, and `union(memory, points, first)` what a later generation is trained on. There, `points` are
+new ones that have already been added, and `first()` is the real data set of generation 0.
 """
 
 import functools
@@ -24,7 +24,7 @@ class Rows(NamedTuple):
     data: Data  # [N, ...]
     weights: jax.Array  # float [N], 0 marks an empty slot
     group: jax.Array  # int32 [N], see `base.Pool`
-    filled: jax.Array | None = None  # int32 [], where the empty slots are the last
+    filled: jax.Array | None = None  # int32 [], if the empty slots are the last
 
 
 class WithLast(NamedTuple):
@@ -54,7 +54,7 @@ def num_bytes(shapes: Any) -> int:
 
 
 def are_alike(a: Any, b: Any) -> bool:
-    """Whether two pytrees, or their shapes, have one structure, shapes and dtypes."""
+    """Whether two pytrees of arrays or shapes agree in structure, shapes and dtypes."""
 
     def kinds(tree):
         return [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(tree)]
@@ -102,7 +102,7 @@ def rows_memories(window: int) -> dict[str, Memory]:
     def all_add(memory, points, capacity):
         # Written at the cursor: rows of weight 0 beyond the count are overwritten by the next set.
         kept, cursor = memory
-        # A scatter is done once and in place; XLA writes (and copies) a slice anew for each reader.
+        # A scatter is done once and in place; XLA would redo (and copy) a slice update per reader.
         places = cursor + jnp.arange(num_rows(points.data), dtype=jnp.int32)
         kept = jax.tree.map(
             lambda a, b: a.at[places].set(
@@ -114,7 +114,7 @@ def rows_memories(window: int) -> dict[str, Memory]:
         return kept, cursor + (points.weights > 0).sum(dtype=jnp.int32)
 
     def all_union(memory, points, first):
-        # Points that are kept for ever count 1 each: their weights are a matter of the cursor.
+        # Points that are always kept count 1 each: the cursor alone determines their weights.
         kept, cursor = memory
         slots = jnp.arange(num_rows(kept))
         weights = (slots < cursor).astype(points.weights.dtype)

@@ -1,4 +1,4 @@
-"""What every way to hold a pool has in common: see `Realisation`."""
+"""What all ways to hold a pool have in common: see `Realisation`."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,24 +10,24 @@ from ouroboros_jax.pools.given import Before, Capacity, Given
 from ouroboros_jax.pools.memory import Memory
 from ouroboros_jax.regimes import PREVIOUS, Regime
 
-Points = Any  # a data set as one way holds it: rows, statistics, or the recipe of its rows
+Points = Any  # a data set in one of the three forms: rows, statistics, or the recipe of its rows
 
 
 class Realisation(NamedTuple):
     """How points are drawn and pooled; every function is of one chain and pure.
 
     `first(given)` is the real data set of generation 0, and `draw(given, before, drawn)` a later
-    generation's new points; `drawn` is what its models draw, where the host has it.
-    `part(given, before, turn)`, of learners with `parts`, are rows of that, [R, ...] of each model,
-    in turns 0, 1, ... `pool(given, points, generation)` is the pool of what the memory says is
-    trained on, the generation being a plain 0 where it is known to be the first, and
-    `open(given, pool, generation, step)` that pool as a step of the fit sees it.
-    `points_to_begin(given)` are points that a fit may begin from.
+    generation's new points; `drawn` is what its models draw, if the host has drawn that already.
+    `part(given, before, turn)` draws one slice of those points, [R, ...] per model, for turn 0, 1,
+    ... (only if the learner has `parts`). `pool(given, points, generation)` builds the pool from
+    the points that the memory says are trained on; `generation` is the Python int 0 if it is
+    statically known to be the first. `open(given, pool, generation, step)` is that pool as a step
+    of the fit sees it. `points_to_begin(given)` are points that a fit may begin from.
 
-    Where one program has generation 0 and those after it: `either(given, before, is_first)` are the
-    points of one or the other without a branch, None where there is no such way (and the function
-    itself is None where a branch costs little); and `pools_alike` says that generation 0 is pooled
-    like those after it, from a memory that was empty.
+    For programs that make generation 0 as well as later ones: `either(given, before, is_first)`
+    draws the points of either kind without a branch, or returns None if it cannot; the field is
+    None if a branch is cheap. `pools_alike` says that generation 0 is pooled like those after it,
+    from a memory that was empty.
     """
 
     first: Callable[[Given], Points]
@@ -44,7 +44,7 @@ class Realisation(NamedTuple):
 
 
 def part_size(learner: Learner, capacity: Capacity) -> int:
-    """Rows of one turn of a draw in parts: at most those of the whole, which are drawn alike."""
+    """Rows per turn of a draw in parts; at most as many as the whole draw has."""
     return min(learner.parts.size, capacity.new)
 
 

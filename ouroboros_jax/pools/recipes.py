@@ -1,9 +1,9 @@
 """Pools of recipes: the models that drew the points, in place of the points.
 
-A recipe is a data set's parameters, settings and generation; with the chain's key they say every
-point of it. A step of a fit draws the points it needs again and lets them go, so what a chain
-remembers grows by a model a generation and not by a data set. Learners whose `points` is `stream`
-draw other points at every step: each batch is new.
+A recipe is a data set's parameters, settings and generation; together with the chain's key they
+determine every point of it. A step of a fit draws the points it needs again and lets them go, so
+what a chain remembers grows by a model a generation and not by a data set. Learners whose `points`
+is `stream` draw other points at every step: each batch is new.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,11 +22,11 @@ from ouroboros_jax.pools.realisation import Realisation, reads_last
 from ouroboros_jax.pools.rows import rows
 from ouroboros_jax.regimes import Regime
 
-TAKEN_BYTES = 1 << 30  # of points that a step holds at a time
+TAKEN_BYTES = 1 << 30  # limit on the points that a step holds at once
 
 
 class Recipe(NamedTuple):
-    """One data set: the real one where `generation` is 0, else drawn from models."""
+    """One data set: the real one if `generation` is 0, else drawn from models."""
 
     models: tuple[Params, ...]  # by lag
     settings: Settings  # of that generation
@@ -45,7 +45,7 @@ class RedrawnPool(NamedTuple):
 
     places: Pool  # its data are rows of all data sets one after another, int32 [N]
     draw: Callable[[jax.Array], Data]  # a data set by its number
-    order: jax.Array  # int32 [M], the numbers of the data sets, those that are there first
+    order: jax.Array  # int32 [M], the numbers of the data sets, existing ones first
     num_there: jax.Array  # int32 []
 
     @property
@@ -67,7 +67,8 @@ class RedrawnPool(NamedTuple):
 
     @property
     def most_taken(self) -> int:
-        """Points worth taking at a time: each time all data sets are drawn."""
+        """How many points to `take` at once; every take redraws all data sets, so as many as fit
+        into `TAKEN_BYTES`."""
         shapes = jax.tree.leaves(self._shapes)
         return max(1, TAKEN_BYTES // (num_bytes(shapes) // shapes[0].shape[0]))
 
@@ -76,10 +77,11 @@ class RedrawnPool(NamedTuple):
         return jax.eval_shape(self.draw, self.order[0])
 
     def take(self, places: jax.Array) -> Data:
-        """As `base.Pool.take` does, of places that differ; empty slots are 0."""
+        """As `base.Pool.take`, for distinct places; empty slots give 0."""
         num, (num_taken,) = num_rows(self._shapes), places.shape
         rows = self.places.data.at[places].get(mode="fill", fill_value=self.order.size * num)
-        # Where each row of all data sets goes, and `num_taken` where it is not taken.
+        # The output row of each row of each data set; `num_taken` (which is dropped) if it is not
+        # taken.
         goes = jnp.full(self.order.size * num, num_taken, jnp.int32)
         goes = goes.at[rows].set(jnp.arange(num_taken, dtype=jnp.int32), mode="drop")
 
@@ -98,10 +100,10 @@ def recipes(
     real: RealData,
     earlier: Sequence[tuple[Learner, Regime, int]] = (),
 ) -> Realisation:
-    """Pools that are drawn again at every step, for learners that are hosted.
+    """Pools that are drawn again at every step, for hosted learners.
 
-    `earlier` are the learner and regime of earlier generations, where they were others, each up to
-    its last generation: what was drawn then is drawn again as it was.
+    `earlier` lists the learner and regime of earlier generations, if they were different, each with
+    the last generation it made, so that their points are redrawn exactly as they were.
     """
     makers = [(maker, drawn_by) for maker, drawn_by, _ in earlier] + [(learner, regime)]
     if any(reads_last(*maker) for maker in makers) or regime.weights is not None:
@@ -126,19 +128,19 @@ def recipes(
         return Recipe((empty,) * num_models, given.settings, jnp.int32(0))
 
     def draw(given, before, drawn=None):
-        del drawn  # nothing is: a recipe says how
+        del drawn  # a recipe holds no points
         models = before.models
-        models = (*models, *models[-1:] * num_models)[:num_models]  # those beyond are never read
+        models = (*models, *models[-1:] * num_models)[:num_models]  # the padding is never read
         return Recipe(models, given.settings, jnp.asarray(before.generation, jnp.int32))
 
     def pool(given, union, generation):
         del given, generation
-        if isinstance(union, Recipe):  # generation 0's, which nothing was before
+        if isinstance(union, Recipe):  # generation 0's, which has no memory before it
             return Recipes(jax.tree.map(lambda a: a[None], union), jnp.ones(1, bool))
         return Recipes(*union)
 
     def data_set(given, recipe: Recipe):
-        """Rows of one data set, padded to what any has."""
+        """Rows of one data set, padded to the largest."""
         num = max(given.capacity.real, given.capacity.new)
         given = given._replace(settings=recipe.settings)
 
@@ -164,7 +166,7 @@ def recipes(
             key_set = jnp.where(recipe.generation == 0, given.key, key_step)
             return data_set(given._replace(key=key_set), recipe)
 
-        def about(item):  # a data set's weights and groups, for which no point is drawn
+        def about(item):  # a data set's weights and groups; no points are drawn for these
             number, there = item
             rows = drawn(number)
             return jnp.where(there, rows.weights, 0), rows.group

@@ -42,7 +42,7 @@ def _unit_rows(data: Data, num: jax.Array) -> Rows:
 
 
 def _repeated(data: Data, count: jax.Array, num: int) -> Data:
-    """`num` rows of the first `count`, in order, again from the first where there are fewer."""
+    """`num` of the first `count` rows, in order, cycled through if there are fewer."""
     place = jnp.arange(num) % count
     return jax.tree.map(lambda a: a[place], data)
 
@@ -58,8 +58,8 @@ def rows(
 ) -> Realisation:
     """Pools of points, for any learner.
 
-    `keeps_last` remembers the newest points even if nothing here reads them again: the memory is
-    then of one kind with that of a regime that does.
+    `keeps_last` also remembers the newest points, even if this regime never reads them, so that its
+    memory has the same structure as that of a regime that does.
     """
     num_groups = len(regime.sources) if regime.weights else 1
     lags = [source for source in regime.sources if source not in (REAL, PREVIOUS)]
@@ -76,12 +76,12 @@ def rows(
         return _unit_rows(_isolated(points)(given.key, given.settings), given.settings.num_data)
 
     def read_again(given, before):
-        """The points of the generation before, and those that `learner.sample` goes by."""
+        """The points of the generation before, and the `source` for `learner.sample`."""
         num = given.capacity.new
         last, source = None, given.table
         if is_read:
             last = before.memory.last
-            if PREVIOUS in regime.sources:  # what is taken over and what prompts: two parts of it
+            if PREVIOUS in regime.sources:  # shuffled: its front is taken over, the rest prompts
                 last = _shuffled(given.stage_key("select", before.generation, 1), last)
             last = _repeated(last.data, (last.weights > 0).sum(), num)
         if learner.prompts == "previous":
@@ -89,7 +89,7 @@ def rows(
         elif learner.prompts == "real":
             source = _repeated(first(given).data, given.settings.num_data, num)
         elif learner.prompts == "fresh":
-            # Not the points that a regime draws as real ones, whose key has no source.
+            # A key with a source, so these differ from the points that a regime draws as real ones.
             key_new = given.stage_key("real", before.generation, 1)
             source = real.draw(key_new, given.settings, given.table, num)
         return last, source
@@ -151,7 +151,7 @@ def rows(
         return _unit_rows(jax.tree.map(lambda a: a[chosen], points.data), num)
 
     def pool(given, points, generation):
-        if regime.subsample and not isinstance(generation, int):  # else it is 0: all are taken
+        if regime.subsample and not isinstance(generation, int):  # an int is 0: all are taken
             points = subsample(given, points, generation)
         groups = jnp.arange(num_groups)[:, None]
         totals = jnp.where(points.group[None] == groups, points.weights[None], 0).sum(1)

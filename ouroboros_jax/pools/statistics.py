@@ -1,4 +1,4 @@
-"""Pools of sufficient statistics: exact in law where the learner can draw them (`base.Moments`).
+"""Pools of sufficient statistics, exact in law, for learners that can draw these (`base.Moments`).
 
 They cost nothing per point, and leave the number of points traced.
 """
@@ -31,7 +31,7 @@ def statistics(learner: Learner, regime: Regime, real: RealData) -> Realisation:
         )
 
     begun = real.initial or real
-    # Models whose draws are merged draw side by side; any other source draws on its own.
+    # Models whose draws are merged draw in one `vmap`; any other source draws separately.
     of_lags = [i for i, source in enumerate(regime.sources) if source != REAL]
     together = of_lags if regime.weights is None and len(of_lags) > 1 else []
     apart = [i for i in range(len(regime.sources)) if i not in together]
@@ -56,7 +56,7 @@ def statistics(learner: Learner, regime: Regime, real: RealData) -> Realisation:
         return moments.draw(key, given.settings, model, count)
 
     def of_models(given, before, counts):
-        """What several models draw, merged: a program as long as for two, however many they are."""
+        """The merged draws of several models; a program for many is no longer than one for two."""
         lags = [regime.sources[i] for i in together]
         theirs = (before.models[lag - 1] for lag in lags)
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *theirs)
@@ -67,7 +67,7 @@ def statistics(learner: Learner, regime: Regime, real: RealData) -> Realisation:
         return jax.lax.scan(lambda a, b: (moments.merge(a, b), None), first, others)[0]
 
     def draw(given, before, drawn=None):
-        del drawn  # the host draws points alone
+        del drawn  # the host draws points only
         counts = regime.counts(given.settings, before.generation)
 
         def of_source(i):
@@ -87,7 +87,7 @@ def statistics(learner: Learner, regime: Regime, real: RealData) -> Realisation:
         settings, model = given.settings, before.models[0]
         truth = law_of(begun, settings)
         if regime.sources != (1,) or not alike or not are_alike(truth, model):
-            return None  # generation 0 is not drawn and pooled as those after it
+            return None  # generation 0 is not drawn and pooled like later ones
         key_model = given.stage_key("sample", before.generation, 1)
         num_samples = regime.counts(settings, before.generation)[0]
         points = moments.draw(
@@ -108,5 +108,5 @@ def statistics(learner: Learner, regime: Regime, real: RealData) -> Realisation:
         return Pool(points, weights, jnp.arange(num, dtype=jnp.int32), weights)
 
     memory = statistics_memories(regime.window, moments)[regime.kept]
-    alike = regime.kept != "real"  # to merge with statistics of no points changes nothing
+    alike = regime.kept != "real"  # merging with statistics of no points has no effect
     return Realisation(first, draw, pool, memory, first, either=either, pools_alike=alike)

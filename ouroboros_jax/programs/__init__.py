@@ -3,7 +3,7 @@
 factories  from names to learners, regimes, selectors and data
 build      those put together
 program    a group's settings and compiled calls
-sizes      how large what it holds is at every generation
+sizes      the static sizes of its programs at every generation
 stages     what one block of chains does in one device call
 eras       who drew what a fork's regime remembers
 """

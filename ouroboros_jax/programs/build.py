@@ -30,7 +30,7 @@ from ouroboros_jax.vectorize import choose_block, make_layout
 
 
 def _selected(learner: Learner, select: Select | None) -> Learner:
-    """The learner whose points are those that `select` keeps."""
+    """The learner with its draws restricted to what `select` keeps."""
     if select is None:
         return learner
 
@@ -47,7 +47,7 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
     """The program of a group, not yet compiled.
 
     Raises:
-      UserError: where the real data cannot serve the counts asked for.
+      UserError: if the real data cannot serve the counts asked for.
     """
     point = group.point
     real, draw = make_real(point), make_learner(point).sample
@@ -56,7 +56,7 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
     realisation = realise(learner, regime, real, earlier)
     backend = jax.default_backend()
     if learner.hosted and backend == "cpu":
-        devices = (devices or jax.local_devices())[:1]  # whose operations use all cores
+        devices = (devices or jax.local_devices())[:1]  # its operations use all cores
     chain = Chain(learner, regime, realisation, start=point["learner.start"])
     num_data = int(group.counts(np.arange(1))["num_data"].max())
     check_counts(real, num_data=num_data)
@@ -84,10 +84,10 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
 
 
 def check_selector(group: Group, real: RealData) -> None:
-    """Refuse a selector that cannot judge a group's points, before anything is run.
+    """Refuse a selector that cannot score a group's points, before anything runs.
 
     Raises:
-      UserError: as the selector does.
+      UserError: the selector's own, or naming a user's function that fails.
     """
     select = make_selector(group.point)
     if select is None:
@@ -110,7 +110,7 @@ def check_selector(group: Group, real: RealData) -> None:
 
 
 def _make_drawing(point: registry.Point) -> tuple[Learner, Regime]:
-    """A point's learner, whose points are those its selector keeps, and its regime."""
+    """A point's learner, with its draws selected, and its regime."""
     return _selected(make_learner(point), make_selector(point)), make_regime(point)
 
 
@@ -121,11 +121,11 @@ def _eras(
     own: Realisation,
     earlier: list[Drawer],
 ) -> tuple[Redraw, ...]:
-    """The chains that draw again what earlier generations drew, into the memory of `regime`."""
+    """The chains that redraw the points of earlier generations, into the memory of `regime`."""
     eras, kind = [], kind_of(learner, regime)
     keeps_last = any(reads_last(*each[:2]) for each in ((learner, regime), *earlier))
     for each in earlier:
-        realisation = own  # recipes know by themselves who drew
+        realisation = own  # recipes record who drew
         if kind == "statistics":
             realisation = statistics(each.learner, each.regime, real)
         elif kind == "rows":
@@ -198,8 +198,8 @@ def _check_own(group: Group, regime: Regime) -> None:
 
 
 def _num_floats(sizes: Sizes, stages: Stages, state: State) -> int:
-    """What one chain holds on the device, in numbers of 32 bits, whatever the number of planned
-    generations."""
+    """The size of what one chain holds on the device, in numbers of 32 bits; it does not depend on
+    the number of planned generations."""
     chain, capacity = stages.chain, sizes.capacity(0)
     total = num_bytes(state.params) // 4
     if chain.learner.moments is not None:

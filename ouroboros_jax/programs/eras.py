@@ -1,8 +1,8 @@
-"""What a fork's earlier generations drew, for the memory of its own regime.
+"""Redrawing the points of a fork's earlier generations, for the memory of its own regime.
 
-A regime that remembers earlier data sets remembers, in a fork, those that its source drew: by the
-source's regime, selector and settings, from the source's models and keys. A `Drawer` is who drew
-in one era, put together so that what it draws goes into the fork's memory.
+In a fork, a regime with a memory remembers the data sets that the source drew: by the source's
+regime, selector and settings, from the source's models and keys. A `Drawer` is the learner and
+regime of one era, set up so that their draws go into the fork's memory.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from ouroboros_jax.sweep import Group
 
 
 class Drawer(NamedTuple):
-    """Who drew the points of the generations up to `last`."""
+    """The learner and regime that drew the points of the generations up to `last`."""
 
     learner: Learner
     regime: Regime  # its sources and counts; what is kept is up to the fork's regime
@@ -26,7 +26,7 @@ class Drawer(NamedTuple):
 
 
 class Redraw(NamedTuple):
-    """The chain that draws again what the generations up to `last` drew."""
+    """The chain that redraws the points of the generations up to `last`."""
 
     chain: Chain
     last: int
@@ -38,17 +38,19 @@ def earlier_of(
     regime: Regime,
     make: Callable[[dict], tuple[Learner, Regime]],
 ) -> list[Drawer]:
-    """Who drew before the group's own settings held; empty where nothing of it is remembered.
+    """The drawers from before the group's own settings were in force; empty if nothing is
+    remembered.
 
     Args:
       group: a fork's group of chains.
-      learner: what its own generations are fitted by.
+      learner: fits its own generations.
       regime: what they train on.
-      make: a point's learner and regime.
+      make: returns a point's learner and regime.
 
     Raises:
-      UserError: where one had points and the other has statistics alone: the data sets of the one
-        are not there for the other.
+      UserError: if one era was fitted to points and the other to statistics alone, since neither
+        can stand in for the other; or if data sets that hold parts of each other would have to be
+        drawn again.
     """
     if regime.kept == "nothing" and not reads_last(learner, regime):
         return []

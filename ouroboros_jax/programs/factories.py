@@ -20,13 +20,13 @@ def make_real(point: registry.Point) -> RealData:
 
 
 def make_learner(point: registry.Point) -> Learner:
-    """The learner a point names, with the metrics it asks for where the learner offers a choice."""
+    """The learner a point names, with the metrics it asks for if the learner offers a choice."""
     factory = registry.load(registry.find("learner", point["learner.name"]))
     parameters = inspect.signature(factory).parameters
     told = {}
     if "metrics" in parameters:
         told["metrics"] = point["metrics"] or None
-    if "num_symbols" in parameters:  # what points do not say themselves
+    if "num_symbols" in parameters:  # which the points alone do not tell
         told["num_symbols"] = make_real(point).num_symbols
     if "text" in parameters:
         told["text"] = make_real(point).text
@@ -39,10 +39,10 @@ def make_regime(point: registry.Point) -> Regime:
 
 
 def make_selector(point: registry.Point) -> Select | None:
-    """The selector a point names; None where every point is kept.
+    """The selector a point names; None if every point is kept.
 
     Raises:
-      UserError: for a score of a symbol or token that there is not.
+      UserError: for a score of a symbol or token that does not exist.
     """
     name = point["selector.name"]
     if name == "none":
@@ -56,7 +56,7 @@ def _made(section: str, point: registry.Point, kind: type, *args: Any, **told: A
     """What the factory of a section's name returns.
 
     Raises:
-      UserError: for a user's own that fails, or gives something else than a `kind`.
+      UserError: for a user's own factory that fails, or returns something other than a `kind`.
     """
     name = point[f"{section}.name"]
     factory = registry.load(registry.find(section, name))

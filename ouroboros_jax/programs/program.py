@@ -1,8 +1,8 @@
 """A group of chains as compiled functions: the config ends here, arrays begin.
 
-A `Program` has the calls that make a group's generations, by the segment (the first apart, where it
-has other shapes), and that draw the pool of any generation again. Each call is compiled once and
-serves any number of generations, so nothing that decides bits depends on where a segment ends.
+A `Program` has the calls that make a group's generations, segment by segment (the first separately,
+if it has other shapes), and that redraw the pool of any generation. Each call is compiled once and
+serves any number of generations, so the bits do not depend on where a segment ends.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ from ouroboros_jax.sweep import Group
 from ouroboros_jax.vectorize import Compiled, Layout, over_chains
 
 SEGMENT_GENERATIONS = 100  # most generations of one device call and of one step on disk
-SEGMENT_BYTES = 64 << 20  # of parameters and metrics, likewise
+SEGMENT_BYTES = 64 << 20  # most bytes of parameters and metrics, likewise
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -38,9 +38,9 @@ class Program:
     sizes: Sizes
     stages: Stages  # what one block of the chains does
     layout: Layout
-    draw: Callable[..., Data]  # points of a model, before any selector
+    draw: Callable[..., Data]  # draws points of a model, before any selector
     shapes: tuple[State, Metrics]  # of one chain after generation 0
-    reach: int = 1  # how many models back the chains, and those of a fork before, draw from
+    reach: int = 1  # how many models back the chains draw from, now or in a fork's earlier eras
     compiled: dict[Any, Compiled] = dataclasses.field(default_factory=dict)  # by stage
 
     @property
@@ -66,8 +66,8 @@ class Program:
 
     @property
     def draws_memory_again(self) -> bool:
-        """Whether what chains remember is left out of a stored state, and drawn again from the
-        parameters: points of closed-form learners, and models, which are on disk already."""
+        """Whether stored states omit the memory, which is then redrawn from the parameters: points
+        of learners that are not hosted, and models, which are on disk already."""
         sizes = self.sizes
         return sizes.keeps_models or bool(sizes.kept_first and not self.learner.hosted)
 
@@ -78,7 +78,7 @@ class Program:
         return settings_of(self.group, start, num)
 
     def era(self, generation: int) -> int:
-        """Which era drew a generation's points; the number of eras where it is the chain's own."""
+        """Which era drew a generation's points; the number of eras if that was the chain itself."""
         return sum(generation > era.last for era in self.stages.eras)
 
     def within_era(self, generation: int, most: int) -> int:
@@ -88,7 +88,8 @@ class Program:
 
     @functools.cached_property
     def segment_length(self) -> int:
-        """Most generations of one call: enough to hide its cost, few enough to be lost."""
+        """The most generations per device call: enough to amortise its overhead, few enough to lose
+        when interrupted."""
         asked = self.group.point.get("store.segment", "auto")
         if asked != "auto":
             return int(asked)
@@ -120,8 +121,9 @@ class Program:
     def from_blank(self) -> bool:
         """Whether one compiled call serves generation 0 and those after it.
 
-        So it is where both have the same shapes, and statistics can be drawn without a branch,
-        which would take a tenth of their generation. One compiles in two thirds of the time of two.
+        It does, unless fits are hosted, if both have the same shapes and, for statistics, drawing
+        needs no branch (which would add a tenth to a generation). One program compiles in two
+        thirds of the time of two.
         """
         first, second = self.sizes.capacity(0), self.sizes.capacity(1)
         if self.learner.hosted or first[:2] != second[:2]:
@@ -163,13 +165,13 @@ class Program:
     # All chains
 
     def call(self, name: str, *static, state=(), **args):
-        """A stage of `Stages`, compiled for its static arguments, over all chains. Those of
-        `IN_PLACE` give their `state` away."""
+        """Call a stage of `Stages`, compiled for its static arguments, over all chains. Those in
+        `IN_PLACE` donate their `state`."""
         return self._over_chains(name, static).call(state, *self._arguments(**args))
 
     def compile(self, name: str, *static, state=(), **args):
-        """Compile a stage for arguments of which the shapes are enough, and do not run it: a `call`
-        finds it compiled. Returns the shapes of its results."""
+        """Compile a stage without running it; the arguments may be shapes, and a later `call`
+        reuses the result. Returns the shapes of its results."""
         return self._over_chains(name, static).compile(state, *self._arguments(**args))
 
     def _over_chains(self, name: str, static: tuple[Any, ...]) -> Compiled:
@@ -202,7 +204,7 @@ class Program:
 
     @functools.cached_property
     def _real_rows(self) -> dict[str, Any]:
-        """Finite real data on the devices: put there once, and not at every epoch of a fit."""
+        """Finite real data on the devices, transferred once and not at every epoch of a fit."""
         return self.layout.everywhere({"table": self.table, "test": self.test})
 
     @functools.cached_property
@@ -224,13 +226,13 @@ class Program:
         return alone.of(_only(self.group, chain))
 
     def of(self, group: Group) -> "Program":
-        """The same calls for other chains, of the same shapes."""
+        """The same calls for other chains of the same shapes."""
         return dataclasses.replace(self, sizes=dataclasses.replace(self.sizes, group=group))
 
 
 def settings_of(group: Group, start: int, num: int) -> Settings:
     """Settings of `num` generations from `start`, leaves [C, num], or [C, 1] if constant."""
-    # Slots beyond the last generation are never read: a growing schedule may stop growing.
+    # Slots beyond the last generation are never read, so a growing schedule may be cut off there.
     last = max(group.point["generations"], start)
     generations = np.minimum(np.arange(start, start + num), last)
     counts = group.counts(generations)

@@ -1,4 +1,4 @@
-"""How large what a group holds is at every generation: the static sizes of its programs."""
+"""The static sizes of a group's programs: what a group holds at every generation."""
 
 import dataclasses
 import functools
@@ -15,20 +15,20 @@ from ouroboros_jax.sweep import Column, Group
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sizes:
-    """The sizes of a group; far apart, so that few programs serve a run."""
+    """The sizes of a group; they grow in large steps, so that few programs serve a run."""
 
     group: Group
     kept_first: int  # data sets that a memory of all points has room for at first; 0: there is none
-    kept_growth: int  # by what it grows at a time; 0: it has room for all planned ones
+    kept_growth: int  # factor by which it grows; 0: room for all planned data sets at once
     keeps_models: bool  # whether that memory holds a model for each data set, and not its points
 
     def capacity(self, generation: int) -> Capacity:
-        """Static sizes at a generation; far apart, so that few programs serve a run."""
+        """Static sizes at a generation."""
         real, (new, drawn) = self._num_real, self._num_drawn(generation)
         kept = 0
         if self.keeps_models:
             kept = _grown(generation + 1, self.kept_first, self.kept_growth)
-        elif self.kept_first and self.kept_growth:  # in steps that no later generation changes
+        elif self.kept_first and self.kept_growth:  # in steps that later generations do not change
             first = int(self.group.counts(np.arange(1, 2))["num_samples"].max())
             size = self.kept_first * max(real, first)
             kept = _grown(real + drawn + new, size, self.kept_growth)
@@ -39,7 +39,7 @@ class Sizes:
 
     @property
     def first(self) -> Capacity:
-        """The sizes of generation 0, the same however many are planned."""
+        """The sizes of generation 0, independent of how many are planned."""
         capacity = self.capacity(0)
         if self.kept_first and not self.kept_growth:
             return capacity._replace(kept=capacity.real)
@@ -51,14 +51,14 @@ class Sizes:
         return int(self.group.counts(np.arange(1))["num_data"].max())
 
     def _num_drawn(self, generation: int) -> tuple[int, int]:
-        """Rows that hold any set drawn up to a generation; and the most points that a chain has
-        drawn up to it, the real ones aside."""
+        """Rows enough for any set drawn up to a generation; and the most points that a chain has
+        drawn up to it, without the real ones."""
         column = self.group.columns["num_samples"]
         if column.is_constant:
             new = int(self.group.counts(np.arange(1))["num_samples"].max())
             return new, new * generation
         most, total = self._scheduled
-        if generation >= len(most):  # beyond what is planned
+        if generation >= len(most):  # beyond the planned generations
             most, total = _cumulated(column, generation)
         return _grown(int(most[generation]), 16, 2), int(total[generation])
 
@@ -82,8 +82,9 @@ class Sizes:
 def sizes_of(group: Group, learner: Learner, regime: Regime) -> Sizes:
     """The sizes of a group of such chains.
 
-    Empty slots of a memory cost a fit its time, and decide its bits. A subsample does not depend on
-    them, and a program for each size of its memory would cost more.
+    Empty slots cost a fit time and affect its last bits, so a memory grows by doubling. A subsample
+    does not see them, so its memory grows sixteenfold, or has room for everything from the start: a
+    program for each size would cost more.
     """
     first, growth = 0, 0
     kind = kind_of(learner, regime)

@@ -19,7 +19,7 @@ from ouroboros_jax.pools.given import Capacity, Given
 from ouroboros_jax.programs.eras import Redraw
 from ouroboros_jax.vectorize import all_in_place, each_in_place, over_block
 
-# Stages that give their state away, and how the new one takes its place.
+# Stages that donate their state, and how the new one replaces it.
 IN_PLACE = {"advance": each_in_place, "segment": all_in_place, "replay": all_in_place}
 
 
@@ -29,8 +29,8 @@ class Stages:
 
     real: RealData
     chain: Chain
-    eras: tuple[Redraw, ...] = ()  # of a fork: who drew what its regime remembers, before it did
-    num_test: int = 0  # points held out of a law's, for each chain
+    eras: tuple[Redraw, ...] = ()  # of a fork: redraw its source's points for its memory
+    num_test: int = 0  # points to draw from a law as each chain's test data
     block: int = 1
 
     @property
@@ -66,7 +66,7 @@ class Stages:
         return over_block(of_chain, self.block)(args["key"], args["settings"], *more)
 
     def prepared(self, given: Given):
-        """What metrics need of one chain beyond its parameters."""
+        """What one chain's metrics need beyond its parameters."""
         if self.chain.learner.prepare is None:
             return ()
         key = given.stage_key("prepare", 0)
@@ -76,14 +76,14 @@ class Stages:
         """What one chain is measured against."""
         truth = self.real.truth(given.settings) if self.real.truth else None
         if isinstance(truth, Mixture):
-            truth = truth_of(truth)  # its tails, found once a segment
+            truth = truth_of(truth)  # its tails, computed once per segment
         if test is None and self.real.table is None and self.num_test:
             key_test = given.stage_key("test", 0)
             test = self.real.draw(key_test, given.settings, None, self.num_test)
         return Context(truth, reference, test, prepared)
 
     def prepare(self, state, args, shared):
-        """What `measure` needs of one block beyond its parameters."""
+        """What `measure` needs beyond parameters, for one block."""
         del state
         return self._each(self.prepared, None, args, shared)
 
@@ -92,7 +92,7 @@ class Stages:
         return self.chain.draw_pool(given, self.chain.blank(given), is_first=True)
 
     def measure(self, given: Given, state, info, reference, prepared, test):
-        """Metrics of one chain; `reference` is None at generation 0, which is its own."""
+        """Metrics of one chain; `reference` is None at generation 0, which is its own reference."""
         reference = state.params if reference is None else reference
         context = self.context(given, reference, test, prepared)
         return self.chain.measure(given.settings, state.params, context, info, state.frozen)
@@ -116,9 +116,9 @@ class Stages:
         """Up to `length` generations of one block; `shared["num"]` of them, a traced number, so
         that segments of every size run the same program.
 
-        The memory, if it is not None, is that of `args["before"]` and given away. `from_blank` says
-        whether generation 0 may be one of them. Returns the memory, and the state without it, the
-        reference, and parameters and metrics of each generation.
+        The memory, if it is not None, is that of `args["before"]`, and is donated. `from_blank`
+        says whether generation 0 may be one of them. Returns the memory, the state without it, the
+        reference, and the parameters and metrics of each generation.
         """
         before = args["before"]
         gives = memory is not None
@@ -130,7 +130,7 @@ class Stages:
         context = self._each(context_of, None, args, shared, args["prepared"])
 
         def step(i, state, reference):
-            # Of the block, so that a branch stays one: its chains are at the same generation.
+            # One flag for the block, whose chains are at one generation, so branches stay branches.
             is_first = state.generation[0] < 0 if from_blank else False
 
             def one(key, settings, state, reference, context):
@@ -178,12 +178,12 @@ class Stages:
         return self._each(one, capacity, args, shared, state)
 
     def begin(self, capacity, state, args, shared):
-        """The next generation's fit of one block, begun; on what the host has drawn, if it has."""
+        """The next generation's fit of one block, begun; on the host's draws if there are any."""
         return self._each(self.chain.begin, capacity, args, shared, state, args["drawn"])
 
     def advance(self, capacity, state, args, shared):
-        """Step `shared["num"]` of a fit; `state` is the fit's own alone, so that a pool which no
-        step changes is not copied."""
+        """Step `shared["num"]` of a fit. `state` is the fit state alone; the pool, which no step
+        changes, is passed separately so that it is not copied."""
 
         def one(given, fit_state, before, pool):
             fit, info = self.chain.advance(given, Fit(before, pool, fit_state), shared["num"])
@@ -203,7 +203,7 @@ class Stages:
         return self._each(one, None, args, shared, state, *more)
 
     def known(self, capacity, num_past, state, args, shared):
-        """The state of generation 0, of known parameters `state`."""
+        """The state of generation 0, from its known parameters `state`."""
 
         def one(given, params):
             _, memory = self.real_pool(given)
@@ -215,8 +215,8 @@ class Stages:
     def replay(self, capacity, era, state, args, shared):
         """The memory after `shared["num"]` more generations whose parameters are known.
 
-        `args["models"][lag - 1]` are the parameters that each of those generations, all of one
-        era, drew from.
+        `args["models"][lag - 1]` are the parameters from which each of those generations, all of
+        one era, drew.
         """
         chain = [*(era.chain for era in self.eras), self.chain][era]
 

@@ -9,11 +9,11 @@ from ouroboros_jax.schedule import extremes, parse, round_half_up
 from ouroboros_jax.settings.regimes import KEEPING_ALL, find_regime
 from ouroboros_jax.settings.setting import COUNT, Point
 
-MOST_SUMMED = 1_000_000  # generations whose points are counted one by one
+MOST_SUMMED = 1_000_000  # up to this many generations, points are counted one by one
 
 
 def fewest(point: Point, path: str) -> tuple[int, int]:
-    """The smallest count at `path` over the run's generations, and the generation it falls on."""
+    """The smallest count at `path` over the run's generations, and its generation."""
     low, generation, _, _ = extremes(point[path], point["generations"])
     return math.floor(low + 0.5), generation
 
@@ -63,10 +63,10 @@ def most_pooled(point: Point, last: int) -> int:
 
 
 def check_total(point: Point) -> None:
-    """Refuse a run whose data set grows beyond what is counted to.
+    """Refuse a run whose data set grows beyond the largest count, `COUNT`.
 
     Raises:
-      UserError: naming the total, and what it comes from.
+      UserError: naming the total, and the settings behind it.
     """
     drawn = _total_drawn if point["regime.name"] in KEEPING_ALL else _most_drawn
     total = num_real_points(point) + drawn(point, point["generations"])
@@ -83,7 +83,8 @@ def _most_drawn(point: Point, last: int) -> int:
 
 
 def _total_drawn(point: Point, last: int) -> int:
-    """The sum of `num_samples` over generations 1 to `last`; of very many at most that."""
+    """The sum of `num_samples` over generations 1 to `last`; an upper bound for more than
+    `MOST_SUMMED` generations."""
     value = point["num_samples"]
     if isinstance(value, int):
         return value * last

@@ -1,4 +1,4 @@
-"""A name looked up: in a table, or as `module:function` of a user's own.
+"""Looking up a name: in a table, or as a user's `module:function`.
 
 The settings of a user's own factory are its keyword-only arguments, or its attribute `settings`, a
 dict from name to `Setting`.
@@ -30,8 +30,8 @@ def look_up(
 
     Args:
       section: "learner", "regime" or "data".
-      table: the names there are.
-      every: settings of every entry of the section, which a user's own then has too.
+      table: the known names.
+      every: settings of every entry of the section, which a user's entry then has too.
       also: what else the name may be, in words.
 
     Raises:
@@ -56,7 +56,7 @@ def own_entry(section: str, name: str) -> Entry:
     if not module_name or not function:
         raise UserError(f"{section}.name={name!r}: expected 'module:function'")
     if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # the console script does not look there by itself
+        sys.path.insert(0, os.getcwd())  # a console script's path does not include it
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -97,7 +97,7 @@ def _arguments(section: str, name: str, factory: Callable[..., Any]) -> dict[str
     settings = {}
     for key, parameter in inspect.signature(factory).parameters.items():
         if parameter.kind is not parameter.KEYWORD_ONLY or key == "metrics":
-            continue  # which metrics to compute is the run's `metrics`
+            continue  # the run's setting `metrics` determines it
         default = parameter.default
         if default is parameter.empty:
             raise UserError(

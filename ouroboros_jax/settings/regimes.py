@@ -117,8 +117,9 @@ KEEPING_ALL = _names(lambda entry: entry.keeps == "all")
 KEEPING_REAL = _names(lambda entry: entry.keeps != "nothing" and not entry.keeps_identity)
 WITH_SHARE = _names(lambda entry: "real_fraction" in entry.settings)
 WEIGHTED = _names(lambda entry: "real_weight" in entry.settings)
-WITH_FRESH = tuple(name for name in WITH_SHARE if name not in WEIGHTED)  # as heavy as the others
-# All points are drawn anew, by the last model and the truth.
+# Fresh real points weigh as much as the others.
+WITH_FRESH = tuple(name for name in WITH_SHARE if name not in WEIGHTED)
+# All points are new, from the last model and the truth.
 FROM_LAST = _names(lambda entry: entry.keeps == "nothing" and "window" not in entry.settings)
 
 
@@ -128,11 +129,11 @@ def find_regime(name: Any) -> Entry:
 
 
 def keeps_previous(point: Point) -> bool:
-    """Whether the real share of a data set is of the one before."""
+    """Whether the real share of a data set is taken from the data set before."""
     entry = find_regime(point["regime.name"])
     return "real_of" in entry.settings and point["regime.real_of"] == "previous"
 
 
 def keeps_points(point: Point) -> bool:
-    """Whether points of one generation go on as the same points, and not as points of one law."""
+    """Whether the very points of one generation are used in the next, not just the same law."""
     return bool(find_regime(point["regime.name"]).keeps_identity) or keeps_previous(point)

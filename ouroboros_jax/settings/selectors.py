@@ -30,7 +30,7 @@ def _check(point: Point) -> None:
             "'module:function'"
         )
     if ":" in score:
-        own_entry("selector", score)  # whose error says what is not there
+        own_entry("selector", score)  # its error tells what is missing
     if point.get("learner.draw") == "sufficient":
         raise UserError(
             f"learner.draw='sufficient' draws no points that selector.name="

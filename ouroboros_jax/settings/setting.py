@@ -1,4 +1,4 @@
-"""What a setting is, and what a name stands for: the two rows of all tables here."""
+"""A setting and an entry, the rows of all tables here."""
 
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
@@ -8,27 +8,27 @@ COUNT = 2**31 - 1  # counts are int32 on the device
 
 
 class Setting(NamedTuple):
-    """One field of a config: what it may hold, and what it means.
+    """One field of a config: its range and its meaning.
 
-    `kinds` are the Python types accepted (by default the default's own); an int is welcome where a
-    float is, and a whole float where an int is. `choices` are the words a string may be. For a
-    tuple, bounds, `choices` and `item` (its type) are those of the items.
+    `kinds` are the Python types accepted (by default the default's own); an int is accepted for a
+    float, and a whole float for an int. `choices` are the allowed strings. For a tuple, bounds,
+    `choices` and `item` (its type) are those of the items.
     """
 
     default: Any
     help: str
-    traced: bool = False  # one value a chain along the compiled chains axis, shapes unchanged
+    traced: bool = False  # one value per chain along the compiled chains axis, shapes unchanged
     low: float | None = None
     high: float | None = None
     open_low: bool = False  # `low` itself is out of range
     open_high: bool = False
     choices: tuple[str, ...] = ()
-    optional: bool = False  # None is a value
+    optional: bool = False  # None is allowed
     kinds: tuple[type, ...] = ()
     item: type = float
     nested: bool = False  # whether items may be lists of such items, as the means of components
     scheduled: bool | None = None  # may change over generations; by default, if it is traced
-    swept: bool = True  # False where a run has one value
+    swept: bool = True  # False if a run has a single value
 
     @property
     def types(self) -> tuple[type, ...]:
@@ -58,19 +58,19 @@ TEMPERATURE = Setting(
 class Entry(NamedTuple):
     """A name: its factory as `module:function`, one line of help, its settings.
 
-    `check(point)` raises `UserError` where settings do not go together; `resolve(point)` gives the
-    settings whose value stands for another, as `auto` does, by key. `apart` are static settings
-    that the factory does not take, because the chain or the run reads them. `kind` is the kind of
-    data a learner is fitted to, or a data set holds (None: unknown), and `instead`, of a data set,
-    the name it stands for to learners of another kind.
+    `check(point)` raises `UserError` if settings are incompatible; `resolve(point)` maps settings
+    that hold a placeholder such as `auto`, by key, to its meaning. `apart` are static settings that
+    the factory does not take, because the chain or the run reads them. `kind` is the kind of data a
+    learner is fitted to, or a data set holds (None: unknown), and `instead`, for a data set, the
+    name that replaces it for learners of another kind.
 
-    Of a learner, `counts_traced(point)` says whether it takes the number of points as a traced
-    value; where it does not, every `num_samples` is a program of its own. `sampler` are the
-    settings of the section of that name, their defaults being neutral (traced ones arrive as
-    `Settings.sampler`, static ones as the factory's keyword arguments), `metrics` the names that
-    `config.metrics` may choose from (None: any) and `fewest` the points without which it cannot be
-    fitted. Of a regime, `keeps_identity` says that points must stay the same points (None: unknown,
-    as for a user's own), and `keeps` which earlier data sets it has for ever.
+    For a learner, `counts_traced(point)` tells whether it takes the number of points as a traced
+    value; if not, every `num_samples` needs its own program. `sampler` are the settings of the
+    section of that name, their defaults being neutral (traced ones arrive as `Settings.sampler`,
+    static ones as the factory's keyword arguments), `metrics` the names that `config.metrics` may
+    choose from (None: any) and `fewest` the smallest number of points for a fit. For a regime,
+    `keeps_identity` says that points must stay the same points (None: unknown, as for a user's
+    own), and `keeps` which earlier data sets it always keeps.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""Whether a value suits its setting: its type, its range, its plain form, in words if not."""
+"""Checking a value against its setting: its type, range and plain form, with refusals in words."""
 
 import ast
 import math
@@ -106,7 +106,7 @@ def _check_scalar(path: str, setting: Setting, value: Any, kinds: tuple[type, ..
 
 
 def in_range(setting: Setting, value: float) -> bool:
-    """Whether a number is finite, within the setting's bounds, and one that the device holds."""
+    """Whether a number is finite, within the setting's bounds, and representable on the device."""
     low, high = setting.low, setting.high
     if abs(value) > (LARGEST if float in setting.types else MOST):
         return False
@@ -142,7 +142,7 @@ def describe(setting: Setting) -> str:
 
 
 def describe_number(setting: Setting, value: float = 0) -> str:
-    """The numbers that a setting may hold, in words; `value` is the one that it was given."""
+    """The numbers that a setting may hold, in words; `value` is the one given."""
     kind = "a whole number" if int in setting.types else "a number"
     if not math.isfinite(value):
         kind = kind.replace("a ", "a finite ")
@@ -152,7 +152,7 @@ def describe_number(setting: Setting, value: float = 0) -> str:
 def _bounds(setting: Setting, value: float = 0) -> str:
     low, high = setting.low, setting.high
     if high is not None and high >= COUNT and value <= high:
-        high = None  # what fits the device: too large to be worth a word
+        high = None  # the device's limit, too large to be worth a mention
     if low is not None and high is not None:
         if high >= COUNT:
             return f" from {low:g} to {high}"

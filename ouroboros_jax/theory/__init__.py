@@ -1,8 +1,9 @@
-"""Closed forms of model collapse: what the loop must do where it can be solved.
+"""Closed forms of model collapse, for loops that can be solved.
 
 NumPy and SciPy in float64 on the host, pure functions of plain arguments; figures overlay them,
-summaries quote them, tests hold the loop to them. What depends on time takes `generation` (0 is the
-fit to real data; the literature's count of fits is k = generation + 1), a scalar or array of ints.
+summaries quote them, tests compare the loop with them. Functions of time take `generation` (0 is
+the fit to real data; the literature's count of fits is k = generation + 1), an int or array of
+ints.
 
   gaussian      the one-dimensional `replace` loop: moments, logs, W2, KL
   multivariate  determinants and log-determinants; exact spread of the metrics in D dimensions
@@ -24,7 +25,7 @@ fit to real data; the literature's count of fits is k = generation + 1), a scala
   mixture       exact squared L2 between Gaussian mixtures
   clock         how all of these read generations, sizes and schedules
   law           a law beside data, and the z-score of chains
-  laws          which of these hold for a run's settings; `*_laws` says so for each learner
+  laws          which of these hold for a run's settings; in `*_laws` for each learner
 """
 
 from ouroboros_jax.theory import (

@@ -1,4 +1,4 @@
-"""Generations, sizes and schedules: how every function of this room reads its arguments.
+"""Generations, sizes and schedules: how every function of this package reads its arguments.
 
 The literature counts fits: k = 1 is the fit to real data. Here `generation` counts fits to
 generated data, so k = generation + 1 everywhere. A size or setting is a number, a list (the value
@@ -12,12 +12,12 @@ from ouroboros_jax.schedule import count_share, parse, round_half_up
 
 ESTIMATORS = ("mle", "unbiased")
 
-PLAIN = {"regime.kept": False, "regime.real_of": "original"}  # where a regime has such settings
+PLAIN = {"regime.kept": False, "regime.real_of": "original"}  # if a regime has such settings
 
 
 def uses_plain_points(point) -> bool:
     """Whether all points are drawn anew, real ones from the truth, as the laws of `window` and
-    `fresh` want it."""
+    `fresh` require."""
     return all(point.get(path, plain) == plain for path, plain in PLAIN.items())
 
 
@@ -69,7 +69,7 @@ def biases_of(bias, generation) -> np.ndarray:
 
 
 def divisor_of(sizes, estimator: str) -> np.ndarray:
-    """What the sum of squares is divided by: n, or n - 1 for the unbiased estimator."""
+    """The divisor of the sum of squares: n, or n - 1 for the unbiased estimator."""
     if estimator not in ESTIMATORS:
         raise ValueError(f"estimator must be one of {', '.join(ESTIMATORS)}, got {estimator!r}")
     sizes = np.asarray(sizes, np.float64)

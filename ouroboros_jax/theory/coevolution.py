@@ -1,12 +1,12 @@
 """A toy of models that train on each other's output: variance within classes that draws may miss.
 
 Each generation draws N points over classes and fits a normal law to those of each class, by maximum
-likelihood; a class that no point fell into keeps its law. Rare classes lose their variance first,
-which is how rare texts lose their images.
+likelihood; a class without points keeps its law. Rare classes lose their variance first, as rare
+texts lose the variety of their images.
 
 References:
   Gao and Li, 2025 (arXiv 2503.08117): text and image models that collapse together. The factor is
-    derived here: they say what happens, and no rate.
+    derived here: the paper describes the effect, without a rate.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ def class_variance_factor(num_samples, share) -> float:
     """E[variance of a class after a generation] over that before.
 
     1 - E[1/J; J > 0] with J ~ Binomial(num_samples, share) points in the class: a sample of J keeps
-    1 - 1/J of the variance, none at all keeps it whole.
+    1 - 1/J of the variance; without points, all of it stays.
 
     Args:
       num_samples: N, points of all classes, 1 or more.

@@ -1,6 +1,6 @@
-"""What choosing among generated points does, with endless data: curation, and verification.
+"""The effect of choosing among generated points, with infinite data: curation and verification.
 
-*Curation*: of K points drawn from the model one is kept, with probability proportional to exp of
+*Curation*: one of K points drawn from the model is kept, with probability proportional to exp of
 its reward. *Verification*: points with right labels are kept with probability phi, those with wrong
 ones with probability psi. Distributions are over finitely many outcomes.
 
@@ -15,14 +15,14 @@ import math
 
 import numpy as np
 
-MAX_TERMS = 1_000_000  # combinations of outcomes that an exact update may go through
+MAX_TERMS = 1_000_000  # the most combinations of outcomes for an exact update
 
 
 def curated(probabilities, rewards, choices: int) -> np.ndarray:
-    """p H: what is kept of `choices` = K draws from `probabilities`, exactly.
+    """p H: the exact law of the draw kept out of `choices` = K draws from `probabilities`.
 
-    H(x) = E[K e^r(x) / (e^r(x) + sum_{j < K} e^r(X_j))] over the K - 1 others, gone through as
-    counts of outcomes.
+    H(x) = E[K e^r(x) / (e^r(x) + sum_{j < K} e^r(X_j))] over the K - 1 others, enumerated as counts
+    of outcomes.
 
     Args:
       probabilities: [V], divided by their sum.
@@ -50,7 +50,7 @@ def curated(probabilities, rewards, choices: int) -> np.ndarray:
 
 
 def curated_limit(probabilities, rewards) -> np.ndarray:
-    """p e^r, normalised: `curated` as K grows without end."""
+    """p e^r, normalised: the limit of `curated` for large K."""
     p, r = np.asarray(probabilities, np.float64), np.asarray(rewards, np.float64)
     tilted = p * np.exp(r - r.max())
     return tilted / tilted.sum()
@@ -59,7 +59,7 @@ def curated_limit(probabilities, rewards) -> np.ndarray:
 def least_gain(probabilities, rewards, choices: int) -> float:
     """A lower bound of the gain in E[e^r] by one curation: (K-1)/K Var(e^r) / max e^r.
 
-    As recalled, and supported by exact enumeration; not proved here.
+    Quoted from memory and supported by exact enumeration; not proved here.
     """
     p, worth = np.asarray(probabilities, np.float64), np.exp(np.asarray(rewards, np.float64))
     mean = p @ worth
@@ -75,8 +75,8 @@ def kept_error(error_rate, keep_right, keep_wrong):
 def verification_threshold(keep_right, keep_wrong):
     """The error rate phi / (phi + psi) at which half the labels kept are wrong.
 
-    Below it a linear classifier on a high-dimensional mixture of two Gaussians goes to perfect
-    accuracy with endless data, above it to none.
+    Below it a linear classifier on a high-dimensional mixture of two Gaussians tends to perfect
+    accuracy with infinite data, above it to none.
     """
     keep_right = np.asarray(keep_right, np.float64)
     return keep_right / (keep_right + keep_wrong)

@@ -2,7 +2,7 @@
 
 Heterozygosity H = 1 - sum p_i^2 is the categorical twin of a variance. With C the squared error of
 a frequency in units of its one-sample variance, E[H_g] = H_0 (1 - C_g) in every regime, so the
-Gaussian's curves serve: one law for two substrates. Exact survival is in `wright_fisher.py`.
+Gaussian's curves apply: one law for two substrates. Exact survival is in `wright_fisher.py`.
 
 References:
   Seddik et al., How Bad is Training on Synthetic Data?, 2024 (arXiv 2404.05090): totals, times to
@@ -10,7 +10,7 @@ References:
   Suresh, Thangaraj and Khandavally, Rate of Model Collapse in Recursive Training, 2024
     (arXiv 2412.17646): survival of rare symbols, Theorem 1 and Corollary 1.
   Kazdan et al., 2024 (arXiv 2410.16713), Gerstgrasser et al., 2024 (arXiv 2404.01413): regimes.
-The exact forms at finite n for other regimes than `replace` and fixed real data are derived here.
+The exact forms at finite n for regimes other than `replace` and fixed real data are derived here.
 """
 
 from collections.abc import Callable
@@ -35,8 +35,8 @@ def initial_heterozygosity(probabilities) -> float:
 def weighted(generation, num_samples, real_fraction, real_weight, *, num_real=None) -> np.ndarray:
     """E[H_g] / H_0 with new real points of total weight w and model points of weight 1 - w.
 
-    Of the pooled frequencies; the Gaussian's variance, within sources, is another. `real_weight`
-    may be `golden`.
+    This is for pooled frequencies and differs from the Gaussian's variance within sources.
+    `real_weight` may be `golden`.
     """
     generation = as_generations(generation)
     shares = real_fraction, real_weight
@@ -79,9 +79,9 @@ def retained_heterozygosity(
     Args:
       generation: ints, 0 being the fit to real data.
       num_samples: points a generation, a number or a schedule, 2 or more.
-      regime: a name of `RETAINED`; `window` is the one that redraws its points.
+      regime: a name of `RETAINED`; `window` means the one that redraws its points.
       num_real: points of generation 0; None: `num_samples` at generation 0.
-      **settings: what the regime is told, `real_fraction`, `real_weight` or `window`.
+      **settings: the regime's `real_fraction`, `real_weight` or `window`.
     """
     if regime not in RETAINED:
         raise ValueError(f"regime={regime!r}: expected one of {', '.join(RETAINED)}")
@@ -116,10 +116,10 @@ def fixed_real_squared_norm(generation, num_samples, num_real, probabilities) ->
 
 
 def polya_limit(counts) -> list[Any]:
-    """Laws of the limiting share of each symbol where one point at a time is added for ever.
+    """Laws of the limiting share of each symbol if points are added one at a time.
 
     A Polya urn from these initial counts: shares become Dirichlet(counts), each of them Beta. With
-    more points at a time the limit is another.
+    more points at a time the limit differs.
     """
     counts = np.asarray(counts, np.float64)
     return [stats.beta(count, counts.sum() - count) for count in counts]
@@ -129,7 +129,7 @@ def polya_limit(counts) -> list[Any]:
 
 
 def collapse_probability_bounds(generation, num_samples, probabilities):
-    """Bounds on Pr(one symbol is all that is left). Seddik et al., Theorem 1.
+    """Bounds on Pr(only one symbol is left). Seddik et al., Theorem 1.
 
     1 - n (1 - S_0)(1 - 1/n)^m <= rho_m <= 1 - (1 - S_0)/(1 - 1/s) (1 - 1/n)^m, m = generation + 1,
     s the number of symbols of positive probability.
@@ -170,7 +170,7 @@ def extinction_bounds(generation, num_samples, probability) -> tuple[np.ndarray,
 def survival_bounds(generation, num_samples, probability) -> tuple[np.ndarray, np.ndarray]:
     """Bounds on Pr(p_k != 0): the complement of `extinction_bounds`.
 
-    The lower one is the useful curve; the upper one says nothing once 3 k p is near 1.
+    The lower one is the useful curve; the upper one is void once 3 k p is near 1.
     """
     low, high = extinction_bounds(generation, num_samples, probability)
     return 1 - high, 1 - low
@@ -203,7 +203,7 @@ def surviving_bounds(generation, num_samples, probabilities) -> tuple[np.ndarray
 def seen_symbols(num_points, probabilities) -> np.ndarray:
     """Pr(a symbol is among `num_points` points of the truth), shapes `[...]` and `[V]`: `[..., V]`.
 
-    What survives for ever where real points are kept.
+    These symbols survive forever if real points are kept.
     """
     p = np.asarray(probabilities, np.float64)
     num = np.asarray(num_points, np.float64)[..., None]

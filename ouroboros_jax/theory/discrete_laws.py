@@ -37,7 +37,7 @@ ALIVE_LABELS = {"replace": "exact survival of a Poisson chain"}
 MARTINGALE = "constant (martingale)"
 # Relative standard errors up to which a mean over chains is near enough to Gaussian to be tested.
 MEAN_LIMIT, SHARE_LIMIT = 0.05, 0.3
-CERTAIN_SHARE = 0.99  # above it the chains that are otherwise are too few for a z-score
+CERTAIN_SHARE = 0.99  # above this share too few chains differ for a z-score
 MOST_WORK = 5e9  # products that one call may take
 NEUTRAL = {"sampler.temperature": 1.0, "learner.smoothing": 0.0}
 
@@ -59,7 +59,7 @@ class _Plan(NamedTuple):
 
     @property
     def seen(self) -> np.ndarray:
-        """Real points up to each generation, where they are kept."""
+        """Real points up to each generation, if they are kept."""
         return np.cumsum(self.real)
 
 
@@ -95,8 +95,8 @@ def categorical_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str
 
     Premises: data whose probabilities are known; a regime of the registry, `window` with redrawn
     points only; temperature 1 and no smoothing; 2 points or more in every fit. Survival needs real
-    points that are kept, or `replace` and `fresh` of equal sizes; entropy and fixation `replace`
-    of equal sizes below `wright_fisher.LARGEST`.
+    points that are kept, or `replace` and `fresh` of equal sizes; entropy and fixation need
+    `replace` of equal sizes below `wright_fisher.LARGEST`.
 
     Args:
       point: flat resolved settings; a value is a number, a list, or a schedule.
@@ -160,7 +160,7 @@ def _survival_laws(regime, plan: _Plan, p, rare, generations) -> dict[str, Law]:
 
 
 def _survival(regime, plan: _Plan, p, generations) -> np.ndarray | None:
-    """Pr(symbol survives) `[G, V]`, None where there is no exact form or it costs too much."""
+    """Pr(symbol survives) `[G, V]`, None if there is no exact form or it costs too much."""
     if regime in KEEPING_REAL:
         return discrete.seen_symbols(plan.seen[generations], p)
     if regime not in REDRAWING or not plan.is_plain:
@@ -178,7 +178,7 @@ def _survival(regime, plan: _Plan, p, generations) -> np.ndarray | None:
 
 
 def _chain_laws(regime, plan: _Plan, p, generations) -> dict[str, Law]:
-    """What a function of each symbol's count says: entropy, divergence, fixation."""
+    """Laws of metrics that are functions of each symbol's count: entropy, divergence, fixation."""
     n, first, last = plan.num_samples, plan.num_real, int(generations.max())
     is_small = max(n, first) < wright_fisher.LARGEST and n * n * last <= MOST_WORK
     if regime != "replace" or not plan.is_plain or not is_small:
@@ -199,7 +199,7 @@ def _chain_laws(regime, plan: _Plan, p, generations) -> dict[str, Law]:
 
 
 def _share_sd(share: np.ndarray) -> np.ndarray:
-    """Standard deviation of a claim that holds with this probability; NaN where nearly certain."""
+    """Standard deviation of an indicator with this probability; NaN where nearly certain."""
     share = np.clip(share, 0, 1)
     return np.where(share > CERTAIN_SHARE, np.nan, np.sqrt(share * (1 - share)))
 
@@ -246,7 +246,7 @@ def _alive(regime, plan: _Plan, generations, rate) -> np.ndarray | None:
 
 
 def _redrawn(counts: Callable[..., np.ndarray], *settings: str) -> Callable[..., np.ndarray]:
-    """Errors where all points are redrawn, as a table of `recursion.py` says."""
+    """Errors if all points are redrawn, from a table for `recursion.py`."""
 
     def errors(point, generations, plan: _Plan):
         given = (point[f"regime.{name}"] for name in settings)

@@ -5,10 +5,10 @@ from generation g - 1; k = generation + 1 fits in all. The fitted variance is a 
 independent chi-square ratios, v_k = std^2 prod_i X_i / nu with X_i ~ chi2 of n - 1 degrees and
 nu = n (`mle`) or n - 1 (`unbiased`); given the variances the mean is Gaussian. The rest follows.
 
-Common arguments: `generation`, int or int array; `num_samples`, a number or a schedule;
-`num_real`, points of generation 0 where they differ; `estimator`, `mle` or `unbiased`; `bias`, the
-factor lambda on the variance of every synthetic draw (Alemohammad et al. 2023), a number or a
-schedule; `std`, the truth's. Results are float64 of the shape of `generation`.
+Common arguments: `generation`, int or int array; `num_samples`, a number or a schedule; `num_real`,
+points of generation 0 if they differ; `estimator`, `mle` or `unbiased`; `bias`, the factor lambda
+on the variance of every synthetic draw (Alemohammad et al. 2023), a number or a schedule; `std`,
+the truth's. Results are float64 of the shape of `generation`.
 
 References:
   Shumailov et al., AI models collapse when trained on recursively generated data, 2024, Thm 3.1.
@@ -31,7 +31,7 @@ def c4(num_samples):
 
 
 def _log_gamma_ratio(x, a):
-    """ln(Gamma(x + a) / (Gamma(x) x^a)), to 1e-15 where both logarithms are huge; inf at poles.
+    """ln(Gamma(x + a) / (Gamma(x) x^a)), to 1e-15 even if both logarithms are huge; inf at poles.
 
     Above 30 by Stirling's series, whose large terms cancel on paper rather than in floats.
     """
@@ -109,7 +109,7 @@ def second_moment_variance(generation, num_samples, **kwargs):
 def relative_sd_variance(generation, num_samples, *, num_real=None):
     """sd(v) / E[v] = sqrt(((n+1)/(n-1))^k - 1), the same for both estimators. Derived here.
 
-    Past 1 the mean of v over chains says little: most chains lie far below it.
+    Beyond 1 the mean of v over chains means little: most chains lie far below it.
     """
     generation = as_generations(generation)
     n = sizes_of(num_samples, generation, num_real)
@@ -134,9 +134,9 @@ def variance_log_variance(generation, num_samples, *, num_real=None):
 
 
 def median_variance(generation, num_samples, **kwargs):
-    """Median of v to leading order, exp(E[ln v]): what a typical chain shows.
+    """Median of v to leading order, exp(E[ln v]): the variance of a typical chain.
 
-    It tends to 0 even where E[v] is constant (`unbiased`).
+    It tends to 0 even if E[v] is constant (`unbiased`).
     """
     return np.exp(expected_log_variance(generation, num_samples, **kwargs))
 
@@ -151,7 +151,7 @@ def expected_mean_squared_error(
 ):
     """E[(mu - mu0)^2]: std^2 (1 - (1 - 1/n)^k) for `mle`, std^2 k/n for `unbiased`.
 
-    In general the sum over fits of (bias E[v] of the model drawn from) / n; with a bias it is
+    In general it is the sum over fits of (bias E[v] of the model drawn from) / n; with a bias it is
     1/n + (bias/n) (1 - bias^g) / (1 - bias), bounded (Alemohammad et al. 2023, the first draw being
     unbiased real data here).
     """

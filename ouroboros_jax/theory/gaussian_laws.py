@@ -41,7 +41,7 @@ LABELS = {  # for equal sizes and no bias, in units of std
 }
 NEUTRAL_SAMPLER = {"bias": 1.0, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
 # Relative standard errors up to which means of products of chi-squares, and of squares of nearly
-# Gaussian variables, are close to Gaussian. The first is the stricter, their tails being heavier.
+# Gaussian variables, are close to Gaussian. The first is stricter, since their tails are heavier.
 VARIANCE_LIMIT, SQUARE_LIMIT = 0.02, 0.05
 
 
@@ -60,7 +60,7 @@ def gaussian_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, L
       generations: int `[G]`, 0 being the fit to real data.
 
     Returns:
-      `{"variance": Law, "mean_squared_error": Law, ...}`; empty where no law holds.
+      `{"variance": Law, "mean_squared_error": Law, ...}`; empty if no law holds.
     """
     generations = as_generations(generations)
     common = _premises(point, generations)
@@ -119,7 +119,7 @@ def gaussian_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, L
 
 
 def _premises(point, generations) -> dict[str, Any] | None:
-    """Arguments common to all forms, or None where a premise fails."""
+    """Arguments common to all forms, or None if a premise fails."""
     estimator = point["learner.estimator"]
     if (
         point["learner.name"] != "gaussian"
@@ -155,7 +155,7 @@ def _plain_sampler(point) -> bool:
 
 
 def _of_curve(name, *settings):
-    """Means alone, from the curve of one feature that `regimes` has under this name."""
+    """Only means, from the curve of one feature that `regimes` has under this name."""
 
     def spread(point, generations, num_samples, num_features, common):
         given = (point[path] for path in settings)
@@ -180,7 +180,7 @@ def _weighted(point, generations, num_samples, num_features, common):
     return None if np.isnan(spread.variance).any() else spread
 
 
-# Means of `variance` and `mean_squared_error` and their spread by regime; None where not known.
+# Means of `variance` and `mean_squared_error` and their spread by regime; None if not known.
 SPREADS = {
     "replace": _replace,
     "accumulate": _accumulate,

@@ -8,13 +8,13 @@ logarithm s of its size, the ordinary differential equation
   dp/ds = (1 - a) tau(p) + a h - p,      which with mu = a / (1 - a) and t = s (1 - a) is
   dp/dt = tau(p) - p + mu (h - p).
 
-Functions called `..._threshold` speak of the share a, `ratio_of` and `share_of` go between a and
-mu. Generation 0 is the start itself, so `generation` counts applications of the map: theory's k for
-this family, not k - 1.
+Functions called `..._threshold` are about the share a; `ratio_of` and `share_of` convert between a
+and mu. Generation 0 is the start itself, so `generation` counts applications of the map: for this
+family it is the literature's k, not k - 1.
 
 References:
   Marchi, Soatto, Chaudhari and Tabuada, Heat Death of Generative Models in Closed-Loop Learning,
-  2024 (arXiv 2404.02325, CDC 2024), for the loop and what becomes of it; Marchi, Silvestre,
+  2024 (arXiv 2404.02325, CDC 2024), for the loop and its fate; Marchi, Silvestre,
   Gharesifard and Tabuada, Preventing Model Collapse: A Fisher-Rao Perspective, 2026, for the floor
   and the sufficient condition. Thresholds, exponents and p^(1/T^g) are derived here.
 """
@@ -56,13 +56,13 @@ def _checked(p, temperature):
 def sharpened(generation, start, temperature):
     """The map without external data, p_g ~ p_0^((1/T)^g), `[..., K]` for `generation` `[...]`.
 
-    Below T = 1 the mass goes to the largest outcomes, ties sharing it; above, it spreads evenly
-    over the support. Derived here.
+    Below T = 1 the mass goes to the largest outcomes, shared by ties; above, it spreads evenly over
+    the support. Derived here.
     """
     start, temperature = _checked(start, temperature)
     generation = np.asarray(generation, np.float64)[..., None]
     relative = start / start.max()
-    is_between = (relative > 0) & (relative < 1)  # the ends stay where they are, whatever the power
+    is_between = (relative > 0) & (relative < 1)  # 0 and 1 stay fixed under any power
     with np.errstate(over="ignore"):
         power = np.exp(-generation * np.log(temperature))
         log_p = power * np.log(np.where(is_between, relative, 0.5))
@@ -91,7 +91,7 @@ def map_trajectory(num_generations, start, temperature, share, external):
     return np.stack(path)
 
 
-# Where the uniform law is stable, and where one outcome may dominate
+# When the uniform law is stable, and when one outcome may dominate
 
 
 def local_threshold(temperature):
@@ -103,7 +103,7 @@ def local_threshold(temperature):
 
 
 def dominant_response(x, num_outcomes, temperature):
-    """f(x): what tau makes of probability x where the other K - 1 outcomes are equal."""
+    """f(x): tau of an outcome of probability x if the other K - 1 outcomes are equal."""
     x = np.asarray(x, np.float64)
     with np.errstate(divide="ignore"):
         odds = (1 - 1 / temperature) * np.log(num_outcomes - 1)
@@ -115,8 +115,8 @@ def global_threshold(num_outcomes, temperature):
     """a_g(K, T): below this share, h uniform, an equilibrium with one dominant outcome survives.
 
     a_g = max over x > 1/K of (f(x) - x) / (f(x) - 1/K). Equal to `local_threshold` for K = 2 and
-    above it for K >= 3: the transition is of first order, and between the two the end depends on
-    the start (hysteresis). 0 from T = 1 on.
+    above it for K >= 3: the transition is of first order, and between the two the final state
+    depends on the start (hysteresis). 0 for T >= 1.
     """
     if num_outcomes < 2:
         raise ValueError(f"num_outcomes must be 2 or more, got {num_outcomes}")
@@ -131,7 +131,7 @@ def global_threshold(num_outcomes, temperature):
         response = dominant_response(x, num_outcomes, temperature)
         return (response - x) / (response - floor)
 
-    # Near 1/K both differences vanish: the grid stays clear of it and the limit is put in by hand.
+    # Near 1/K both differences vanish: the grid avoids it, and the limit is added separately.
     grid = floor + (1 - floor) * np.linspace(1e-4, 1 - 1e-9, 4001)
     best = int(np.argmax(share(grid)))
     low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
@@ -144,8 +144,8 @@ def global_threshold(num_outcomes, temperature):
 def dominant_equilibria(num_outcomes, temperature, share):
     """Probabilities x > 1/K of the dominant outcome at equilibria of the map, h uniform, ascending.
 
-    Between the thresholds there are two: the lower is unstable and parts the starts that end
-    uniform from those that do not, the upper is stable. Below 1 - T the upper alone is left.
+    Between the thresholds there are two: the lower is unstable and separates starts that end
+    uniform from those that do not; the upper is stable. Below 1 - T only the upper is left.
     """
     floor = 1 / num_outcomes
 
@@ -198,18 +198,19 @@ def fisher_rao(p, q):
 
 
 def kl(p, q):
-    """Kullback-Leibler divergence of p from q, nats; infinite where q misses some of p."""
+    """Kullback-Leibler divergence of p from q, nats; infinite where q is 0 and p is not."""
     p, q = np.asarray(p, np.float64), np.asarray(q, np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         return (xlogy(p, p) - np.where(p > 0, p * np.log(q), 0)).sum(-1)
 
 
 def sufficient_ratio(temperature, external, equilibrium, *, kappa=None, error=0.0):
-    """The mu from which Theorem 1 of the Fisher-Rao paper promises convergence to `equilibrium`.
+    """The mu from which on Theorem 1 of the Fisher-Rao paper guarantees convergence to
+    `equilibrium`.
 
     max{(1 + T c k) / (T d k), (e + 2 c / k) / d} with d = min h, e the bound on fitting errors and
-    c = 1 / (T min p_e), for any k in (0, 1). Where `kappa` is None, its infimum over k, which no k
-    attains. The condition is sufficient: far below it the loop may converge all the same.
+    c = 1 / (T min p_e), for any k in (0, 1). If `kappa` is None, it is the infimum over k, which no
+    k attains. The condition is sufficient: the loop may converge far below it too.
     """
     smallest = float(np.min(external))
     if smallest <= 0:
@@ -228,7 +229,7 @@ def equilibrium(temperature, share, external, start=None, *, tolerance=1e-14, mo
     """The equilibrium that the map reaches from `start` (by default from h), `[K]`.
 
     Raises:
-      ValueError: where it has not settled after `most` generations.
+      ValueError: if the map has not settled after `most` generations.
     """
     p = np.asarray(external if start is None else start, np.float64)
     for _ in range(most):
@@ -258,7 +259,7 @@ def expected_probabilities(generation, start, external, num_model, num_real, *, 
       generation: ints `[...]`, 0 being the start.
       start, external: p_0 and h, `[K]`.
       num_model, num_real: m and r, numbers or arrays whose entry g forms generation g.
-      kept: N_0, points of the start that are kept with all that follow; 0: nothing is kept.
+      kept: N_0, the points of the start, if these and all later ones are kept; 0: nothing is kept.
     """
     generation = np.asarray(generation)
     last = int(generation.max(initial=0))

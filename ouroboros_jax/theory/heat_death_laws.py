@@ -18,9 +18,9 @@ KNOWN = ("replace", "fresh", "accumulate", "accumulate_fresh")
 def heat_death_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, Law]:
     """Laws that hold for a run's point, by metric name.
 
-    Premises: data `outcomes` with the same start for all chains. Of the map: regime `replace` at
-    any constant temperature, p_0^((1/T)^g); or `fresh` at T = 1, h + (1 - a)^g (p_0 - h). Of
-    counts: T = 1 and a start of whole counts, for the mean heterozygosity alone.
+    Premises: data `outcomes` with the same start for all chains. For the map: regime `replace` at
+    any constant temperature, p_0^((1/T)^g); or `fresh` at T = 1, h + (1 - a)^g (p_0 - h). For
+    counts: T = 1 and a start of whole counts; only the mean heterozygosity has a law.
 
     Args:
       point: flat resolved settings; a value is a number, a list, or a schedule.
@@ -69,12 +69,12 @@ def _mixed(point, generations, temperature):
     return external[None] + kept * (start - external)[None], "h + (1 - a)^g (p_0 - h)"
 
 
-# The map's probabilities [G, K] by regime, and what the law is called; None where not known.
+# The map's probabilities [G, K] by regime, and the law's label; None if not known.
 PATHS = {"replace": _sharpened, "fresh": _mixed}
 
 
 def law_of(point: dict[str, Any], path: str) -> np.ndarray:
-    """The probabilities `[K]` that `data.start` or `data.external` stands for."""
+    """The probabilities `[K]` that `data.start` or `data.external` denotes."""
     num, value = int(point["data.num_outcomes"]), point[path]
     if not isinstance(value, str):
         return np.array(value, np.float64) / sum(value)
@@ -99,7 +99,7 @@ def _of_counts(point: dict[str, Any], generations: np.ndarray) -> dict[str, Law]
     initial = float(counts[0] if num_real is None else num_real)
     start, external = law_of(point, "data.start"), law_of(point, "data.external")
     if np.abs(start * initial - np.round(start * initial)).max() > 1e-6:
-        return {}  # rounded to whole counts, the start is another
+        return {}  # rounding to whole counts changes the start
     real = np.zeros_like(counts)
     if regime in WITH_FRESH:
         share = values_at(point["regime.real_fraction"], generations_up_to(generations))

@@ -1,10 +1,10 @@
-"""The kernel-density loop: variance that grows by the kernel's own every generation.
+"""The kernel-density loop: its variance grows by that of the kernel every generation.
 
 An estimate on points of variance V draws points of variance V + c, with c the kernel's variance of
 one coordinate: h^2 of a Gaussian kernel, h^2 / (D + 2) of a uniform ball. V is by maximum
-likelihood (it divides by N). In theory's usual count k of resamples, k = generation: the points of
-generation 0 are real ones. Values are per feature; the truth's variance is `variance`, an array
-where features differ. Derived here.
+likelihood (it divides by N). In the usual count of resamples, k = generation: the points of
+generation 0 are real ones. Values are per feature; the truth's variance is `variance`, an array if
+features differ. Derived here.
 
 References:
   Kazdan et al., Collapse or Thrive?, 2024 (arXiv 2410.16713): the loop; its sizes and bandwidths.
@@ -45,7 +45,7 @@ def bandwidth_by_rule(rule: str, count, *, num_features: int = 1):
 
 
 def _added(count, rule, bandwidth, num_features, kernel) -> np.ndarray:
-    """What the estimates of each generation add to the variance of what they draw, [G + 1]."""
+    """The variance that each generation's estimate adds to its draws, [G + 1]."""
     if rule == "fixed":
         bandwidth = values_at(bandwidth, np.arange(len(count)))
     else:
@@ -66,7 +66,7 @@ def replace(
 ) -> Moments:
     """Each generation is fitted to n points of the last: V' = (1 - 1/n) (V + c).
 
-    At equal sizes V_g = (n-1) c + (1 - 1/n)^g (V_0 - (n-1) c): it expands where (n-1) c > V_0.
+    At equal sizes V_g = (n-1) c + (1 - 1/n)^g (V_0 - (n-1) c): it expands if (n-1) c > V_0.
     """
     generation = as_generations(generation)
     n = sizes_of(num_samples, generation, num_real)
@@ -92,8 +92,8 @@ def accumulate(
 ) -> Moments:
     """Each generation is fitted to all points so far, n new ones each.
 
-    At equal sizes V_(g+1) = V_g + c/(g+2) - (V_g + c)/(n (g+2)^2), g + 2 data sets being trained
-    on: it grows like c ln g for ever.
+    At equal sizes V_(g+1) = V_g + c/(g+2) - (V_g + c)/(n (g+2)^2), with g + 2 data sets: it grows
+    like c ln g without bound.
     """
     generation = as_generations(generation)
     n = sizes_of(num_samples, generation, num_real)

@@ -1,25 +1,25 @@
-"""A law beside data: what a metric must be on average, and how far a run's chains are from it."""
+"""A law and data: the expected mean of a metric, and the distance of a run's chains from it."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-MIN_CHAINS = 30  # below it a sample standard error is no standard error
+MIN_CHAINS = 30  # with fewer, a sample standard error is unreliable
 
 
 class Law(NamedTuple):
-    """What one metric must be on average over chains, at the generations asked for."""
+    """The mean of one metric over chains that theory predicts, at given generations."""
 
     label: str
     source: str
     expected: np.ndarray  # [G]
-    sd: np.ndarray | None = None  # [G], exact, of a single chain; None where not known
-    # Above this relative standard error a mean of skewed values is too far from Gaussian to test.
+    sd: np.ndarray | None = None  # [G], exact, of a single chain; None if not known
+    # Above this relative standard error, a skewed metric's mean is too far from Gaussian to test.
     max_relative_error: float = np.inf
 
 
 class ZScore(NamedTuple):
-    """A mean over chains against its law; `valid` says whether |z| may be read as a Gaussian's."""
+    """A mean over chains against its law; `valid` tells whether |z| may be read as a Gaussian's."""
 
     predicted: float
     measured: float
@@ -31,9 +31,9 @@ class ZScore(NamedTuple):
 def z_score(law: Law, values: np.ndarray, index: int) -> ZScore:
     """How many standard errors the chains' mean lies from the law, at one generation.
 
-    The standard error is the exact one where the law knows it, else the sample's. Skewed metrics
-    (those whose law carries `max_relative_error`) are marked invalid while the relative standard
-    error is above it: too few chains, or too heavy a tail. Then read `log_det_covariance`.
+    The standard error is the exact one if the law has it, else the sample's. Skewed metrics (those
+    whose law carries `max_relative_error`) are marked invalid while the relative standard error is
+    above it: too few chains, or too heavy a tail. Read `log_det_covariance` instead.
 
     Args:
       law: a law of the metric, at the run's generations.
@@ -41,7 +41,7 @@ def z_score(law: Law, values: np.ndarray, index: int) -> ZScore:
       index: position along G in both.
 
     Returns:
-      A `ZScore`; z is 0 where a metric without spread equals its law.
+      A `ZScore`; z is 0 if a metric without spread equals its law.
     """
     column = np.asarray(values, np.float64)[:, index]
     predicted = float(law.expected[index])

@@ -1,9 +1,9 @@
-"""Which law holds for a run, and how far its chains are from it.
+"""The laws that hold for a run.
 
 `laws` reads the flat resolved settings of one point of a run and returns the closed forms whose
 premises hold there, keyed by the metric they predict; figures draw them and summaries quote them
-with the z-score of `z_score`. Nothing is returned where a premise fails: a law beside data it does
-not govern is worse than none.
+with the z-score of `z_score`. Nothing is returned if a premise fails: a wrong law beside data is
+worse than none.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ LAWS: dict[str, Callable[[dict[str, Any], np.ndarray], dict[str, Law]]] = {  # b
 
 
 def laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, Law]:
-    """Laws that hold for a run's point, by metric name; empty where none does.
+    """Laws that hold for a run's point, by metric name; empty if none does.
 
     Args:
       point: flat resolved settings, `{"learner.name": "gaussian", "num_samples": 100, ...}`; a
@@ -43,6 +43,6 @@ def laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, Law]:
       generations: int `[G]`, 0 being the fit to real data.
     """
     if point["selector.name"] != "none":
-        return {}  # no law here knows of a choice among points
+        return {}  # no law here covers a selection of points
     found = LAWS.get(point["learner.name"])
     return found(point, generations) if found else {}

@@ -9,7 +9,7 @@ from scipy.stats import beta
 def median_variance(num_points: int) -> float:
     """Variance of the median of `num_points` standard normal points; about pi / (2 n) for many.
 
-    An odd number has a middle one, whose place among uniforms is Beta(k + 1, k + 1). Of an even
+    An odd number has a middle one, whose place among uniforms is Beta(k + 1, k + 1). For an even
     number 2k the middle two are averaged: the upper one's place v is Beta(k + 1, k), and the
     lower's is v times the largest of k uniforms. By quadrature, to about 1e-6.
 

@@ -11,14 +11,15 @@ from ouroboros_jax.theory.location import median_variance
 from ouroboros_jax.theory.ratios import RATIOS
 
 OF_MEANS = {"replace": "(g+1) d s^2/n", "accumulate": "d s^2/n sum_j 1/j^2"}
-OF_MEDIANS = {"replace": "(g+1) d s^2 Var[median of n]"}  # a pool's is no sum of medians
+# The median of a pool is not a sum of medians.
+OF_MEDIANS = {"replace": "(g+1) d s^2 Var[median of n]"}
 
 
 def mean_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, Law]:
-    """The law of `mean_squared_error` for a run's point; empty where it does not hold.
+    """The law of `mean_squared_error` for a run's point; empty if it does not hold.
 
-    Premises: learner `mean`; normal data of the spread that the learner takes for granted;
-    `replace` or `accumulate`; as many points in every generation.
+    Premises: learner `mean`; normal data whose spread is the one the learner assumes; `replace` or
+    `accumulate`; the same number of points in every generation.
     """
     source = "Dey and Donoho 2024; exact at finite n"
     return _error_laws(point, generations, lambda num: 1 / num, OF_MEANS, source)
@@ -37,7 +38,7 @@ def _error_laws(
     labels: Mapping[str, str],
     source: str,
 ) -> dict[str, Law]:
-    """The law where `variance(num)` is that of the centre of so many standard normal points."""
+    """The law, if `variance(num)` is that of the centre of `num` standard normal points."""
     generations = as_generations(generations)
     regime, spread = point["regime.name"], point["learner.spread"]
     is_plain = point["data.name"] == "normal" and spread == point["data.std"]

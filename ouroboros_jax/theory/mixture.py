@@ -1,4 +1,4 @@
-"""Gaussian mixtures: the exact squared L2 distance, in float64, and what collapse makes of it.
+"""Gaussian mixtures: the exact squared L2 distance, in float64, and its limit under collapse.
 
 A mixture is three arrays: weights `[K]`, means `[K, D]`, covariances `[K, D, D]`.
 
@@ -42,8 +42,8 @@ def squared_l2(p: Gaussians, q: Gaussians) -> float:
 def collapsed_squared_l2(log_det_covariance, num_features):
     """Squared L2 norm of one Gaussian, (4 pi)^(-D/2) det(S)^(-1/2).
 
-    What the distance to anything broad tends to as a model collapses; in 2-D
-    1 / (4 pi sqrt(det S)). Takes ln det S, since det underflows first.
+    It is the limit of the distance to any broad law as a model collapses; in 2-D it is 1 / (4 pi
+    sqrt(det S)). Takes ln det S, since det underflows first.
     """
     log_det = np.asarray(log_det_covariance, np.float64)
     return np.exp(-(num_features * np.log(4 * np.pi) + log_det) / 2)

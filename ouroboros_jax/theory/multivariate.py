@@ -179,7 +179,7 @@ def weighted_spread(
 
     Of `num_samples` points a share `real_fraction` is new real data of total weight `real_weight`,
     a number, a schedule or `golden`; covariances are taken within each source, then averaged with
-    those weights. NaN where a source has fewer than 2 points.
+    those weights. NaN if a source has fewer than 2 points.
     """
     generation = as_generations(generation)
     real, synthetic = split_counts(num_samples, real_fraction, generation)

@@ -1,4 +1,4 @@
-"""The law that a run of unigram counts follows: how much of its vocabulary survives."""
+"""The law of a run of unigram counts: the share of its vocabulary that survives."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,8 +22,8 @@ def ngram_laws(point: Mapping[str, Any], generations: np.ndarray) -> dict[str, L
     """The law of `surviving` and `surviving_share`; see `laws.laws`.
 
     Generation 0 counts the whole training text, the same in every chain, and every count after it
-    is a Wright-Fisher chain from there. Where chains train on a part of the text, each has another
-    start, and no law is given.
+    is a Wright-Fisher chain from there. If chains train on a part of the text, each starts
+    differently, and there is no law.
     """
     if any(point[path] != value for path, value in PREMISES.items()):
         return {}
@@ -39,7 +39,7 @@ def ngram_laws(point: Mapping[str, Any], generations: np.ndarray) -> dict[str, L
     generations = as_generations(generations)
     try:
         share = _survival(generations, point["num_samples"] * table.shape[1], counts)
-    except ValueError:  # too many generations for so many tokens
+    except ValueError:  # too many generations for this number of tokens
         return {}
     source = "Wright-Fisher chain of each token; Suresh et al. 2024, Corollary 1"
     types = len(counts)
@@ -51,7 +51,7 @@ def ngram_laws(point: Mapping[str, Any], generations: np.ndarray) -> dict[str, L
 
 def _survival(generations, num_tokens: int, counts) -> np.ndarray:
     """E[surviving share] from known counts [V] of generation 0, [G]."""
-    counts, how_many = np.unique(counts, return_counts=True)  # equal counts have equal fates
+    counts, how_many = np.unique(counts, return_counts=True)  # equal counts have equal laws
     later = generations[generations > 0]
     share = np.ones(len(generations))
     if later.size:

@@ -1,4 +1,4 @@
-"""Poisson loops: survival and variance of a rate that is fitted to its own counts.
+"""Poisson loops: survival and variance of a rate fitted to its own counts.
 
 A generation of n counts is one number, their total S: the fitted rate is S / n and the next total
 is Poisson of it, so S is a branching process and Pr(S = 0) is exact in every regime whose points
@@ -7,7 +7,7 @@ are redrawn. The same survival is the limit of a rare symbol's in a categorical 
 References:
   Suresh, Thangaraj and Khandavally, Rate of Model Collapse in Recursive Training, 2024
   (arXiv 2412.17646), Theorem 2: survival under `replace`.
-Sizes that vary, real points and variances are derived here.
+The forms for varying sizes, real points and variances are derived here.
 """
 
 import numpy as np
@@ -41,14 +41,14 @@ def survival_rate_limit(generation) -> np.ndarray:
 
 
 def survival(generation, num_samples, rate, *, num_real=None, real_share=0.0) -> np.ndarray:
-    """Pr(fitted rate != 0) where each generation sees new points alone, exactly.
+    """Pr(fitted rate != 0), exactly, if each generation sees only new points.
 
     With shares a of real points, the total of generation g given the one before is
     Poisson(a n_g lambda + (1 - a) n_g S / n_{g-1}), so that backwards from y = 1 - exp(-infinity)
 
       E exp(-y S_g) = exp(-(1 - e^{-y}) (a n_g lambda + (1 - a) n_g S_{g-1} / n_{g-1})).
 
-    Without real points and of equal sizes this is 1 - exp(-n lambda g_k).
+    Without real points and with equal sizes this is 1 - exp(-n lambda g_k).
 
     Args:
       generation: ints, 0 being the fit to real data.
@@ -73,9 +73,9 @@ def survival(generation, num_samples, rate, *, num_real=None, real_share=0.0) ->
 
 
 def kept_survival(generation, num_real, rate, fresh=0) -> np.ndarray:
-    """Pr(fitted rate != 0) where the real points are kept for ever: 1 - exp(-lambda N_g).
+    """Pr(fitted rate != 0) if the real points are always kept: 1 - exp(-lambda N_g).
 
-    N_g counts the real points so far; what models draw adds nothing to a total of zero.
+    N_g counts the real points so far; models with rate 0 add nothing.
 
     Args:
       generation: ints, 0 being the fit to real data.
@@ -90,10 +90,10 @@ def kept_survival(generation, num_real, rate, fresh=0) -> np.ndarray:
 
 
 def redrawn_error(counts, weights=None) -> np.ndarray:
-    """Var(rate) / lambda of every generation, `[G + 1]`, where all points are redrawn.
+    """Var(rate) / lambda of every generation, `[G + 1]`, if all points are redrawn.
 
-    The recursion of `recursion.py` with the variance of what is drawn constant: a Poisson count
-    varies as much as its mean, and the mean is a martingale. (g + 1)/n under `replace`.
+    The recursion of `recursion.py` with a constant variance of draws: a Poisson count's variance is
+    its mean, which is a martingale. (g + 1)/n under `replace`.
 
     Args:
       counts: `[G + 1, G + 1]`, points by source, as `recursion.covariance_recursion` reads them.
@@ -103,11 +103,11 @@ def redrawn_error(counts, weights=None) -> np.ndarray:
 
 
 def kept_error(sizes, fresh=0) -> np.ndarray:
-    """Var(rate) / lambda of every generation, `[G + 1]`, where all points are kept.
+    """Var(rate) / lambda of every generation, `[G + 1]`, if all points are kept.
 
-    A generation of m model points and r real ones changes the pooled rate of N points to
-    ((N + m) rate + noise + r real) / N', so that Var' = ((N + m)^2 Var + m + r) / N'^2. Of equal
-    sizes without real points: sum_j 1/(n j^2), j up to generation + 1.
+    A generation of m model points and r real ones changes the pooled rate of N points to ((N + m)
+    rate + noise + r real) / N', so that Var' = ((N + m)^2 Var + m + r) / N'^2. For equal sizes
+    without real points: sum_j 1/(n j^2), j up to generation + 1.
 
     Args:
       sizes: points that each generation adds, `[G + 1]`, entry 0 the real data set.
@@ -125,7 +125,7 @@ def kept_error(sizes, fresh=0) -> np.ndarray:
 
 
 def fixed_real_error(sizes) -> np.ndarray:
-    """Var(rate) / lambda, `[G + 1]`, of the same N = sizes[0] real points and n new ones.
+    """Var(rate) / lambda, `[G + 1]`, with the same N = sizes[0] real points and n new ones.
 
     With D the squared distance from the real sample's rate and al = n/(N + n):
     D' = al^2 (D + 1/n) from 0, Var = 1/N + D.

@@ -1,8 +1,8 @@
-"""How much more error a generation has than the fit to real data, whatever is estimated.
+"""The error of a generation over that of the fit to real data, whatever is estimated.
 
 For estimators that are asymptotically linear, with inputs of one law throughout and many points a
-generation, the ratio depends on the regime alone: g + 1 where data are discarded, sums that
-converge to pi^2/6 and pi^2/2 - 2 where they are kept. The sums are in `regimes.py`.
+generation, the ratio depends only on the regime: g + 1 if data are discarded, sums that converge to
+pi^2/6 and pi^2/2 - 2 if they are kept. The sums are in `regimes.py`.
 
 References:
   Gerstgrasser et al., Is Model Collapse Inevitable?, 2024 (arXiv 2404.01413).

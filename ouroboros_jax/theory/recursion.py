@@ -9,10 +9,10 @@ estimation errors, in units of the truth's variance, obeys
   E[v_t]  = (N_t / nu_t) (sum_s w_{t,s} (b_{t,s} E[v_s] + C_{s,s}) - C_{t,t})
 
 with b the sampling bias of models. Without bias and with maximum likelihood the last line says
-E[v_t] + C_{t,t} = 1: what the variance loses, the mean's wandering gains (*conservation law*).
-The same C holds for categorical frequencies, where E[heterozygosity_t] = H_0 (1 - C_{t,t}).
-Regimes that persist data are in `regimes.py`. Derived here; the martingale is the starting point of
-Jangjoo et al., 2025 (arXiv 2506.20623).
+E[v_t] + C_{t,t} = 1: the wandering of the mean gains what the variance loses (*conservation law*).
+The same C holds for categorical frequencies, where E[heterozygosity_t] = H_0 (1 - C_{t,t}). Regimes
+that persist data are in `regimes.py`. Derived here; the martingale is the starting point of Jangjoo
+et al., 2025 (arXiv 2506.20623).
 """
 
 from typing import NamedTuple
@@ -47,7 +47,7 @@ def covariance_recursion(
       estimator: `mle` or `unbiased`; with `weights` the former only.
       bias: factor on the variance of what models draw, a number or a schedule.
       is_constant: whether models draw with the truth's variance on average, whatever was fitted, as
-        counts do, which vary as much as their mean; then `variance` means nothing.
+        for Poisson counts, whose variance is their mean; `variance` is then meaningless.
 
     Returns:
       A `Recursion`.
@@ -107,8 +107,8 @@ def weighted_counts(
 def window_split(generation, num_samples, window) -> tuple[np.ndarray, int]:
     """Counts of one generation >= 1 by model, newest first, and of the truth.
 
-    As even as whole points allow over the last `window` models, the truth counting as the model
-    before generation 0: cumulative counts rounded half up.
+    They are as even as whole points allow over the last `window` models, the truth counting as the
+    model before generation 0: cumulative counts rounded half up.
     """
     num, models = int(num_samples), min(int(generation) + 1, int(window))
     edges = np.arange(models + 1)

@@ -2,8 +2,8 @@
 
 `replace`, `accumulate`, `accumulate_fresh`, `accumulate_subsample`, `fresh`, `window`, `fixed_real`
 and `weighted` are exact at every generation, for both estimators, MAD's sampling bias, and
-schedules of sizes: each carries E[v] and E[(mu - mu0)^2] through the linear recursion its pool
-obeys. The closed forms and limits of the literature stand beside them. Arguments are those of
+schedules of sizes: each carries E[v] and E[(mu - mu0)^2] through the linear recursion that its pool
+obeys. The closed forms and limits of the literature are given too. Arguments are those of
 `gaussian.py`; values are per feature of a truth of variance std^2, so in D dimensions traces are D
 times these.
 
@@ -57,7 +57,7 @@ def accumulate(
     """Each generation sees the real data and all sets drawn so far, n new points each.
 
     Maximum likelihood, equal sizes: E[v] = std^2 prod_j (1 - 1/(n j^2)), j = 1..generation + 1. In
-    general the recursion of `accumulate_fresh`.
+    general it is the recursion of `accumulate_fresh`.
     """
     arguments = {"num_real": num_real, "estimator": estimator, "bias": bias, "std": std}
     return accumulate_fresh(generation, num_samples, 0.0, **arguments)
@@ -68,7 +68,7 @@ def accumulate_fresh(
 ) -> Curve:
     """As `accumulate`, r of each generation's n new points being real, m = n - r the model's.
 
-    With S the pool's MLE variance, e the squared error of its mean, u = b N S / nu(N) what is drawn
+    With S the pool's MLE variance, e the squared error of its mean, u = b N S / nu(N) that of draws
     and N' = N + n: e' = ((N + m)^2 e + m u + r) / N'^2, S' + e' = (N (S + e) + m (u + e) + r) / N'.
     """
     generation = as_generations(generation)
@@ -200,9 +200,9 @@ def fresh_contraction(num_samples, real_fraction, *, random=False):
 
 
 def effective_sample_ratio(num_real, num_synthetic):
-    """Real points the limit of `fresh` is worth, over those it sees: (n_r + 2 n_s)/(n_r + n_s).
+    """Effective sample size of `fresh`'s limit over the points it sees: (n_r + 2 n_s)/(n_r + n_s).
 
-    For a known variance and no bias; in [1, 2): unbiased synthetic data never hurts here, as
+    For a known variance and no bias. It is in [1, 2): unbiased synthetic data never hurt here, as
     Alemohammad et al. 2023 observe.
     """
     n, m = np.asarray(num_real, np.float64), np.asarray(num_synthetic, np.float64)
@@ -243,11 +243,11 @@ def window(
 def fixed_real(
     generation, num_samples, *, num_real=None, estimator="mle", bias=1.0, std=1.0
 ) -> Curve:
-    """The same N real points for ever, plus n new ones from the last model.
+    """The same N real points in every generation, plus n new ones from the last model.
 
-    With D the squared distance of the mean from the real sample's, al = n/(N + n) and u what is
-    drawn: D' = al^2 (D + u/n) from D = 0, error = 1/N + D, and the pooled variance follows from
-    the scatters within and between. Without bias D' = al^2 (D + (1 - 1/N - D)/n).
+    With D the squared distance of the mean from the real sample's, al = n/(N + n) and u the
+    variance of draws: D' = al^2 (D + u/n) from D = 0, error = 1/N + D, and the pooled variance
+    follows from the scatters within and between. Without bias D' = al^2 (D + (1 - 1/N - D)/n).
     """
     generation = as_generations(generation)
     n = sizes_of(num_samples, generation, num_real)

@@ -1,9 +1,9 @@
-"""Least squares fitted to targets of its own: the excess test error, exactly.
+"""Least squares fitted to its own targets: the excess test error, exactly.
 
 Targets X w + N(0, sigma^2), T rows of d standard normal features, ridgeless, no intercept. The
 excess test error |w_g - w*|^2 of the fit to real data is c = sigma^2 d / (T - d - 1) on average for
 T >= d + 2, infinite at T = d and d + 1. Every generation adds an error of that size, divided by the
-square of how many data sets it is averaged over.
+square of the number of data sets over which it is averaged.
 
 References:
   Dohmatob, Feng and Kempe, Model Collapse Demystified, 2024 (arXiv 2402.07712): `replace`.
@@ -23,7 +23,7 @@ def first_excess(num_samples, num_features, *, noise=1.0):
     """c = sigma^2 d / (T - d - 1), of one fit to T rows; T >= d + 2.
 
     Raises:
-      ValueError: for fewer rows, whose expected error is infinite or another formula.
+      ValueError: for fewer rows, whose expected error is infinite or has another formula.
     """
     rows, d = np.asarray(num_samples, np.float64), np.asarray(num_features, np.float64)
     if (rows < d + 2).any():
@@ -51,8 +51,8 @@ def accumulate_limit(num_samples, num_features, *, noise=1.0):
 def fixed_real(generation, num_samples, num_features, *, noise=1.0):
     """c (1 + (1 - 4^-g) / 3): the real data set and one of as many targets, on the same inputs.
 
-    The error is half the real fit's and half the last one's, plus half a new one of its own:
-    beyond the real fit's, D' = (D + c) / 4 on average.
+    The error is half the real fit's and half the last fit's, plus half a new one; the excess D over
+    the real fit's obeys D' = (D + c) / 4 on average.
     """
     generation = as_generations(generation)
     first = first_excess(num_samples, num_features, noise=noise)

@@ -20,16 +20,16 @@ FORMS = {  # by regime and inputs
     ),
 }
 LIMIT = 0.05  # relative standard error up to which means of squares are close to Gaussian
-TAME = 6  # rows beyond features from which a mean of inverse Wishart traces behaves
+TAME = 6  # with this many more rows than features, a mean of inverse Wishart traces is well behaved
 
 
 def regression_laws(point: dict[str, Any], generations: np.ndarray) -> dict[str, Law]:
     """Laws of `excess_error` and `test_mse` for a run's point, by metric name.
 
     Premises: learner `linear_regression` without intercept; data `linear` with noise; `replace`, or
-    `accumulate` or `fixed_real` on the same inputs; the same number of points n throughout, with
-    n >= d + 2. Generated targets have the data's noise, or the fitted one under `replace`, whose
-    expectation it is.
+    `accumulate` or `fixed_real` on the same inputs; the same number of points n throughout, with n
+    >= d + 2. Generated targets have the data's noise or, under `replace`, the fitted one, whose
+    expected variance is the data's.
     """
     generations = as_generations(generations)
     found = FORMS.get((point["regime.name"], point["learner.inputs"]))

@@ -1,7 +1,7 @@
-"""How likely a chain has not collapsed yet: bounds and the central limit of the `replace` loop.
+"""The probability that a chain has not collapsed: bounds and the central limit under `replace`.
 
 `threshold` is on the standard deviation ratio s / std in all functions but
-`collapse_survival_bound`, which speaks of variances as `time_to_collapse` does.
+`collapse_survival_bound`, where it is on variances, as for `time_to_collapse`.
 
 References:
   Suresh, Thangaraj and Khandavally, 2024 (arXiv 2412.17646), Thm 3 and its Chernoff family.
@@ -35,7 +35,7 @@ def bertrand_bound(generation, num_samples, threshold, **kwargs):
 
 
 def clt_tail(generation, num_samples, threshold, *, num_real=None, estimator="unbiased"):
-    """Pr(s > threshold std) with ln v taken as N(k d, k psi1): close, and no bound."""
+    """Pr(s > threshold std) with ln v taken as N(k d, k psi1): close, but not a bound."""
     mean = gaussian.expected_log_variance(
         generation, num_samples, num_real=num_real, estimator=estimator
     )
@@ -67,16 +67,16 @@ def collapse_survival_bound(
 ):
     """Upper bound on Pr(time to collapse > generation), the overlay of a survival curve.
 
-    A chain survives while variance / original variance stays above `threshold`, so it has
-    survived at most when it is above now, and that is bounded by `chernoff_bound` with
-    sqrt(threshold). One dimension, `replace`, a sampling bias of 1 or below.
+    A chain survives while variance / original variance stays above `threshold`, so a survivor is
+    above it now; `chernoff_bound` with sqrt(threshold) bounds the probability of that. One
+    dimension, `replace`, a sampling bias of 1 or below.
 
     Args:
       generation: int or int array.
       num_samples: points of each generation, a number or a schedule.
       threshold: on the ratio of variances, in (0, 1).
-      power: of the Chernoff family; None is the best one.
-      num_real: points of generation 0 where they differ; matters for `truth` alone.
+      power: of the Chernoff family; None: the best one.
+      num_real: points of generation 0 if they differ; matters only for `truth`.
       estimator: `mle` or `unbiased`.
       relative_to: `start`, the variance fitted at generation 0 (generation g is then g fits away),
         or `truth` (g + 1 fits away).

@@ -1,4 +1,4 @@
-"""The laws of synthetic data, from a run's settings alone: mixtures, and variances of shapes."""
+"""The laws of synthetic data, from a run's settings: mixtures, and variances of shapes."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def feature_variances(point: dict[str, Any]) -> np.ndarray | None:
-    """Variances [D] of the law that `data.name` names; None where it is not known.
+    """Variances [D] of the law that `data.name` names; None if it is not known.
 
     Args:
       point: flat resolved settings.
@@ -20,7 +20,7 @@ def feature_variances(point: dict[str, Any]) -> np.ndarray | None:
 
 def mixture_of(point: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Weights [K], means and standard deviations [K, D] of the mixture of independent features that
-    `data.name` names; None where it is none, or changes over generations.
+    `data.name` names; None if it is no such mixture, or changes over generations.
 
     Args:
       point: flat resolved settings.
@@ -48,7 +48,7 @@ def _mixture(point):
 
 
 def _blobs(point):
-    layout = np.random.RandomState(point["data.layout_seed"])  # as the data's
+    layout = np.random.RandomState(point["data.layout_seed"])  # the same stream as the data's
     shape = point["data.num_centers"], point["data.num_features"]
     means = layout.uniform(-point["data.box"], point["data.box"], shape)
     return np.full(len(means), 1 / len(means)), means, np.full(shape, float(point["data.std"]))

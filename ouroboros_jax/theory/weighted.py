@@ -49,7 +49,7 @@ def golden_mean_error(num_real, num_synthetic, *, std=1.0):
 
 
 def mean_error(generation, real_weight, num_real, num_synthetic, *, num_start=None, std=1.0):
-    """E[(mu - mu0)^2] at `generation`, on its way from std^2 / `num_start` to V(w)."""
+    """E[(mu - mu0)^2] at `generation`, between std^2 / `num_start` and its limit V(w)."""
     generation = as_generations(generation)
     start = std**2 / (num_real if num_start is None else num_start)
     limit = stationary_mean_error(real_weight, num_real, num_synthetic, std=std)

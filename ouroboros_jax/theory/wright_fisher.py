@@ -1,14 +1,14 @@
-"""The exact Markov chain of one symbol's count: neutral drift, as population genetics knows it.
+"""The exact Markov chain of one symbol's count: neutral drift, as in population genetics.
 
-Under `replace` a symbol that x of n points showed is drawn Binomial(n, x/n) times in the next
-generation: resampling is reproduction, symbols are alleles, and losing one is for ever. Expected
+Under `replace` a symbol of count x among n points is drawn Binomial(n, x/n) times in the next
+generation: resampling is reproduction, symbols are alleles, and a lost one never returns. Expected
 values of any function of a count are powers of one matrix, without Monte Carlo error.
 
 References:
   Ewens, Mathematical Population Genetics, 2004, chapters 1 and 3: the chain, its diffusion, and
   mean times to fixation.
   Suresh, Thangaraj and Khandavally, 2024 (arXiv 2412.17646): survival of symbols under retraining.
-How a large n is cut off, and points of the truth in every generation, are worked out here.
+The truncation for large n, and points of the truth in every generation, are derived here.
 """
 
 from functools import lru_cache
@@ -20,13 +20,13 @@ from scipy.special import entr
 from ouroboros_jax.theory.clock import as_generations
 
 LARGEST = 2500  # states of a chain: 50 MB of transitions
-CERTAIN = 40.0  # a count that dies out with probability exp(-40) at most survives
+CERTAIN = 40.0  # a count that dies out with probability at most exp(-40) is taken to survive
 
 
 def transitions(num_from: int, num_to: int, rows: int | None = None, columns: int | None = None):
     """Pr(count j of `num_to` points | count i of `num_from`), `[num_from + 1, num_to + 1]`.
 
-    `rows` and `columns` cut it off at counts below them; rows then sum to less than 1.
+    `rows` and `columns` truncate it to counts below them; rows then sum to less than 1.
     """
     rows = num_from + 1 if rows is None else min(rows, num_from + 1)
     columns = num_to + 1 if columns is None else min(columns, num_to + 1)
@@ -71,11 +71,10 @@ def expected(generation, num_samples, probabilities, values, *, num_real=None) -
 
 
 def uncertain_counts(generation: int, num_samples: int, num_real: int | None = None) -> int:
-    """How many counts, from 0 on, matter to survival up to `generation`.
+    """How many counts, from 0 up, have an uncertain survival up to `generation`.
 
-    A count x dies out within k generations with probability exp(-x g_k) <= exp(-x / k) at most, so
-    counts of 40 (k + 1) and more are sure to survive, to 4e-18. Of a larger generation 0, so many
-    times more.
+    A count x dies out within k generations with probability exp(-x g_k) <= exp(-x / k), so counts
+    of 40 (k + 1) and more are sure to survive, to 4e-18. A larger generation 0 scales this up.
     """
     first = num_samples if num_real is None else num_real
     scale = max(1.0, first / num_samples)
@@ -85,10 +84,10 @@ def uncertain_counts(generation: int, num_samples: int, num_real: int | None = N
 def survival(generation, num_samples, probabilities, *, num_real=None) -> np.ndarray:
     """Pr(symbol has probability above 0) under `replace`, exactly, `[G, V]`.
 
-    For any n, however large, as long as few generations leave few counts uncertain.
+    Works for any n, as long as there are few enough generations to leave few counts uncertain.
 
     Raises:
-      ValueError: where more than `LARGEST` counts are uncertain.
+      ValueError: if more than `LARGEST` counts are uncertain.
     """
     generation = as_generations(generation).reshape(-1)
     last, n = int(generation.max(initial=0)), int(num_samples)
@@ -98,7 +97,7 @@ def survival(generation, num_samples, probabilities, *, num_real=None) -> np.nda
         raise ValueError(f"generation {last} of {n} points has {states} uncertain counts")
     start = _start(first, probabilities, states)
     later = _square(n, states) if first == n else transitions(first, n, states, states)
-    extinct = np.eye(1, min(states, n + 1))[0]  # Pr(no count after so many generations | count)
+    extinct = np.eye(1, min(states, n + 1))[0]  # Pr(count is 0 after this many generations | count)
     found = {0: 1 - start[:, 0]}
     for g in range(1, last + 1):
         if g in generation:
@@ -150,7 +149,7 @@ def absorption_times(num_samples: int) -> np.ndarray:
 
 
 def fixation_probabilities(num_samples: int) -> np.ndarray:
-    """Pr(a symbol is the last one left), from every count 0..n, `[n + 1]`: its share, exactly."""
+    """Pr(a symbol is the last one left), from every count 0..n, `[n + 1]`: exactly its share."""
     matrix = transitions(num_samples, num_samples)
     inner = matrix[1:-1, 1:-1]
     found = np.zeros(num_samples + 1)
@@ -160,6 +159,6 @@ def fixation_probabilities(num_samples: int) -> np.ndarray:
 
 
 def diffusion_absorption_time(num_samples, probability) -> np.ndarray:
-    """-2n (p ln p + (1 - p) ln(1 - p)), what `absorption_times` is near for large n."""
+    """-2n (p ln p + (1 - p) ln(1 - p)), which `absorption_times` approaches for large n."""
     p = np.asarray(probability, np.float64)
     return 2 * num_samples * (entr(p) + entr(1 - p))

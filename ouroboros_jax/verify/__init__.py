@@ -1,4 +1,4 @@
-"""Verification: what the code does, held against every law that it should follow.
+"""Verification: the code's results against every law that they should follow.
 
 `verify(size)` runs the checks of `CHECKS` through the package's own loop, in memory, and yields
 their readings as they come; `launch.py verify` prints them as a table. A check is a function of a
@@ -28,7 +28,7 @@ from ouroboros_jax.verify.reading import LIMIT, Reading
 from ouroboros_jax.verify.session import Session
 
 __all__ = ["CHECKS", "LIMIT", "SIZES", "Reading", "Session", "verify"]
-WORKERS = 2  # checks at a time: one compiles while another runs
+WORKERS = 2  # checks at once: one compiles while another runs
 Check = Callable[[Session], Iterator[Reading]]
 CHECKS: dict[str, Check] = {
     "sufficient statistics": gaussians.sufficient,
@@ -71,5 +71,5 @@ def verify(
         try:
             for name, readings in found.items():
                 yield from ((name, reading) for reading in readings.result())
-        finally:  # what is left where one fails, or the reader has seen enough
+        finally:  # cancels the rest if one fails or the caller stops
             pool.shutdown(wait=False, cancel_futures=True)

@@ -49,7 +49,7 @@ def moments(session: Session) -> Iterator[Reading]:
                 yield reading.variance(f"Var[ln v], {where}", sd**2, log_v)
             mean = gaussian.expected_variance(g, n, **kind)
             sd = gaussian.relative_sd_variance(g, n) * mean
-            # Else the mean is too skewed to test: the logarithm says it all.
+            # Otherwise the mean is too skewed to test, and the logarithm has to do.
             if sd / mean / np.sqrt(len(v)) < MOST_RELATIVE_ERROR:
                 yield reading.mean(f"E[v], {where}", mean, v, sd)
                 law = gaussian.expected_std(g, n, **kind)
@@ -80,7 +80,7 @@ def _fresh(session: Session):
 
 
 def conservation(session: Session) -> Iterator[Reading]:
-    """What the variance loses the mean's wandering gains: E[v] + E[(mu - mu0)^2] = 1."""
+    """The wandering of the mean gains what the variance loses: E[v] + E[(mu - mu0)^2] = 1."""
     few = {"num_samples": 12, "generations": 14, "metrics": METRICS, "chains": 10_000}
     runs = {
         "accumulate": (_accumulate(session), 29, {"num_samples": 10}),
@@ -146,7 +146,7 @@ def ratios(session: Session) -> Iterator[Reading]:
 
 
 def _error_ratio(curve: regimes.Curve) -> float:
-    """Exact at its number of points, where limits are of endless ones."""
+    """Exact at its number of points; limits are for infinitely many."""
     first, last = curve.mean_squared_error
     return last / first
 

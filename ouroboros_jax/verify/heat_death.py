@@ -42,7 +42,7 @@ def sharpening(session: Session) -> Iterator[Reading]:
 
 
 def thresholds(session: Session) -> Iterator[Reading]:
-    """Where the end changes: at 1 - T from near the centre, at a_g from near a corner."""
+    """Thresholds of the final state: 1 - T for starts near the centre, a_g near a corner."""
     for temperature in COLLAPSING:
         for name, corner in STARTS.items():
             where = {"sampler__temperature": temperature, "data__corner": corner}
@@ -59,7 +59,7 @@ def thresholds(session: Session) -> Iterator[Reading]:
 
 
 def differential_equation(session: Session) -> Iterator[Reading]:
-    """Near uniform deviations grow as exp(s ((1 - a)/T - 1)), s the logarithm of the size."""
+    """Deviations near uniform grow as exp(s ((1 - a)/T - 1)), s the logarithm of the size."""
     jitter, steps = 1e-6, 40
     run = session.run(
         *LOOP, generations=steps, x64=True, num_samples=1000, metrics=("deviation", "step_error"),
@@ -79,7 +79,7 @@ def differential_equation(session: Session) -> Iterator[Reading]:
 
 
 def fixation(session: Session) -> Iterator[Reading]:
-    """At T = 1 a finite data set that is replaced loses heterozygosity, and one outcome is left."""
+    """At T = 1, replaced finite data lose heterozygosity until one outcome is left."""
     num, start, end = 10, (0.5, 0.3, 0.2), 250
     run = session.run(
         "heat_death", "replace", "outcomes", chains=8000, generations=end, num_samples=num,

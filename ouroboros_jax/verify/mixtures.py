@@ -39,7 +39,7 @@ def _as_metric(p: Gaussians) -> Mixture:
 
 
 def squared_l2(session: Session) -> Iterator[Reading]:
-    """The closed form in the theory and as the loop computes it, against a fine grid."""
+    """The closed form, in the theory and in the loop, against a fine grid."""
     del session
     line = np.linspace(-9, 9, 601)
     grid = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)

@@ -20,7 +20,7 @@ DENSE = {
 
 def autoencoder(session: Session) -> Iterator[Reading]:
     """The convolutional autoencoder of Shumailov et al. has 647,081 parameters, and the codes of
-    each generation's images lie closer together than those of the one before."""
+    each generation's images lie closer together than those of the generation before."""
     network = conv_vae(layer_sizes=(64, 128), latent_dim=20, initializer="torch", conv_impl="auto")
     shapes = jax.eval_shape(lambda key: network.init(key, (28, 28, 1)), jax.random.key(0))
     count = sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(shapes))

@@ -1,8 +1,9 @@
-"""One line of the table: a law, what it predicts, what the code did, and how far apart they are.
+"""One line of the table: a law, its prediction, the measurement, and the gap between them.
 
-A mean over independent chains is held against its law by z, the gap in standard errors. |z| < 4.5
-is asked for: a correct program fails one reading in 150,000. What is exact, or a matter of a grid,
-has a tolerance in place of a standard error, and z is 0 within it and infinite beyond.
+A mean over independent chains is compared with its law by z, the gap in standard errors. It has to
+be below 4.5 in size: a correct program fails one reading in 150,000. Quantities that are exact, or
+limited by a grid, have a tolerance in place of a standard error; z is 0 within it and infinite
+beyond.
 """
 
 from typing import NamedTuple
@@ -12,22 +13,22 @@ from scipy.special import ndtri
 from scipy.stats import ks_1samp, ks_2samp
 
 LIMIT = 4.5
-MOST_RELATIVE_ERROR = 0.02  # of means of products of chi-squares: beyond, they are not Gaussian
+MOST_RELATIVE_ERROR = 0.02  # for means of products of chi-squares, which are not Gaussian beyond
 
 
 class Reading(NamedTuple):
-    """A law beside what was measured."""
+    """A law and its measurement."""
 
     law: str
     predicted: float
     measured: float
-    error: float  # standard error, or a tolerance where `is_exact`
+    error: float  # standard error, or a tolerance if `is_exact`
     z: float
     is_exact: bool = False
 
     @property
     def holds(self) -> bool:
-        """Whether the law does; a z that is no number says no."""
+        """Whether the law holds; it does not if z is NaN."""
         return bool(abs(self.z) < LIMIT)
 
 
@@ -40,7 +41,7 @@ def reading(law: str, predicted, measured, error) -> Reading:
 
 
 def mean(law: str, predicted, values, sd=None) -> Reading:
-    """The mean of independent `values`; `sd` is the exact one of a single value, where known."""
+    """The mean of independent `values`; `sd` is the exact one of a single value, if known."""
     values = np.asarray(values, np.float64)
     spread = values.std(ddof=1) if sd is None else sd
     return reading(law, predicted, values.mean(), spread / np.sqrt(len(values)))
@@ -78,7 +79,7 @@ def exact(law: str, predicted, measured, tolerance) -> Reading:
 
 
 def between(law: str, low, high, values) -> Reading:
-    """A mean that lies between two bounds; z counts from the one that it is beyond."""
+    """A mean that lies between two bounds; z is measured from the bound that it violates."""
     found = mean(law, low, values)
     if found.measured > high:
         return mean(law, high, values)

@@ -25,7 +25,7 @@ def linear(session: Session) -> Iterator[Reading]:
 
 
 def kernels(session: Session) -> Iterator[Reading]:
-    """A density estimate widens what it draws: a variance of (n - 1) h^2 in the end."""
+    """A density estimate widens its draws, to a variance of (n - 1) h^2 in the end."""
     n, h, g = 40, 0.3, 30
     run = session.run(
         "kde", "replace", "normal", chains=4000, generations=g, num_samples=n,

@@ -20,7 +20,7 @@ def line(found: Reading) -> str:
 
 
 def print_table(size: str) -> int:
-    """Print readings as they come; 0 where all laws hold, else 1."""
+    """Print readings as they come; returns 0 if all laws hold, else 1."""
     start, found = time.monotonic(), []
     law, *widths = WIDTHS
     heads = ("predicted", "measured", "std. error", "z")

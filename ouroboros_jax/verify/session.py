@@ -12,7 +12,7 @@ from ouroboros_jax.results import Run
 
 
 class Session:
-    """Runs by their settings, so that checks of one run do not run it twice, in any thread."""
+    """Runs by their settings, so that checks of the same run do not run it twice, in any thread."""
 
     def __init__(self, size: float = 1.0):
         self.size = size
@@ -20,7 +20,7 @@ class Session:
         self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def run(self, learner: str, regime: str, data: str, *, chains: int = 1, **settings: Any) -> Run:
-        """A run of at least `chains` times the size chains; names as in `new_config`.
+        """A run of at least `chains` * `size` chains; names as in `new_config`.
 
         A double underscore in a name stands for the dot: `data__num_test=0`.
         """

@@ -33,7 +33,7 @@ def survival(session: Session) -> Iterator[Reading]:
         metrics=("surviving", "heterozygosity"), data__p=p,
     )  # fmt: skip
     for g in (0, 4, 19):
-        # Two symbols survive where the rare one does: the other is lost once in 10^12.
+        # Two symbols survive if the rare one does: the other is lost once in 10^12.
         both = values(run, "surviving", g) == 2
         law = float(wright_fisher.survival(np.array([g]), n, [p])[0, 0])
         yield reading.share(f"rare symbol survives, n={n}, p={p}, g={g}", law, both)
@@ -45,7 +45,7 @@ def survival(session: Session) -> Iterator[Reading]:
 
 
 def choices(session: Session) -> Iterator[Reading]:
-    """Curation by K-way choice: given a model, the mean of the next is p H."""
+    """Curation by K-way choice: given a model p, the mean of the next is p H."""
     kinds, start = 3, (0.5, 0.3, 0.2)
     run = session.run(
         "categorical", "replace", "symbols", chains=4000, generations=2, num_samples=50,

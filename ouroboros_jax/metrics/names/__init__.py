@@ -1,7 +1,7 @@
-"""What metrics there are, and what each is called; a file for each kind of data.
+"""All metrics and their names; a file for each kind of data.
 
-No jax. Learners and the setting `metrics` take their names from here, `metrics.nc` its `long_name`,
-`units` and `dims`, axes their labels and scales.
+Imports no jax. Learners and the setting `metrics` take names from here, `metrics.nc` its
+`long_name`, `units` and `dims`, and figures their labels and scales.
 """
 
 from ouroboros_jax.metrics.names import (
@@ -34,7 +34,7 @@ ONCE: dict[str, Name] = {  # once a run: the dims follow (chain,)
         "generations to collapse",
     ),
 }
-DERIVED: dict[str, Name] = {  # worked out by figures from the others
+DERIVED: dict[str, Name] = {  # computed by figures from the others
     "variance_ratio": Name(
         "relative variance: to the truth's, or to generation 0's",
         "1",
@@ -47,7 +47,7 @@ DERIVED: dict[str, Name] = {  # worked out by figures from the others
 
 
 def name_of(metric: str) -> Name:
-    """The entry of a metric; of one that is not in the table, its own name in plain words."""
+    """The entry of a metric; if it is not in the table, one with its own name in plain words."""
     for table in (NAMES, ONCE, DERIVED):
         if metric in table:
             return table[metric]

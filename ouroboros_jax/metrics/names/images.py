@@ -9,7 +9,7 @@ LABELLERS = {
 }
 CODE_EDGES = (-5.0, 5.0, 100)  # of `latent_histogram`: from, to, bins
 MATRICES = ("classifier_accuracy_matrix", "classifier_loss_matrix")
-OF_CLASSIFIERS = (  # recorded where the learner has classifiers
+OF_CLASSIFIERS = (  # recorded if the learner has classifiers
     *("classifier_loss", "classifier_accuracy", "test_accuracy", "test_classifier_loss"),
     *("label_counts", "label_entropy", "label_share"),
     *("label_counts_first", "label_entropy_first", "label_share_first"),
@@ -135,4 +135,4 @@ NAMES: dict[str, Name] = {
         "loss (nat)",
     ),
 }
-OF_VAE = (*NAMES, "variance")  # which is a metric of other models too
+OF_VAE = (*NAMES, "variance")  # `variance` is a metric of other models too

@@ -2,7 +2,7 @@
 
 from ouroboros_jax.metrics.names.name import Name
 
-OF_MIXTURES = (  # recorded of every mixture, a Gaussian included
+OF_MIXTURES = (  # recorded for every mixture, including a Gaussian
     "mean",
     "variance",
     "log_det_covariance",

@@ -2,7 +2,7 @@
 
 from ouroboros_jax.metrics.names.name import Name
 
-OF_SYMBOLS = (  # recorded of every categorical law; three of them have their names elsewhere
+OF_SYMBOLS = (  # recorded for every categorical law; three have their entries elsewhere
     "surviving",
     "heterozygosity",
     "entropy",

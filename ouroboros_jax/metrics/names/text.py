@@ -25,7 +25,7 @@ OF_WRITING = (
     "sequence_perplexity_tail",
     "continuation",
 )
-OF_COUNTS = (  # of n-grams; two of them have their names elsewhere
+OF_COUNTS = (  # of n-grams; two have their entries elsewhere
     "test_loss",
     "test_perplexity",
     "test_log_likelihood",

@@ -21,7 +21,7 @@ _EVERY = data_settings()
 
 
 def find_data(name: Any) -> Entry:
-    """The data of that name, in a file, or a user's own, which has `data_settings` as well."""
+    """The data of that name, in a file, or a user's own, which also gets `data_settings`."""
     if isinstance(name, str) and name.endswith(FILES):
         return FILE
     if isinstance(name, str) and is_image_path(name):

@@ -1,4 +1,4 @@
-"""The settings that all data has."""
+"""The settings that all data share."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from ouroboros_jax.settings.counts import num_real_points
 from ouroboros_jax.settings.setting import COUNT, Point, Setting
 
 NUM_TEST = Setting(1000, "real points held out for test_log_likelihood", low=0)
-FINITE = {  # of finite rows
+FINITE = {  # for finite rows
     "num_test": NUM_TEST._replace(
         default=None,
         help="rows held out for test_log_likelihood; None: the share test_fraction",
@@ -23,7 +23,7 @@ ROWS_APART = ("num_samples", "dir")
 
 
 def data_settings(**settings: Setting) -> dict[str, Setting]:
-    """`settings` and those that all data has."""
+    """`settings` and those that all data share."""
     return settings | {
         "num_samples": Setting(
             None,
@@ -41,7 +41,7 @@ def data_settings(**settings: Setting) -> dict[str, Setting]:
 
 
 def rows_check(name: str, rows: int) -> Callable[[Point], None]:
-    """The check that a table of so many rows has the real points that are asked for."""
+    """The check that a table of `rows` rows has as many real points as are requested."""
 
     def check(point: Point) -> None:
         num, held_out = num_real_points(point), point["data.num_test"]

@@ -1,4 +1,4 @@
-"""Data on a few outcomes: where a heat-death loop starts, and what it is given from outside."""
+"""Data on a few outcomes: the start of a heat-death loop, and its external law."""
 
 import math
 

@@ -30,7 +30,7 @@ def _check_mixture(point: Point) -> None:
 
 
 def data_path(point: Point) -> str:
-    """The file that `data.name` means: beside others in `data.dir`, if that is set."""
+    """The file that `data.name` denotes: in `data.dir`, if that is set."""
     path = os.path.expanduser(point["data.name"])
     return os.path.join(point["data.dir"], path) if point["data.dir"] else path
 

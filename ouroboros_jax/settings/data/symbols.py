@@ -1,4 +1,4 @@
-"""Data of symbols and of counts: what discrete loops are fitted to."""
+"""Data of symbols and of counts, for discrete loops."""
 
 from ouroboros_jax.data.vocabulary import checked
 from ouroboros_jax.settings.data.common import LAW_APART, NUM_TEST, data_settings

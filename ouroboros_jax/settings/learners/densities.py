@@ -1,4 +1,4 @@
-"""Learners of points beside Gaussians and mixtures: kernels, a symmetric mixture, a centre."""
+"""Learners of points besides Gaussians and mixtures: kernels, a symmetric mixture, a centre."""
 
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.metrics.names.densities import OF_KDE, OF_LOCATION, OF_SYMMETRIC
@@ -8,7 +8,7 @@ from ouroboros_jax.settings.setting import Entry, Point, Setting
 
 
 def _check_kde(point: Point) -> None:
-    """No more points are drawn than are kept, each of which may be used but once."""
+    """Refuse to draw more points than are kept, since each of these may be used only once."""
     kept = point["learner.capacity"] * num_real_points(point)
     _, _, most, generation = extremes(point["num_samples"], point["generations"])
     if most > kept:
@@ -17,7 +17,8 @@ def _check_kde(point: Point) -> None:
             f"num_samples={most:g} drawn at generation {generation}: raise learner.capacity or "
             "data.num_samples"
         )
-    pool = most_pooled(point, max(point["generations"] - 1, 0))  # of those that are drawn from
+    # Of the generations that are drawn from.
+    pool = most_pooled(point, max(point["generations"] - 1, 0))
     if point["selector.name"] != "none" and pool > kept:
         raise UserError(
             f"selector.name={point['selector.name']!r} draws points again, and of pools of up to "

@@ -1,4 +1,4 @@
-"""What a learner draws: points, or statistics of as many, for the learners that know both."""
+"""What a learner draws: points or their statistics, for learners that can draw either."""
 
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.settings.regimes import find_regime, keeps_points
@@ -13,7 +13,7 @@ DRAW = Setting(
 
 
 def draws_statistics(point: Point) -> bool:
-    """Whether statistics are drawn, so that the number of points decides no shape."""
+    """Whether statistics are drawn, so that shapes do not depend on the number of points."""
     draw = point["learner.draw"]
     if draw == "auto":
         is_known = find_regime(point["regime.name"]).keeps_identity is not None
@@ -22,12 +22,12 @@ def draws_statistics(point: Point) -> bool:
 
 
 def resolve_draw(point: Point) -> dict[str, str]:
-    """`learner.draw` as what it stands for."""
+    """`learner.draw` with `auto` resolved."""
     return {"draw": "sufficient" if draws_statistics(point) else "samples"}
 
 
 def check_draw(point: Point) -> None:
-    """Refuse statistics of points that go on as the same points.
+    """Refuse statistics if some points are kept from one generation to the next.
 
     Raises:
       UserError: naming the regime and the selector.
@@ -43,5 +43,5 @@ def check_draw(point: Point) -> None:
 
 
 def _keeps_points(point: Point) -> bool:
-    """Whether points go on as the same points, or one by one through a selector."""
+    """Whether points are kept from one generation to the next, or go through a selector."""
     return keeps_points(point) or point["selector.name"] != "none"

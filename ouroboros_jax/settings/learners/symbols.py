@@ -13,7 +13,7 @@ def _check(point: Point) -> None:
 
 
 def _check_poisson(point: Point) -> None:
-    """Sums of counts are int32 as well, and rates wander: half of the room is left to them."""
+    """Sums of counts are int32 too, and rates wander, so half of the range is left for that."""
     _check(point)
     if point["data.name"] != "counts":
         return
