@@ -91,7 +91,9 @@ def _prepare(builder, files: Path | None = None) -> None:
     try:
         builder.download_and_prepare(download_config=config)
     except Exception as error:  # of many kinds: network, disk, checksums
-        raise Unavailable(f"the download from {builder.URL} failed: {reason(error, 400)}") from error
+        raise Unavailable(
+            f"the download from {builder.URL} failed: {reason(error, 400)}"
+        ) from error
 
 
 def check_reachable(url: str) -> None:
