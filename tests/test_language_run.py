@@ -39,8 +39,9 @@ def config_of(text_file, **others):
         "learner.rows": 8,
     }
     return new_config(
-        learner="lm", regime="fresh", data=text_file, num_samples=16, generations=2, chains=2,
-        **settings | {"regime.real_of": "previous"} | others,
+        learner="lm", data=text_file, num_samples=16,
+        **{"regime": "fresh", "generations": 2, "chains": 2, "regime.real_of": "previous"}
+        | settings | others,
     )  # fmt: skip
 
 
@@ -100,6 +101,29 @@ def test_an_exported_model_is_a_checkpoint_to_go_on_from(run, text_file, tmp_pat
     begun = jax.jit(lambda: learner.init(jax.random.key(0), None, None))()
     for a, b in zip(jax.tree.leaves(begun), jax.tree.leaves(run.params(1, 0)), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_checkpoint_that_has_changed_is_another_run(run, text_file, tmp_path):
+    """Weights decide what a run is, as its data do; and they are read again once they change."""
+    model, workdir = tmp_path / "model", tmp_path / "run"
+    tiny = {"learner.checkpoint": str(model), "data.tokenizer": "auto", "learner.epochs": 1}
+    config = config_of(text_file, generations=1, **tiny)
+    for generation in (1, 2):
+        run.export(generation, model)
+        learner = make_learner(flatten(config))
+        begun = jax.jit(lambda learner=learner: learner.init(jax.random.key(0), None, None))()
+        expected = run.params(generation, 0)
+        jax.tree.map(np.testing.assert_array_equal, begun, expected)
+        if generation == 1:
+            oj.run(config, workdir, progress=False, figures=False)
+    with pytest.raises(UserError, match=r"differs in the sha256 of learner\.checkpoint"):
+        oj.run(config_of(text_file, generations=2, **tiny), workdir, progress=False)
+
+
+def test_texts_without_prompts_have_no_continuations(text_file):
+    config = config_of(text_file, generations=1, chains=1, **{"sampler.prompts": "none"})
+    metrics = oj.run(config, progress=False).metrics
+    assert "continuation" not in metrics and np.isfinite(metrics.effective_vocabulary).all()
 
 
 def test_what_does_not_go_together_is_said_before_anything_runs(text_file):

@@ -47,13 +47,24 @@ def wikitext2(folder: Path | None) -> Corpus:
     Raises:
       NotAtHand: if neither is available.
     """
+    files = wiki_files(folder)
+    if not files:
+        return _from_hub(folder)
+    kind = next(kind for kind in WIKI_KINDS if f".{kind}" in files[0].suffixes)
+    return Corpus(*map(_wiki_lines, files), f"{files[0].parent.resolve()} ({kind})")
+
+
+def wiki_files(folder: Path | None) -> list[Path]:
+    """WikiText-2's training, validation and test files in `folder` or below; empty if it has none.
+
+    Raw files come before tokenised ones.
+    """
     for kind in WIKI_KINDS:
         for place in WIKI_FOLDERS if folder else ():
             found = [_wiki_file(folder / place, split, kind) for split in SPLITS]
             if all(found):
-                parts = (_wiki_lines(path) for path in found)
-                return Corpus(*parts, f"{found[0].parent.resolve()} ({kind})")
-    return _from_hub(folder)
+                return found
+    return []
 
 
 def _wiki_file(folder: Path, split: str, kind: str) -> Path | None:
@@ -110,17 +121,22 @@ def text_file(path: str, test_fraction: float = 0.1) -> Corpus:
         beside = where.parent.iterdir() if where.parent.is_dir() else []
         names = [str(p) for p in beside if p.is_dir() or p.suffix in TEXT_ENDINGS]
         raise UserError(f"{path} is not there{nearest(str(where), names)}")
-    files = [where]
-    if where.is_dir():
-        files = sorted(p for p in where.rglob("*") if p.is_file() and p.suffix in TEXT_ENDINGS)
-        if not files:
-            raise UserError(f"{path} has no text: expected files ending in {either(TEXT_ENDINGS)}")
+    files = text_files(where)
+    if not files:
+        raise UserError(f"{path} has no text: expected files ending in {either(TEXT_ENDINGS)}")
     documents = [lines_of(file) for file in files]
     if not any(line.strip() for lines in documents for line in lines):
         raise UserError(f"{path} is empty: expected text")
     if len(documents) == 1:
         documents = _pieces(documents[0])
     return _parted(documents, test_fraction, str(where.resolve()))
+
+
+def text_files(where: Path) -> list[Path]:
+    """The text file `where`, or those of the folder, by name."""
+    if not where.is_dir():
+        return [where]
+    return sorted(p for p in where.rglob("*") if p.is_file() and p.suffix in TEXT_ENDINGS)
 
 
 def _pieces(lines: tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -1,12 +1,13 @@
 """Text as blocks of tokens: WikiText-2, the user's own, or Python's reference text.
 
-A point is a block of `block` tokens, in the narrowest integers that hold the vocabulary. As in the
-code of Shumailov et al., lines are tokenised one by one, concatenated and cut into blocks; the
-remainder at the end is dropped.
+A point is a block of `block` tokens, in the narrowest integers that hold the vocabulary. Lines are
+tokenised one by one, concatenated and cut into blocks; the remainder at the end is dropped. For
+WikiText-2 this is done for every 1,000 lines of each of 4 parts, as in the code of Shumailov et al.
 """
 
 import functools
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,8 +18,10 @@ from ouroboros_jax.data.base import RealData, hash_rows, subset
 from ouroboros_jax.data.corpora import Corpus, NotAtHand
 from ouroboros_jax.data.tokenizer import Tokenizer, make_tokenizer
 from ouroboros_jax.errors import UserError
+from ouroboros_jax.stamps import Stamp, stamp_of
 
 LEAST = 2  # blocks that training needs at least
+PARTS, LINES = 4, 1000  # of WikiText-2, in the published code
 
 
 class Text(NamedTuple):
@@ -124,26 +127,48 @@ def text(
     )
 
 
+def _files(source: str, *where) -> list[Path]:
+    """The files that a corpus is read from."""
+    if source == "wikitext2":
+        return corpora.wiki_files(*where)
+    if source == "text_file":
+        return corpora.text_files(Path(*where).expanduser())
+    return []
+
+
 @functools.lru_cache(maxsize=4)
-def _read(source: str, *where) -> Corpus:
+def _read(source: tuple, stamp: Stamp = ()) -> Corpus:
+    """A corpus; read again only when its files have changed."""
+    del stamp
     readers: dict[str, Callable[..., Corpus]] = {
         "wikitext2": corpora.wikitext2,
         "pydoc": corpora.pydoc,
         "text_file": corpora.text_file,
     }
-    return readers[source](*where)
+    kind, *where = source
+    return readers[kind](*where)
+
+
+def _real(name: str, source: tuple, tokenizer: str, *options) -> RealData:
+    """A corpus tokenised and cut into blocks; `source` tells how it is read."""
+    stamps = [stamp_of(_files(*source))]
+    folder = Path(tokenizer).expanduser()
+    stamps += [stamp_of(sorted(folder.iterdir()))] if folder.is_dir() else []
+    return _tokenised(name, source, tuple(stamps), tokenizer, *options)
 
 
 @functools.lru_cache(maxsize=4)
-def _real(name, source, tokenizer, vocab_size, block, max_words, num_blocks, num_test) -> RealData:
-    """A corpus tokenised and cut into blocks; `source` tells how it is read."""
-    corpus = _read(*source)
+def _tokenised(
+    name, source, stamps, tokenizer, vocab_size, block, max_words, num_blocks, num_test
+) -> RealData:
+    corpus = _read(source, stamps[0])
     if max_words:
         corpus = corpus._replace(train=first_words(corpus.train, max_words))
     kind = "bpe" if tokenizer == "auto" else tokenizer
     chosen = make_tokenizer(kind, vocab_size, corpus.train)
+    grouped = published_blocks if source[0] == "wikitext2" else blocks
     train, valid, test = (
-        blocks(chosen.encode(lines), block, chosen.dtype)
+        grouped(chosen.encode(lines), block, chosen.dtype)
         for lines in (corpus.train, corpus.valid, corpus.test)
     )
     train = train[: num_blocks or None]
@@ -152,6 +177,12 @@ def _real(name, source, tokenizer, vocab_size, block, max_words, num_blocks, num
             f"{name} has {len(train)} blocks of data.block={block} tokens to train on, expected "
             f"at least {max(LEAST, num_blocks)}"
         )
+    for held_out, what in ((valid, "validate"), (test, "test")):
+        if not len(held_out):
+            raise UserError(
+                f"{name} has no block of data.block={block} tokens to {what} on: expected a longer "
+                "text, or a smaller data.block"
+            )
     if num_test is not None and num_test > len(test):
         raise UserError(
             f"data.num_test={num_test} is more than the {len(test)} blocks that {name} has to "
@@ -176,6 +207,21 @@ def blocks(lines: list[list[int]], block: int, dtype) -> np.ndarray:
     flat = np.fromiter((token for line in lines for token in line), dtype)
     num = len(flat) // block
     return flat[: num * block].reshape(num, block)
+
+
+def published_blocks(lines: list[list[int]], block: int, dtype) -> np.ndarray:
+    """As `blocks`, of every `LINES` lines of each of `PARTS` parts on their own."""
+    parts = min(PARTS, max(1, len(lines)))
+    whole, rest = divmod(len(lines), parts)
+    edges = [whole * i + min(i, rest) for i in range(parts + 1)]
+    return np.concatenate(
+        [
+            blocks(lines[first : min(first + LINES, stop)], block, dtype)
+            for start, stop in pairwise(edges)
+            for first in range(start, stop, LINES)
+        ]
+        or [blocks([], block, dtype)]
+    )
 
 
 def first_words(lines: tuple[str, ...], num: int) -> tuple[str, ...]:

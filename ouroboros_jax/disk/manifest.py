@@ -17,6 +17,7 @@ from ouroboros_jax.config import completed, flatten, identity
 from ouroboros_jax.disk import rundir
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.forks.lineage import Origin
+from ouroboros_jax.stamps import sha256_of
 from ouroboros_jax.sweep import Group
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def new_manifest(
             "config": identity(config),
             "data_sha256": real.sha256,
             "versions": {name: versions[name] for name in DECIDE_BITS},
+            **_checkpoint_hashes(groups),
             **({"fork": origin.identity()} if origin else {}),
         },
         **({"fork": origin.to_json()} if origin else {}),
@@ -105,6 +107,16 @@ def new_manifest(
     }
 
 
+def _checkpoint_hashes(groups: Sequence[Group]) -> dict[str, dict[str, str]]:
+    """The sha256 of every checkpoint that the groups begin from."""
+    names = {group.point.get("learner.checkpoint") for group in groups} - {None, ""}
+    if not names:
+        return {}
+    from ouroboros_jax.models.checkpoints import files_of
+
+    return {"checkpoint_sha256": {name: sha256_of(files_of(name)) for name in sorted(names)}}
+
+
 def resumed(workdir: Path, new: Manifest) -> Manifest:
     """The manifest of the run in `workdir`, if that is the run of `new`.
 
@@ -119,6 +131,9 @@ def resumed(workdir: Path, new: Manifest) -> Manifest:
     hashes = [manifest["identity"].get("data_sha256_by_group", {}) for manifest in (old, new)]
     if hashes[0]:  # missing in runs of earlier versions
         differences += [f"the data's sha256 of group {line}" for line in differing(*hashes)]
+    bases = [manifest["identity"].get("checkpoint_sha256", {}) for manifest in (old, new)]
+    if bases[0]:
+        differences += [f"the sha256 of learner.checkpoint {line}" for line in differing(*bases)]
     forks = [manifest["identity"].get("fork", {}) for manifest in (old, new)]
     differences += [f"fork {line}" for line in differing(*forks)]
     if differences:

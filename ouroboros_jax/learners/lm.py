@@ -82,7 +82,9 @@ def fit_step(
     validation = jnp.asarray(setup.validation)
     loss = mean_loss(setup.model, training.params, validation, setup.bos, setup.rows)
     info["validation_loss"] = loss
-    is_best = (loss < fit_state.best_loss) | (not setup.keeps_best)
+    # A loss that is no number gives way to any; and if there is no other, the fit has broken.
+    is_best = (loss < fit_state.best_loss) | ~jnp.isfinite(fit_state.best_loss)
+    is_best |= not setup.keeps_best
     best = jax.tree.map(
         lambda old, new: jnp.where(is_best, new, old),
         fit_state.best,

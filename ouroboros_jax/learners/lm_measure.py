@@ -70,6 +70,8 @@ def _predicted(told, blocks) -> int:
 def next_token(told: Scored, params, blocks) -> dict[str, jax.Array]:
     """Metrics of the distribution of the token after a held-out prefix, half a block long."""
     prefixes = blocks[: told.num_scored or NUM_COMPARED, : max(1, blocks.shape[1] // 2)]
+    if told.bos is not None:  # as in training
+        prefixes = jnp.pad(prefixes, ((0, 0), (1, 0)), constant_values=told.bos)
 
     def last_logits(_, rows):
         positions = jnp.broadcast_to(jnp.arange(rows.shape[1]), rows.shape)
@@ -107,8 +109,9 @@ def of_writing(told: Scored, settings, params, context) -> dict[str, jax.Array]:
         "sequence_perplexity": perplexity,
         "sequence_perplexity_median": jnp.median(perplexity),
         "sequence_perplexity_tail": jnp.quantile(perplexity, 0.99) / jnp.median(perplexity),
-        "continuation": jnp.concatenate([prompts, written], 1)[:NUM_SHOWN],
     }
+    if told.bos is None:  # else nothing was continued
+        found["continuation"] = jnp.concatenate([prompts, written], 1)[:NUM_SHOWN]
     return found
 
 

@@ -6,8 +6,9 @@ from functools import lru_cache
 from ouroboros_jax.base import Params
 from ouroboros_jax.data.text import Text
 from ouroboros_jax.errors import UserError
-from ouroboros_jax.models.checkpoints import load
+from ouroboros_jax.models.checkpoints import Checkpoint, files_of, load
 from ouroboros_jax.models.decoder_config import DecoderConfig
+from ouroboros_jax.stamps import Stamp, stamp_of
 
 DECODER = (  # the settings of `lm` that `decoder_of` takes
     "checkpoint",
@@ -22,7 +23,9 @@ DECODER = (  # the settings of `lm` that `decoder_of` takes
 
 
 @lru_cache(maxsize=1)
-def _loaded(checkpoint: str):
+def _loaded(checkpoint: str, stamp: Stamp) -> Checkpoint:
+    """A checkpoint; loaded again only when its files have changed."""
+    del stamp
     return load(checkpoint)
 
 
@@ -47,7 +50,7 @@ def decoder_of(
     prompt = 1 if prompts == "none" else block
     initial = None
     if checkpoint:
-        found = _loaded(checkpoint)
+        found = _loaded(checkpoint, stamp_of(files_of(checkpoint)))
         config, initial = found.config, found.params
         if tokenizer.size != config.vocab_size:
             raise UserError(

@@ -16,7 +16,12 @@ from ouroboros_jax.models.hf_config import (
 )
 from ouroboros_jax.models.hf_layout import to_flat, to_tree
 from ouroboros_jax.models.hub import find_folder
-from ouroboros_jax.models.weight_files import find_weights, read_weights, weight_files_in
+from ouroboros_jax.models.weight_files import (
+    find_weights,
+    read_weights,
+    shards_of,
+    weight_files_in,
+)
 
 WEIGHTS = "model.safetensors"  # the name of the file that is written
 
@@ -48,6 +53,18 @@ def load(checkpoint: str, weights: str | None = None) -> Checkpoint:
         return Checkpoint(config, to_tree(config, flat, style), folder)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+
+
+def files_of(checkpoint: str) -> list[Path]:
+    """The files of a checkpoint that decide what it is: configs and weights, shards included.
+
+    Raises:
+      UserError: if it is neither a folder nor to be had from the hub.
+    """
+    folder = find_folder(checkpoint)
+    index = folder / find_weights(folder)
+    weights = [index, *shards_of(index)] if index.suffix == ".json" else [index]
+    return [path for path in (folder / CONFIG, folder / GENERATION, *weights) if path.is_file()]
 
 
 def export(

@@ -81,7 +81,7 @@ def rows(
         last, source = None, given.table
         if is_read:
             last = before.memory.last
-            if PREVIOUS in regime.sources:  # shuffled: its front is taken over, the rest prompts
+            if len(regime.sources) > 1:  # or some source's points would never prompt
                 last = _shuffled(given.stage_key("select", before.generation, 1), last)
             last = _repeated(last.data, (last.weights > 0).sum(), num)
         if learner.prompts == "previous":

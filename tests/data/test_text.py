@@ -1,6 +1,7 @@
 """Corpora, tokenizers and blocks: what comes out is what went in, and what is missing is said."""
 
 import gzip
+import itertools
 import json
 import os
 import shutil
@@ -38,7 +39,7 @@ def offline(monkeypatch):
 
     monkeypatch.setattr("ouroboros_jax.models.hub.fetch_dataset_file", refuse)
     text._read.cache_clear()
-    text._real.cache_clear()
+    text._tokenised.cache_clear()
 
 
 def test_blocks_are_the_lines_put_together_and_cut():
@@ -94,14 +95,52 @@ def test_the_reference_text_parts_whole_topics():
     assert tokenizer.size == 2048 and real.table.max() < 2048
     sizes = [len(part) for part in (real.table, real.text.validation, real.test)]
     assert sizes[0] > 1000 and sizes[1] > 100 and sizes[2] > 100
-    corpus = text._read("pydoc")
+    corpus = text._read(("pydoc",))
     whole = tokenizer.encode(corpus.train[:200])
     assert tokenizer.decode([t for line in whole for t in line]) == "".join(corpus.train[:200])
     assert text.pydoc() is real  # read and trained once a process
 
 
+def grouped(lines, block):
+    """What `datasets.map(group_texts, batched=True, num_proc=4)` gives, as the released code."""
+    found = []
+    for part in range(4):
+        div, mod = divmod(len(lines), 4)
+        start = div * part + min(part, mod)
+        shard = lines[start : start + div + (part < mod)]
+        for first in range(0, len(shard), 1000):
+            flat = list(itertools.chain(*shard[first : first + 1000]))
+            found += [flat[i : i + block] for i in range(0, len(flat) // block * block, block)]
+    return np.array(found)
+
+
+@pytest.mark.parametrize("num", [4, 1003, 9001])
+def test_wikitext_is_grouped_as_published(num):
+    lines = [list(range(i, i + i % 5)) for i in range(num)]
+    found = text.published_blocks(lines, 3, np.uint16)
+    np.testing.assert_array_equal(found, grouped(lines, 3))
+    assert text.published_blocks([], 3, np.uint16).shape == (0, 3)
+
+
+def test_a_text_that_has_changed_is_read_again(tmp_path):
+    path = tmp_path / "mine.txt"
+    write = "".join(f"a line of some words, number {i}\n" for i in range(400))
+    path.write_text(write)
+    first = text.text_file(str(path), tokenizer="bytes")
+    assert text.text_file(str(path), tokenizer="bytes") is first
+    path.write_text(write.upper())
+    assert text.text_file(str(path), tokenizer="bytes").sha256 != first.sha256
+
+
+def test_held_out_text_has_a_block(tmp_path):
+    path = tmp_path / "short.txt"
+    path.write_text("".join(f"the cat sat on a mat {i}\n" for i in range(60)))
+    with pytest.raises(UserError, match=r"no block of data.block=400 tokens to validate on"):
+        text.text_file(str(path), tokenizer="bytes", block=400)
+
+
 def test_training_a_bpe_again_gives_the_same_tokens():
-    lines = text._read("pydoc").train[:500]
+    lines = text._read(("pydoc",)).train[:500]
     one, two = (make_tokenizer("bpe", 400, lines) for _ in range(2))
     assert one.encode(lines) == two.encode(lines)
 

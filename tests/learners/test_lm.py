@@ -177,6 +177,15 @@ def test_an_epoch_that_overfits_is_not_kept():
     np.testing.assert_allclose(kept, validation[0], rtol=1e-5)
 
 
+def test_a_fit_that_diverges_is_broken():
+    """Losses that are no numbers do not leave what the fit began from."""
+    pool, settings = pool_of(markov_blocks(16, 0)), settings_of({"learning_rate": 1e30})
+    learner = lm(text_of(markov_blocks(8, 1)), epochs=2, num_scored=0, **TINY)
+    params, curves, told = jax.jit(partial(fit, learner, settings))(jax.random.key(0), None, pool)
+    assert np.isnan(curves["validation_loss"]).any() and told["best_epoch"] > 0
+    assert not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
+
+
 def test_empty_slots_are_not_trained_on(tiny):
     """Slots of weight 0 change nothing, not even the number of steps."""
     _, _, train, (_, params, curves, _) = tiny

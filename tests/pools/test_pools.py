@@ -20,7 +20,7 @@ from ouroboros_jax.chain import Chain
 from ouroboros_jax.keys import chain_key, stage_key
 from ouroboros_jax.learners.gaussian import gaussian
 from ouroboros_jax.pools.given import Before, Capacity, Given
-from ouroboros_jax.pools.memory import Rows
+from ouroboros_jax.pools.memory import Rows, WithLast
 from ouroboros_jax.pools.rows import rows
 from ouroboros_jax.pools.statistics import statistics
 from ouroboros_jax.programs.build import build
@@ -235,6 +235,32 @@ def test_statistics_refuse_what_they_cannot_do_exactly():
         statistics(gaussian(), regimes.accumulate_subsample(), toys.tags())
     with pytest.raises(ValueError, match="Statistics need a learner"):
         statistics(toys.tagged(), regimes.replace(), toys.tags())
+
+
+@pytest.mark.parametrize(
+    "regime", [regimes.fresh(), regimes.weighted(), regimes.accumulate_fresh()]
+)
+def test_real_points_of_the_last_set_are_continued_too(regime):
+    """Of 9 points of which 3 are real, any may prompt, real ones as often as others."""
+    learner = toys.tagged()._replace(
+        prompts="previous", sample=lambda key, settings, params, source, num: source
+    )
+    real = toys.tags()
+    realise = rows(learner, regime, real)
+    settings = settings_at(Sizes((9, 9), 9, real=(3, 3)), 1)
+    data = {"tag": jnp.where(jnp.arange(9) < 3, -1, 7), "id": jnp.arange(9, dtype=jnp.uint32)}
+    last = Rows(data, jnp.ones(9), jnp.zeros(9, jnp.int32))
+
+    @jax.jit
+    @jax.vmap
+    def continued(replicate):
+        key = chain_key(jnp.uint32(0), replicate)
+        given = Given(key, settings, None, Capacity(9, 9, 9))
+        before = Before((None,), jnp.int32(1), WithLast((), last))
+        return realise.draw(given, before).data["tag"][3:]  # the first 3 are new real ones
+
+    share = (np.asarray(continued(jnp.arange(2000, dtype=jnp.uint32))) == -1).mean()
+    assert abs(share - 1 / 3) < 4.5 * np.sqrt(2 / 9 / 2000 / 6)
 
 
 def test_models_draw_side_by_side_what_they_draw_one_by_one():
