@@ -8,8 +8,7 @@ default     components at -1 and 1, standard deviation 1, n = 10, the approximat
 :joint      the same with exact maximum likelihood
 
 The default takes 7 s on 2 idle CPU cores: the median chain loses nine tenths of its deviation
-within 17 generations. :joint takes 7 s: in the end half of its chains have lost half of their
-variance.
+within 17 generations. :joint takes 7 s: half of its chains lose half of their variance.
 """
 
 from ouroboros_jax.config import choose, new_config
