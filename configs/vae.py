@@ -84,8 +84,8 @@ def ouroboros():
 
 
 def ouroboros_quick():
-    """The same with fewer images, epochs and generations, but larger steps and smaller batches: with
-    the original ones, generation 0 would learn only the mean of all digits."""
+    """The same with fewer images, epochs and generations, but larger steps and smaller batches:
+    with the original ones, generation 0 would learn only the mean of all digits."""
     config = ouroboros()
     config.num_samples = 10_000
     config.learner.epochs = 20
