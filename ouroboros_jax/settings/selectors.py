@@ -10,9 +10,9 @@ from ouroboros_jax.settings.setting import Entry, Point, Setting
 SCORES = ("feature", "closeness")
 _SCORE = Setting(
     "feature",
-    "what scores a point: one of its features (for symbols and labels: whether it is the given one; "
-    "for regressions: the target), its closeness to 0, or your own 'module:function' of (settings, "
-    "data)",
+    "what scores a point: one of its features (for symbols and labels: whether it is the given "
+    "one; for regressions: the target), its closeness to 0, or your own 'module:function' of "
+    "(settings, data)",
     kinds=(str,),
 )
 _INDEX = Setting(0, "the feature, symbol or class that `score='feature'` means", low=0)
