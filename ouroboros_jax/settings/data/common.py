@@ -7,11 +7,11 @@ from ouroboros_jax.schedule import count_share
 from ouroboros_jax.settings.counts import num_real_points
 from ouroboros_jax.settings.setting import COUNT, Point, Setting
 
-NUM_TEST = Setting(1000, "real points held out for test_log_likelihood", low=0)
+NUM_TEST = Setting(1000, "number of real points held out for test metrics", low=0)
 FINITE = {  # for finite rows
     "num_test": NUM_TEST._replace(
         default=None,
-        help="rows held out for test_log_likelihood; None: the share test_fraction",
+        help="number of rows held out for test metrics; None: the share test_fraction",
         optional=True,
         kinds=(int,),
     ),
@@ -27,7 +27,7 @@ def data_settings(**settings: Setting) -> dict[str, Setting]:
     return settings | {
         "num_samples": Setting(
             None,
-            "points of the real data set; None: as many as num_samples at generation 0",
+            "number of points in the real data set; None: num_samples at generation 0",
             traced=True,
             low=2,
             high=COUNT,
@@ -36,7 +36,7 @@ def data_settings(**settings: Setting) -> dict[str, Setting]:
             scheduled=False,
         ),
         "num_test": settings.get("num_test", NUM_TEST),
-        "dir": Setting(None, "where data files are looked for", optional=True, kinds=(str,)),
+        "dir": Setting(None, "folder that data files are read from", optional=True, kinds=(str,)),
     }
 
 
