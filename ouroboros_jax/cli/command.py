@@ -39,7 +39,7 @@ FLAGS = {
         str, None, "the run's directory; for a new run, by default runs/<config name>-<timestamp>"
     ),
     "from": Flag(str, None, "a run's directory: continue one of its generations in a new run"),
-    "from_generation": Flag(int, None, "with --from: the generation of that run to continue"),
+    "from_generation": Flag(int, None, "with --from: the last generation taken from that run"),
     "dry_run": Flag(
         bool, False, "print shapes, number of compilations, disk and memory, without running"
     ),

@@ -54,7 +54,7 @@ DATA = {
             ),
             concentration=Setting(
                 0.0,
-                "draw each chain's start from Dirichlet(concentration * start); 0: use start itself",
+                "draw each chain's start from Dirichlet(concentration * start); 0: do not draw",
                 traced=True,
                 low=0.0,
                 scheduled=False,
