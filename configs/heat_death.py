@@ -1,4 +1,4 @@
-"""Heat death: where a closed loop that samples at a temperature ends, with and without real data.
+"""Heat death: where a closed loop that samples at a temperature ends, with and without help.
 
     python launch.py --config=configs/heat_death.py
 
