@@ -5,19 +5,14 @@ lie within 4.5 standard errors of the law (false alarms: 7e-6 an assertion), and
 notice the law of another generation, or of the other divisor.
 """
 
-from functools import cache, partial
+from functools import cache
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from scanned import scan_group
 from scipy import stats
 
-from ouroboros_jax.base import Context
 from ouroboros_jax.config import flatten, new_config
-from ouroboros_jax.keys import chain_key
-from ouroboros_jax.pools.given import Given
-from ouroboros_jax.programs.build import build
 from ouroboros_jax.sweep import expand
 from ouroboros_jax.theory import laws, z_score
 from ouroboros_jax.theory.recursion import covariance_recursion, window_counts
@@ -65,32 +60,7 @@ def simulate(chains, **settings):
         **{"data.num_test": 0, "data.std": 2.0, "data.mean": -1.0} | settings,
     )
     (group,) = expand(config)
-    program = build(group)
-    chain, capacity = program.chain, program.sizes.capacity(LAST)
-    keys = jax.vmap(chain_key)(jnp.asarray(group.seeds), jnp.asarray(group.replicates))
-
-    def at(settings, g):
-        return jax.tree.map(lambda a: a[0] if a.shape[0] == 1 else a[g], settings)
-
-    # Laws do not hang on bits: points, of which there are few, compile without optimisation.
-    options = {"xla_backend_optimization_level": 0} if program.learner.moments is None else {}
-
-    @partial(jax.jit, compiler_options=options)
-    @jax.vmap
-    def run(key, settings):
-        given = Given(key, at(settings, 0), None, capacity)
-        state, info = chain.init(given)
-        truth = program.stages.context(given, state.params, None).truth
-        context = Context(truth, state.params, None)
-        first = chain.measure(at(settings, 0), state.params, context, info, state.frozen)
-
-        def step(state, g):
-            return chain.step(given._replace(settings=at(settings, g)), state, context)
-
-        state, rest = jax.lax.scan(step, state, jnp.arange(1, LAST + 1))
-        return jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, rest)
-
-    metrics = jax.tree.map(np.asarray, run(keys, program.settings(0, LAST + 1)))
+    metrics = scan_group(group)
     cells = []
     for start in range(0, group.num_chains, chains):
         values = {path: c.values[c.index[start]] for path, c in group.columns.items()}

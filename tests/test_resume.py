@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -164,7 +165,10 @@ NOISE = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarn
 
 
 def damage(step: Path, how: str):
-    """Spoil the files of a step that hold its arrays."""
+    """Spoil the files of a step that hold its arrays, or remove it."""
+    if how == "remove":
+        shutil.rmtree(step)
+        return
     files = [path for path in step.rglob("*") if path.is_file()]
     assert files
     for path in files:
@@ -202,15 +206,16 @@ def test_a_damaged_state_is_drawn_again(case, how, undisturbed, tmp_path):
         ("points-subsample", "flip", LAST - 1),
         ("points-subsample", "lose", LAST),
         ("statistics-accumulate", "truncate", LAST - 1),
+        ("statistics-accumulate", "remove", LAST),
     ],
-    ids=["flip", "lose-finished", "truncate"],
+    ids=["flip", "lose-finished", "truncate", "remove-finished"],
 )
 def test_a_damaged_generation_is_named_and_run_again(case, how, reached, undisturbed, tmp_path):
     go(case, tmp_path / "run", generations=reached)
     step = step_of(tmp_path / "run" / "generations", 6)
+    steps = sorted(int(path.name) for path in step.parent.iterdir() if path.name.isdigit())
     damage(step, how)
     opened = oj.open_run(tmp_path / "run")
-    steps = sorted(int(path.name) for path in step.parent.iterdir() if path.name.isdigit())
     first = steps[steps.index(int(step.name)) - 1] + 1
     with pytest.raises(Damaged, match=rf"generations {first} to {step.name} "):
         opened.params(6)

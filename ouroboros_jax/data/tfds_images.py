@@ -48,7 +48,7 @@ def load(name: str, folder: Path) -> tuple[Labelled, Labelled]:
     try:
         splits = tuple(_decode(builder, split) for split in ("train", "test"))
     except Exception as error:  # array_record raises bare RuntimeErrors
-        raise UserError(f"{builder.data_path} cannot be read: {reason(error)}") from None
+        raise UserError(f"{builder.data_path} cannot be read: {reason(error, 400)}") from None
     _write(cached, splits)
     return splits
 
@@ -91,7 +91,9 @@ def _prepare(builder, files: Path | None = None) -> None:
     try:
         builder.download_and_prepare(download_config=config)
     except Exception as error:  # of many kinds: network, disk, checksums
-        raise Unavailable(f"the download from {builder.URL} failed: {reason(error)}") from error
+        raise Unavailable(
+            f"the download from {builder.URL} failed: {reason(error, 400)}"
+        ) from error
 
 
 def check_reachable(url: str) -> None:
@@ -129,7 +131,7 @@ def _read(cached: Path) -> tuple[Labelled, Labelled]:
             arrays = {key: stored[key] for key in ("x_train", "y_train", "x_test", "y_test")}
     except Exception as error:  # a damaged archive may raise anything
         raise UserError(
-            f"{cached} is damaged ({reason(error)}): remove it, and it is made again"
+            f"{cached} is damaged ({reason(error, 400)}): remove it, and it is made again"
         ) from None
     return tuple(
         labelled(arrays[f"x_{split}"], arrays[f"y_{split}"], str(cached))

@@ -165,12 +165,10 @@ class DiskStore:
         Raises:
           Damaged: naming the generations that cannot be read.
         """
-        first = 0
-        for step in self._generations.steps() if self._generations else []:
-            metrics = dict(self._load(first, step, MEASURED))
+        for first, step in self._spans():
+            metrics = self._measured(first, step)
             self._masks[step] = metrics.pop("kept")
             yield first, metrics
-            first = step + 1
 
     def kept(self) -> list[int]:
         """The generations whose parameters are kept.
@@ -178,28 +176,28 @@ class DiskStore:
         Raises:
           Damaged: naming the generations that cannot be read.
         """
-        first, found = 0, []
-        for step in self._generations.steps() if self._generations else []:
-            found += (first + np.flatnonzero(self._mask(first, step))).tolist()
-            first = step + 1
-        return found
+        return [
+            int(generation)
+            for first, step in self._spans()
+            for generation in first + np.flatnonzero(self._mask(first, step))
+        ]
 
     def whole(self, last: int | None = None) -> int:
         """The newest generation up to which everything can be read; -1 if nothing can.
 
         With `last`, segments beyond that generation are not checked.
         """
-        first = 0
-        for step in self._generations.steps() if self._generations else []:
+        newest = -1
+        for first, step in self._spans():
             if last is not None and first > last:
                 break
             try:
                 if self._mask(first, step).any():
                     self._load(first, step, PARAMS)
             except Damaged:
-                return first - 1
-            first = step + 1
-        return first - 1
+                break
+            newest = step
+        return newest
 
     def params(self, generation: int) -> Any:
         """Parameters of one generation, [C, ...].
@@ -208,21 +206,36 @@ class DiskStore:
           UserError: for a generation that was not run or not kept.
           Damaged: naming the generations that cannot be read.
         """
-        first = 0
-        for step in self._generations.steps() if self._generations else []:
+        for first, step in self._spans():
             if first <= generation <= step:
+                mask = self._mask(first, step)
                 if self._cached is None or self._cached[0] != step:
-                    kept = self._mask(first, step).any()
-                    self._cached = step, self._load(first, step, PARAMS) if kept else {}
-                numbers = first + np.flatnonzero(self._mask(first, step))
-                return pick(self._cached[1], numbers, generation)
-            first = step + 1
+                    self._cached = step, self._load(first, step, PARAMS) if mask.any() else {}
+                return pick(self._cached[1], first + np.flatnonzero(mask), generation)
         raise not_there(generation, self.last())
 
+    def _spans(self) -> Iterator[tuple[int, int]]:
+        """First and last generation of every segment, if none is missing; a step has the number of
+        its last."""
+        first = 0
+        for step in self._generations.steps() if self._generations else []:
+            yield first, step
+            first = step + 1
+
     def _mask(self, first: int, step: int) -> np.ndarray:
+        """Which generations of a step are kept, bool."""
         if step not in self._masks:
-            self._masks[step] = self._load(first, step, MEASURED)["kept"]
+            self._masks[step] = self._measured(first, step)["kept"]
         return self._masks[step]
+
+    def _measured(self, first: int, step: int) -> dict[str, np.ndarray]:
+        """A step's metrics, and which of its generations are kept."""
+        measured = dict(self._load(first, step, MEASURED))
+        begun = step + 1 - len(measured["kept"])
+        if begun != first:
+            folder = self._paths[0]
+            raise Damaged(f"generations {first} to {begun - 1} are missing from {folder}")
+        return measured
 
     def _load(self, first: int, step: int, name: str) -> Any:
         try:

@@ -124,18 +124,18 @@ def rows_memories(window: int) -> dict[str, Memory]:
         "nothing": NOTHING,
         "real": NOTHING._replace(union=concatenate),
         "window": Memory(
-            window_empty,
-            window_add,
-            lambda memory, points, first: jax.tree.map(
+            empty=window_empty,
+            add=window_add,
+            union=lambda memory, points, first: jax.tree.map(
                 lambda a: a.reshape(-1, *a.shape[2:]), memory
             ),
-            lambda memory, capacity: pad(memory, max(capacity.real, capacity.new), axis=1),
+            grow=lambda memory, capacity: pad(memory, max(capacity.real, capacity.new), axis=1),
         ),
         "all": Memory(
-            all_empty,
-            all_add,
-            all_union,
-            lambda memory, capacity: (pad(memory[0], capacity.kept), memory[1]),
+            empty=all_empty,
+            add=all_add,
+            union=all_union,
+            grow=lambda memory, capacity: (pad(memory[0], capacity.kept), memory[1]),
         ),
     }
 
@@ -152,14 +152,14 @@ def statistics_memories(window: int, moments: Moments) -> dict[str, Memory]:
         "nothing": NOTHING,
         "real": NOTHING._replace(union=lambda memory, points, first: merge(first(), points)),
         "window": Memory(
-            lambda points, capacity: [zeros(points)] * window,
-            lambda memory, points, capacity: [*memory[1:], points],
-            lambda memory, points, first: functools.reduce(merge, memory),
+            empty=lambda points, capacity: [zeros(points)] * window,
+            add=lambda memory, points, capacity: [*memory[1:], points],
+            union=lambda memory, points, first: functools.reduce(merge, memory),
         ),
         "all": Memory(
-            lambda points, capacity: zeros(points),
-            lambda memory, points, capacity: merge(memory, points),
-            lambda memory, points, first: memory,
+            empty=lambda points, capacity: zeros(points),
+            add=lambda memory, points, capacity: merge(memory, points),
+            union=lambda memory, points, first: memory,
         ),
     }
 
@@ -170,17 +170,20 @@ def with_last(memory: Memory) -> Memory:
     def padded(points, capacity):
         return pad(points, max(capacity.real, capacity.new))
 
+    def empty(points, capacity):
+        return WithLast(memory.empty(points, capacity), padded(points, capacity))
+
+    def add(remembered, points, capacity):
+        kept = memory.add(remembered.kept, points, capacity)
+        return WithLast(kept, padded(points, capacity))
+
+    def union(remembered, points, first):
+        return memory.union(remembered.kept, points, first)
+
     def grow(remembered, capacity):
         return WithLast(memory.grow(remembered.kept, capacity), padded(remembered.last, capacity))
 
-    return Memory(
-        lambda points, capacity: WithLast(memory.empty(points, capacity), padded(points, capacity)),
-        lambda remembered, points, capacity: WithLast(
-            memory.add(remembered.kept, points, capacity), padded(points, capacity)
-        ),
-        lambda remembered, points, first: memory.union(remembered.kept, points, first),
-        grow,
-    )
+    return Memory(empty, add, union, grow)
 
 
 def recipe_memories(window: int) -> dict[str, Memory]:
@@ -215,11 +218,13 @@ def recipe_memories(window: int) -> dict[str, Memory]:
             union=lambda memory, recipe, first: (stacked([recipe]), jnp.ones(1, bool))
         ),
         "real": NOTHING._replace(union=first_and_new),
-        "window": Memory(lambda recipe, capacity: slots(recipe, window), window_add, remembered),
+        "window": Memory(
+            empty=lambda recipe, capacity: slots(recipe, window), add=window_add, union=remembered
+        ),
         "all": Memory(
-            lambda recipe, capacity: slots(recipe, capacity.kept),
-            all_add,
-            remembered,
-            lambda memory, capacity: pad(memory, capacity.kept),
+            empty=lambda recipe, capacity: slots(recipe, capacity.kept),
+            add=all_add,
+            union=remembered,
+            grow=lambda memory, capacity: pad(memory, capacity.kept),
         ),
     }

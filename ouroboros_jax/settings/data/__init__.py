@@ -3,9 +3,9 @@
 from typing import Any
 
 from ouroboros_jax.settings.data import outcomes, points, regression, symbols
-from ouroboros_jax.settings.data.common import data_settings
+from ouroboros_jax.settings.data.common import data_path, data_settings
 from ouroboros_jax.settings.data.images import IMAGE_FILE, IMAGES, is_image_path
-from ouroboros_jax.settings.data.points import FILE, FILES, data_path
+from ouroboros_jax.settings.data.points import FILE, FILES
 from ouroboros_jax.settings.data.text import TEXT_FILE, TEXTS, is_text_path
 from ouroboros_jax.settings.names import look_up
 from ouroboros_jax.settings.setting import Entry

@@ -1,8 +1,9 @@
 """The settings that all data share."""
 
+import os
 from collections.abc import Callable
 
-from ouroboros_jax.errors import UserError
+from ouroboros_jax.errors import UserError, nearest
 from ouroboros_jax.schedule import count_share
 from ouroboros_jax.settings.counts import num_real_points
 from ouroboros_jax.settings.setting import COUNT, Point, Setting
@@ -38,6 +39,42 @@ def data_settings(**settings: Setting) -> dict[str, Setting]:
         "num_test": settings.get("num_test", NUM_TEST),
         "dir": Setting(None, "folder that data files are read from", optional=True, kinds=(str,)),
     }
+
+
+def fallback(choice: str) -> Setting:
+    """The setting of what is used in place of data that cannot be had."""
+    return Setting(
+        "",
+        "data to use instead, with a notice, if these can be neither found nor downloaded; '': an "
+        "error",
+        choices=("", choice),
+    )
+
+
+def data_path(point: Point) -> str:
+    """The file that `data.name` denotes: in `data.dir`, if that is set."""
+    path = os.path.expanduser(point["data.name"])
+    return os.path.join(point["data.dir"], path) if point["data.dir"] else path
+
+
+def path_check(
+    expected: str, endings: tuple[str, ...], *, folders: bool = False
+) -> Callable[[Point], None]:
+    """The check that `data.name` is a file that is there, or a folder if `folders`."""
+
+    def check(point: Point) -> None:
+        path = data_path(point)
+        if os.path.isfile(path) or (folders and os.path.isdir(path)):
+            return
+        folder = os.path.dirname(path) or "."
+        files = os.listdir(folder) if os.path.isdir(folder) else []
+        what = "a folder" if os.path.isdir(path) else "not there"
+        raise UserError(
+            f"data.name={path!r} is {what}: expected {expected}"
+            f"{nearest(os.path.basename(path), [f for f in files if f.endswith(endings)])}"
+        )
+
+    return check
 
 
 def rows_check(name: str, rows: int) -> Callable[[Point], None]:

@@ -2,9 +2,8 @@
 
 import os
 
-from ouroboros_jax.errors import UserError, nearest
-from ouroboros_jax.settings.data.common import data_settings
-from ouroboros_jax.settings.setting import Entry, Point, Setting
+from ouroboros_jax.settings.data.common import ROWS_APART, data_settings, fallback, path_check
+from ouroboros_jax.settings.setting import Entry, Setting
 
 ENDING = ".npz"
 _IMAGES = {
@@ -29,16 +28,10 @@ _DIR = Setting(
     optional=True,
     kinds=(str,),
 )
-_FALLBACK = Setting(
-    "",
-    "data to use instead, with a notice, if these can be neither found nor downloaded; '': an "
-    "error",
-    choices=("", "digits"),
-)
 
 
 def _named(name: str, text: str) -> Entry:
-    settings = data_settings(**_IMAGES, fallback=_FALLBACK) | {"dir": _DIR}
+    settings = data_settings(**_IMAGES, fallback=fallback("digits")) | {"dir": _DIR}
     return Entry(f"ouroboros_jax.data.images:{name}", text, settings, apart=("num_samples",))
 
 
@@ -47,24 +40,12 @@ def is_image_path(name: str) -> bool:
     return name.endswith(ENDING) or (os.sep in name and os.path.isdir(os.path.expanduser(name)))
 
 
-def _check_image_file(point: Point) -> None:
-    path = os.path.expanduser(point["data.name"])
-    path = os.path.join(point["data.dir"], path) if point["data.dir"] else path
-    if not os.path.exists(path):
-        folder = os.path.dirname(path) or "."
-        there = os.listdir(folder) if os.path.isdir(folder) else []
-        raise UserError(
-            f"data.name={path!r} is not there: expected an .npz file or a folder of IDX files"
-            f"{nearest(os.path.basename(path), [f for f in there if f.endswith(ENDING)])}"
-        )
-
-
 IMAGE_FILE = Entry(
     "ouroboros_jax.data.images:image_file",
     "images of your own: a path to an .npz file or to a folder of IDX files",
     data_settings(**_IMAGES),
-    check=_check_image_file,
-    apart=("num_samples", "dir"),
+    check=path_check("an .npz file or a folder of IDX files", (ENDING,), folders=True),
+    apart=ROWS_APART,
     kind="images",
 )
 _TABLE = {
@@ -76,7 +57,7 @@ _TABLE = {
         "scikit-learn's 1,797 digits upsampled to 28 x 28 pixels; learners of images read 'digits' "
         "as this",
         data_settings(**_IMAGES),
-        apart=("num_samples", "dir"),
+        apart=ROWS_APART,
     ),
     "image_file": IMAGE_FILE,
 }

@@ -1,13 +1,12 @@
 """Data sets of points: laws, bundled tables, files."""
 
-import os
-
-from ouroboros_jax.errors import UserError, nearest
+from ouroboros_jax.errors import UserError
 from ouroboros_jax.settings.data.common import (
     FINITE,
     LAW_APART,
     ROWS_APART,
     data_settings,
+    path_check,
     rows_check,
 )
 from ouroboros_jax.settings.setting import Entry, Point, Setting
@@ -27,24 +26,6 @@ def _check_mixture(point: Point) -> None:
         raise UserError(f"data.means={means} mixes dimensions: expected all of the same length")
     if weights is not None and not sum(weights):
         raise UserError(f"data.weights={weights} are all zero: expected shares of the components")
-
-
-def data_path(point: Point) -> str:
-    """The file that `data.name` denotes: in `data.dir`, if that is set."""
-    path = os.path.expanduser(point["data.name"])
-    return os.path.join(point["data.dir"], path) if point["data.dir"] else path
-
-
-def _check_file(point: Point) -> None:
-    path = data_path(point)
-    if not os.path.isfile(path):
-        folder = os.path.dirname(path) or "."
-        there = os.listdir(folder) if os.path.isdir(folder) else []
-        what = "a folder" if os.path.isdir(path) else "not there"
-        raise UserError(
-            f"data.name={path!r} is {what}: expected a .npy or .csv file"
-            f"{nearest(os.path.basename(path), [f for f in there if f.endswith(FILES)])}"
-        )
 
 
 def _table(name: str, rows: int, text: str, standardize: bool = False) -> Entry:
@@ -75,7 +56,7 @@ FILE = Entry(
     "ouroboros_jax.data.files:file",
     "a table of your own: a path to a .npy or .csv file with one point per row",
     data_settings(**FINITE),
-    check=_check_file,
+    check=path_check("a .npy or .csv file", FILES),
     apart=ROWS_APART,
 )
 _TABLE = {

@@ -2,8 +2,14 @@
 
 import os
 
-from ouroboros_jax.errors import UserError, nearest
-from ouroboros_jax.settings.data.common import NUM_TEST, data_settings
+from ouroboros_jax.errors import UserError
+from ouroboros_jax.settings.data.common import (
+    NUM_TEST,
+    ROWS_APART,
+    data_settings,
+    fallback,
+    path_check,
+)
 from ouroboros_jax.settings.setting import Entry, Point, Setting
 
 ENDINGS = (".txt", ".md", ".rst", ".raw", ".tokens", ".txt.gz", ".raw.gz", ".tokens.gz")
@@ -26,27 +32,11 @@ _TEXT = {
         kinds=(int,),
     ),
 }
-_FALLBACK = Setting(
-    "",
-    "data to use instead, with a notice, if these can be neither found nor downloaded; '': an "
-    "error",
-    choices=("", "pydoc"),
-)
 
 
 def is_text_path(name: str) -> bool:
     """Whether a data set's name is a path to a text file."""
     return name.endswith(ENDINGS)
-
-
-def _check_file(point: Point) -> None:
-    path = os.path.expanduser(point["data.name"])
-    path = os.path.join(point["data.dir"], path) if point["data.dir"] else path
-    if not os.path.isfile(path):
-        folder = os.path.dirname(path) or "."
-        there = os.listdir(folder) if os.path.isdir(folder) else []
-        near = nearest(os.path.basename(path), [file for file in there if file.endswith(ENDINGS)])
-        raise UserError(f"data.name={path!r} is not there: expected a text file{near}")
 
 
 def _check_folder(point: Point) -> None:
@@ -68,8 +58,8 @@ TEXT_FILE = Entry(
     "ouroboros_jax.data.text:text_file",
     "text of your own: a path to a file in UTF-8, gzipped or not",
     data_settings(**_TEXT),
-    check=_check_file,
-    apart=("num_samples", "dir"),
+    check=path_check("a text file", ENDINGS),
+    apart=ROWS_APART,
     resolve=_resolve_tokenizer,
     kind="tokens",
 )
@@ -77,7 +67,7 @@ TEXTS = {
     "wikitext2": Entry(
         "ouroboros_jax.data.text:wikitext2",
         "WikiText-2, two million words of Wikipedia, from data.dir or the Hugging Face hub",
-        data_settings(**_TEXT, fallback=_FALLBACK),
+        data_settings(**_TEXT, fallback=fallback("pydoc")),
         apart=("num_samples",),
         resolve=_resolve_tokenizer,
         kind="tokens",
@@ -95,7 +85,7 @@ TEXTS = {
         "ouroboros_jax.data.text:pydoc",
         "the reference text that comes with Python; needs no download",
         data_settings(**_TEXT),
-        apart=("num_samples", "dir"),
+        apart=ROWS_APART,
         resolve=_resolve_tokenizer,
         kind="tokens",
     ),
