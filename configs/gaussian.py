@@ -1,4 +1,4 @@
-"""The Gaussian chain, in which everything about collapse can be worked out on paper.
+"""The Gaussian chain, for which everything about collapse can be worked out on paper.
 
     python launch.py --config=configs/gaussian.py
 
@@ -14,7 +14,7 @@ Measured on 2 idle CPU cores, from start to the last figure; mean over chains [9
 default     8 s. Mean log variance at generation 200: -4.02 [-4.15, -3.90]; the law says -4.06
 :suresh     10 s. Mean log variance at generation 2,500: -25.2 [-27.7, -22.7]; the law says -25.3
 :shumailov  10 s. Median |1 - sigma| at generation 1,000: 1.00, 0.86, 0.65, 0.16 by growing n
-:kazdan     1 min 28 s; 88 means lie within |z| = 2.1 of their laws
+:kazdan     1 min 28 s. The 88 means that have a law lie within |z| = 2.1 of it
 """
 
 from ouroboros_jax.config import choose, new_config
@@ -57,7 +57,7 @@ def kazdan():
     config = base()
     config.chains = 1
     config.generations = 100
-    config.compile = "quick"  # 35 shapes, each of seconds
+    config.compile = "quick"  # 35 shapes, each of which takes seconds
     config.data.num_test = 0
     config.metrics = ("variance", "mean_squared_error", "log_det_covariance")
     config.store.every = 50

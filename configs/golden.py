@@ -2,15 +2,15 @@
 
     python launch.py --config=configs/golden.py
 
-default     a Gaussian fitted to 100 new real points and 100 synthetic ones each generation, real
-            weights from 0.1 to 1 and the golden ratio 0.618: 1,000 chains of 60 generations
-:shares     the same with 2 real points to a synthetic one, and with 1 to 2
+default     a Gaussian fitted to 100 new real points and 100 synthetic ones in each generation, with
+            real weights from 0.1 to 1 and the golden ratio 0.618: 1,000 chains of 60 generations
+:shares     the same with 2 real points to each synthetic one, with 1 to 1, and with 1 to 2
 
-Each generation's error has a limit V(w) that is smallest at w = (sqrt(k^2 + 4 k) - k) / 2, k being
-real points over synthetic ones: He, Xu and Cheng 2025 (arXiv 2502.18049).
+The error of generation g tends to a limit V(w) that is smallest at w = (sqrt(k^2 + 4 k) - k) / 2,
+where k is the ratio of real to synthetic points: He, Xu and Cheng 2025 (arXiv 2502.18049).
 
-The default takes 13 s on 2 idle CPU cores: its 20 means lie within |z| = 1.2 of their laws. :shares
-takes 14 s: 30 means, |z| = 1.1.
+On 2 idle CPU cores the default takes 13 s, and its 20 means lie within |z| = 1.2 of their laws;
+:shares takes 14 s, and its 30 means lie within |z| = 1.1.
 """
 
 from ouroboros_jax.config import choose, new_config

@@ -1,13 +1,13 @@
-"""Heat death: what a closed loop that samples at a temperature comes to, with and without help.
+"""Heat death: where a closed loop that samples at a temperature ends, with and without help.
 
     python launch.py --config=configs/heat_death.py
 
 Marchi, Soatto, Chaudhari and Tabuada 2024 (arXiv 2404.02325): below temperature 1 the model is
-driven to a corner of the simplex, above it to the centre, at 1 chance decides; enough external
-data prevents all three.
+driven to a corner of the simplex, above it to the centre, and at 1 chance decides; enough external
+data prevent all three.
 
 default  3 outcomes, 1,000 points a generation, T of 0.7, 1 and 1.3, external share of 0 and 0.35:
-         48 trajectories of 60 generations each, over the flow that they follow
+         48 trajectories of 60 generations each, drawn over the flow that they follow
 :phase   5 outcomes, infinitely many points: 200 temperatures x 200 external shares, each from near
          the centre and from near a corner, 2,000 generations; between the thresholds 1 - T and
          a_g(5, T) the end depends on the start
@@ -18,10 +18,10 @@ default  3 outcomes, 1,000 points a generation, T of 0.7, 1 and 1.3, external sh
 Measured on 2 idle CPU cores, from start to the last figure; means over chains:
 default  8 s. Deviation from uniform at generation 60 without external data: 0.667 at T = 0.7,
          0.026 at T = 1.3
-:phase   17 s, of which 6 s in the one call over 80,000 chains; 14 MB on disk
+:phase   17 s, of which 6 s for the one call over 80,000 chains; 14 MB on disk
 :urn     21 s. At T = 0.7 the largest probability is 0.947 at the end; at T = 1.4 the largest
          deviation is 0.0235
-:polya   17 s. Every share within sampling error of its beta law
+:polya   17 s. Every share is within sampling error of its beta law
 """
 
 from ouroboros_jax.config import choose, new_config
@@ -51,7 +51,7 @@ def base():
 def phase():
     """The phase diagram, from both sides, in one vectorised call."""
     config = new_config(learner="heat_death", regime="fresh", data="outcomes")
-    config.num_samples = 10_000_000  # rounds the share, to 5e-8
+    config.num_samples = 10_000_000  # rounds the external share, to 5e-8
     config.data.num_outcomes = 5
     config.data.start = "corner"
     config.generations = 2000
@@ -67,7 +67,7 @@ def phase():
 
 
 def urn():
-    """A data set that only grows: collapse is a power of its size, and slow."""
+    """A data set that only grows: collapse is slow, a power of its size."""
     config = new_config(learner="heat_death", regime="accumulate", data="outcomes")
     config.learner.dynamics = "counts"
     config.num_samples = 30

@@ -1,4 +1,4 @@
-"""Kernel densities, which spread: the loop in which likelihood collapses and variance does not.
+"""Kernel densities, which spread: a loop in which likelihood collapses but variance does not.
 
     python launch.py --config=configs/kde.py
 
@@ -10,8 +10,8 @@ default     two moons, a Gaussian kernel of bandwidth 0.1, n = 500, replace and 
 :kazdan     bandwidths 0.1, 0.5 and 1, n of 10, 32, 100, 316 and 1,000, three regimes, 500 held-out
             points, 100 generations: the grid of Kazdan et al. 2024 (arXiv 2410.16713) on blobs
 
-Measured on 2 idle CPU cores, from start to the last figure; variance relative to the original under
-replace and under accumulate, after 50 generations:
+Measured on 2 idle CPU cores, from start to the last figure; the numbers are the variance relative
+to the original, under replace and under accumulate, after 50 generations:
 default     21 s. 1.99 and 1.07
 :blobs      23 s. 2.08 and 1.10
 :circles    21 s. 1.21 and 1.02
@@ -54,7 +54,7 @@ def base(data="moons", bandwidth=0.1):
 
 
 def rules():
-    """Bandwidths that shrink as points accumulate; in 2 dimensions the two rules are one."""
+    """Bandwidths that shrink as points accumulate; in 2 dimensions the two rules are the same."""
     config = base("blobs")
     config.data.num_features = 1
     config.sweep = {

@@ -7,21 +7,22 @@ default          a GPT-2 of 2 layers from scratch on Python's reference text, sa
 :opt125m         OPT-125m fine-tuned on WikiText-2, five beams, 5 epochs, no real text after
                  generation 0: the language model of Shumailov et al. 2023 (arXiv 2305.17493) and
                  Nature 2024, whose released code adds repetition_penalty 3
-:opt125m_real10  the same with a new tenth of real blocks in each generation, 10 epochs
-:gpt2            the first, with GPT-2's 124M
+:opt125m_real10  the same with a tenth of new real blocks in each generation, 10 epochs
+:gpt2            as :opt125m, with GPT-2 of 124M parameters
 :ngram           counts of the words of Python's reference text, whose survival has an exact law
 
 The default takes 1 min 39 s on 2 idle CPU cores: perplexity of held-out real text rises from
 44 [41, 47] to 347 [317, 377] in 5 generations, and distinct pairs of tokens fall from 0.47 to 0.18
-of all. :ngram takes 7 s. The published sizes have not been run: --dry_run --time estimates them.
+of all pairs. :ngram takes 7 s. The published sizes have not been run; --dry_run --time estimates
+what they take.
 
-WikiText-2 and the checkpoints come from the Hugging Face hub, or from folders: data.dir,
-learner.checkpoint.
+WikiText-2 and the checkpoints come from the Hugging Face hub, or from the folders that data.dir and
+learner.checkpoint name.
 """
 
 from ouroboros_jax.config import choose, new_config
 
-BLOCKS = 37_000  # of the training text, all but the last few hundred
+BLOCKS = 37_000  # of the training text: all but the last few hundred
 
 
 def get_config(variant=""):
@@ -37,7 +38,7 @@ def get_config(variant=""):
 
 
 def base():
-    """Small, from scratch, and done in minutes."""
+    """A small model, trained from scratch in minutes."""
     config = new_config(learner="lm", regime="replace", data="pydoc")
     config.data.vocab_size = 512
     config.data.num_test = 64
@@ -86,7 +87,7 @@ def opt125m_real10():
 
 
 def gpt2():
-    """The first setting with another model."""
+    """The paper's first setting with another model."""
     config = opt125m()
     config.learner.checkpoint = "gpt2"
     return config

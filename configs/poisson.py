@@ -3,7 +3,7 @@
     python launch.py --config=configs/poisson.py
 
 default  n = 10, rate 1, replace: 20,000 chains of 100 generations. Suresh, Thangaraj and
-         Khandavally 2024 (arXiv 2412.17646), Theorem 2: alive with probability
+         Khandavally 2024 (arXiv 2412.17646), Theorem 2: a chain is alive with probability
          1 - exp(-n lambda g_k), k = generation + 1
 :rates   rates of .1, 1, 10 and 100
 
@@ -30,7 +30,7 @@ def base():
 
 
 def rates():
-    """A rare event beside a common one."""
+    """Rates from rare events to common ones."""
     config = base()
     config.chains = 5000
     config.sweep = {"data.rate": [0.1, 1.0, 10.0, 100.0]}

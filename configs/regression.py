@@ -1,4 +1,4 @@
-"""Regressions on targets of their own: pi^2/6, for least squares and for everything else.
+"""Regressions on targets of their own making: pi^2/6, for least squares and for everything else.
 
     python launch.py --config=configs/regression.py
 
@@ -53,7 +53,7 @@ def base():
 
 
 def gerstgrasser():
-    """Linear growth against a bound."""
+    """Linear growth under replace, against a bound under accumulate."""
     config = base()
     config.num_samples = 100
     config.chains = 200
@@ -89,7 +89,7 @@ def universality():
 
 
 def diabetes():
-    """All patients but the held-out fifth."""
+    """All patients except the held-out fifth."""
     config = new_config(learner="linear_regression", regime="replace", data="diabetes")
     config.num_samples = 353
     config.chains = 200
@@ -99,7 +99,7 @@ def diabetes():
 
 
 def cancer():
-    """Fewer tumours than there are, so that classes can be told apart sooner or later."""
+    """Fewer tumours than the data set has, so that classes become separable sooner or later."""
     config = new_config(learner="logistic_regression", regime="replace", data="breast_cancer")
     config.learner.intercept = True
     config.learner.ridge = 1.0

@@ -1,14 +1,14 @@
-"""Two mirrored Gaussians of one standard deviation, which collapse onto two points.
+"""Two mirrored Gaussians with a common standard deviation, which collapse onto two points.
 
     python launch.py --config=configs/symmetric_gmm.py
 
-default     components at -1 and 1, deviation 1, n = 10, the approximate joint maximum likelihood of
-            Suresh, Thangaraj and Khandavally 2024 (arXiv 2412.17646), replace: 2,000 chains of 120
-            generations, how many keep their deviation, and Thm 4's bound
+default     components at -1 and 1, standard deviation 1, n = 10, the approximate joint maximum
+            likelihood of Suresh, Thangaraj and Khandavally 2024 (arXiv 2412.17646), replace: 2,000
+            chains of 120 generations, the share that keep their deviation, and Theorem 4's bound
 :joint      the same with exact maximum likelihood
 
 The default takes 7 s on 2 idle CPU cores: the median chain loses nine tenths of its deviation
-within 17 generations. :joint takes 7 s: half of its chains have lost half of their variance.
+within 17 generations. :joint takes 7 s: half of its chains lose half of their variance.
 """
 
 from ouroboros_jax.config import choose, new_config

@@ -6,24 +6,29 @@ default     the convolutional network and protocol of Shumailov et al. 2023 (arX
             Nature 2024, shortened to 20,000 images and 4 epochs: a fresh network each generation,
             every batch decoded anew by its predecessor, 5 synthetic generations
 :paper      the same in full: 60,000 images, 30 epochs
-:ouroboros  Model Ouroboros: one dense network trained on and on from its own 60,000 images, 100
-            epochs a generation, beside classifiers that label each new data set; 29 synthetic
-            generations, its 30 iterations
+:ouroboros  Model Ouroboros: one dense network trained continually on its own 60,000 images, 100
+            epochs a generation, with classifiers that label each new data set; 29 synthetic
+            generations, which are its 30 iterations
 :ouroboros_quick
             the same with 10,000 images, 20 epochs of larger steps and 10 generations
 
-The default takes 3 min 2 s on 2 idle CPU cores. On digits, which stand in for MNIST where it cannot
-be had, the standard deviation of generated images' codes under generation 0 falls from 0.83 to
-0.67, recall from 0.95 to 0.29, and the training loss rises every generation, from 239 to 389 nat.
-:ouroboros_quick takes 2 min; on MNIST a classifier of real data calls 20% of generation 0's images
-an 8, and 84% of generation 10's; their Frechet distance grows from 54 to 238, their variance falls
-to a ninth. :paper takes 67 min on cores that other work shared; on MNIST that deviation of codes
-falls from 0.78 to 0.44, recall from 0.93 to 0.30, and the training loss rises from 99 to 155 nat.
+The default takes 3 min 2 s on 2 idle CPU cores. On digits, which stand in for MNIST if it is not
+available, the standard deviation of generated images' codes under generation 0 falls from 0.83 to
+0.67, recall falls from 0.95 to 0.29, and the training loss rises every generation, from 239 to 389
+nat.
+
+:ouroboros_quick takes 2 min. On MNIST a classifier of real data calls 20% of generation 0's images
+an 8, and 84% of generation 10's; their Frechet distance grows from 54 to 238, and their variance
+falls to a ninth.
+
+:paper takes 67 min on cores shared with other work. On MNIST the standard deviation of codes falls
+from 0.78 to 0.44, recall falls from 0.93 to 0.30, and the training loss rises from 99 to 155 nat.
+
 :ouroboros takes about 2 min 15 s a generation, some 70 min in all. It was run on MNIST to
-generation 21 of its 29, when nothing had changed since generation 15: a classifier of real data
-calls 15% of generation 0's images an 8, 33% of generation 5's, 66% of generation 10's and all of
-generation 15's, which are one image; their Frechet distance grows from 23 to 350, their codes'
-deviation falls from 0.25 to 0.10.
+generation 21 of its 29, when nothing had changed since generation 15. A classifier of real data
+calls 15% of generation 0's images an 8, 33% of generation 5's, 66% of generation 10's, and all of
+generation 15's, which are all one image; their Frechet distance grows from 23 to 350, and the
+standard deviation of their codes falls from 0.25 to 0.10.
 """
 
 from ouroboros_jax.config import choose, new_config
@@ -41,7 +46,7 @@ def get_config(variant=""):
 
 
 def base():
-    """The paper's model and protocol, of a third of the images and fewer epochs."""
+    """The paper's model and protocol, with a third of the images and fewer epochs."""
     config = paper()
     config.num_samples = 20_000
     config.learner.epochs = 4
@@ -59,7 +64,7 @@ def paper():
 
 
 def ouroboros():
-    """One dense network trained on and on, and classifiers that label each new data set."""
+    """One dense network trained continually, and classifiers that label each new data set."""
     config = new_config(learner="vae", regime="replace", data="mnist")
     config.data.fallback = "digits"
     config.learner.network = "mlp"
@@ -79,8 +84,8 @@ def ouroboros():
 
 
 def ouroboros_quick():
-    """The same with fewer images, epochs and generations, and longer and more steps in each: with
-    those of the original, generation 0 would see the mean of all digits alone."""
+    """The same with fewer images, epochs and generations, but larger steps and smaller batches:
+    with the original ones, generation 0 would learn only the mean of all digits."""
     config = ouroboros()
     config.num_samples = 10_000
     config.learner.epochs = 20

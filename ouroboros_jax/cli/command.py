@@ -32,48 +32,54 @@ FLAGS = {
     "config": Flag(
         str,
         None,
-        "what to run: a file or a packaged name, gmm or configs/gmm.py:iris; "
+        "what to run: a file or a packaged name, such as gmm or configs/gmm.py:iris; "
         "--config.<setting>=<value> changes a setting",
     ),
-    "workdir": Flag(str, None, "the run's directory; of a new run runs/<config name>-<timestamp>"),
-    "from": Flag(str, None, "a run's directory: continue one of its generations elsewhere"),
-    "from_generation": Flag(int, None, "with --from: the last generation that is that run's"),
-    "dry_run": Flag(bool, False, "print shapes, compilations, disk and memory, and run nothing"),
-    "time": Flag(bool, False, "with --dry_run: compile, time a few calls and estimate the whole"),
-    "devices": Flag(int, None, "number of CPU devices; by default one a core", low=1, high=1024),
+    "workdir": Flag(
+        str, None, "the run's directory; for a new run, by default runs/<config name>-<timestamp>"
+    ),
+    "from": Flag(str, None, "a run's directory: continue one of its generations in a new run"),
+    "from_generation": Flag(int, None, "with --from: the last generation taken from that run"),
+    "dry_run": Flag(
+        bool, False, "print shapes, number of compilations, disk and memory, without running"
+    ),
+    "time": Flag(
+        bool, False, "with --dry_run: compile, time a few calls, and estimate the whole run's time"
+    ),
+    "devices": Flag(int, None, "number of CPU devices; by default one per core", low=1, high=1024),
     "generation": Flag(int, None, "which generation; 0 is the fit to real data"),
     "chain": Flag(int, 0, "which chain"),
     "num_samples": Flag(int, 64, "how many points to draw", low=1),
     "seed": Flag(int, 0, "seed of the draw"),
-    "out": Flag(str, None, "where to write"),
-    "name": Flag(str, None, "name of the evaluation; by default from --data"),
-    "data": Flag(str, None, "data to score on: a name, as iris or mnist, or a file"),
+    "out": Flag(str, None, "path to write to"),
+    "name": Flag(str, None, "name of the evaluation; by default derived from --data"),
+    "data": Flag(str, None, "data to score on: a name, such as iris or mnist, or a file"),
     "size": Flag(str, "quick", f"how thorough: {', '.join(SIZES)}"),
-    "help": Flag(bool, False, "print this and exit; with --config, every setting too"),
+    "help": Flag(bool, False, "print this and exit; with --config, also every setting"),
 }
 VERBS = {
     "run": Verb(
-        "run a config, or resume what was cut off (no verb means run)",
+        "run a config, or resume a run that was interrupted (no verb means run)",
         ("config", "workdir", "from", "from_generation", "dry_run", "time", "devices"),
     ),
     "sample": Verb(
-        "draw from a stored generation into a file: .npz, .npy, .csv, .png, .txt",
+        "draw points from a stored generation into a file: .npz, .npy, .csv, .png, .txt",
         ("workdir", "generation", "chain", "num_samples", "seed", "out", "devices"),
         ("workdir", "generation", "out"),
     ),
     "evaluate": Verb(
-        "score stored generations on data, into evaluations/<name>.nc",
+        "score stored generations on other data, into evaluations/<name>.nc",
         ("workdir", "name", "data", "devices"),
         ("workdir", "data"),
     ),
     "figures": Verb("draw a run's figures again", ("config", "workdir", "devices"), ("workdir",)),
     "export": Verb(
-        "write a stored generation in its family's own layout",
+        "write a stored language model as a checkpoint that transformers loads",
         ("workdir", "generation", "chain", "out", "devices"),
         ("workdir", "generation", "out"),
     ),
     "verify": Verb(
-        "hold the code against the laws it should follow; exit status 1 if one fails",
+        "test the code against the laws it should follow; exit status 1 if one fails",
         ("size", "devices"),
     ),
 }

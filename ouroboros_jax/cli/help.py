@@ -31,8 +31,8 @@ def help_text(command: Command, *, explicit: bool = False) -> str:
         config = load_config(command.flags["config"], command.overrides)
         lines += ["", f"config {command.flags['config']}", "", (module.__doc__ or "").strip()]
         lines += ["", "settings (--config.<setting>=<value>):", *_settings(config)]
-        lines += ["", "A schedule is a value a generation g: a list, linear(a, b) for a + b g, or"]
-        lines += ["geometric(a, r) for a r^g."]
+        lines += ["", "A schedule gives the value at each generation g: a list, linear(a, b) for"]
+        lines += ["a + b g, or geometric(a, r) for a r^g."]
     else:
         lines += ["", "--config=<name> --help lists every setting, with its value and range."]
     return "\n".join(lines)

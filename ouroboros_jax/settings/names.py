@@ -108,6 +108,6 @@ def _arguments(section: str, name: str, factory: Callable[..., Any]) -> dict[str
             default = tuple(default)
         anything = (bool, int, float, str, tuple) if default is None else ()
         settings[key] = Setting(
-            default, "of your own", optional=default is None, kinds=anything, item=object
+            default, "a setting of your own", optional=default is None, kinds=anything, item=object
         )
     return settings

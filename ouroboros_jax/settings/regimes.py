@@ -10,25 +10,25 @@ from ouroboros_jax.schedule import count_share, parse, round_half_up
 from ouroboros_jax.settings.names import look_up
 from ouroboros_jax.settings.setting import Entry, Point, Setting
 
-_WINDOW = Setting(3, "how many models, or kept data sets, back", low=1)
-_KEPT = Setting(False, "window: train on the data sets as drawn, not on points drawn again")
+_WINDOW = Setting(3, "how many models back, or how many kept data sets", low=1)
+_KEPT = Setting(False, "window: train on the data sets as first drawn, not on points drawn again")
 _FRACTION = Setting(
     0.1,
-    "share of each generation's points that are new real data; counts round half up",
+    "share of new real data among each generation's points; counts round half up",
     traced=True,
     low=0.0,
     high=1.0,
 )
 _REAL_OF = Setting(
     "original",
-    "fresh: what the share is of, the original data or the previous data set (from its first point "
-    "again where it has fewer)",
+    "fresh: where the real share comes from, the original data or the previous data set (whose "
+    "points repeat if it has too few)",
     choices=("original", "previous"),
 )
 _WEIGHT = Setting(
     0.5,
-    "total weight of the real points, or 'golden' for (sqrt(k^2 + 4k) - k) / 2, k real points to "
-    "a synthetic one",
+    "total weight of the real points, or 'golden' for (sqrt(k^2 + 4k) - k) / 2 with k real points "
+    "per synthetic one",
     traced=True,
     low=0.0,
     high=1.0,
@@ -73,7 +73,7 @@ REGIMES = {
     ),
     "accumulate_fresh": Entry(
         "ouroboros_jax.regimes:accumulate_fresh",
-        "as accumulate, with a share of new real data in what each generation adds",
+        "as accumulate, but a share of the points that each generation adds is new real data",
         {"real_fraction": _FRACTION},
         keeps="all",
     ),
@@ -86,23 +86,23 @@ REGIMES = {
     ),
     "window": Entry(
         "ouroboros_jax.regimes:window",
-        "points of the last `window` models, the truth before the first",
+        "points of the last `window` models, the truth standing in before generation 0",
         {"window": _WINDOW, "kept": _KEPT},
     ),
     "fresh": Entry(
         "ouroboros_jax.regimes:fresh",
-        "a share of new real data each generation, the rest from the previous model",
+        "a share of new real data in each generation, the rest from the previous model",
         {"real_fraction": _FRACTION, "real_of": _REAL_OF},
     ),
     "fixed_real": Entry(
         "ouroboros_jax.regimes:fixed_real",
-        "the same real data for ever, and num_samples synthetic points",
+        "the same real data in every generation, and num_samples synthetic points",
         {},
         keeps="real",
     ),
     "weighted": Entry(
         "ouroboros_jax.regimes:weighted",
-        "as fresh, with total weights for the two sources; Gaussians' variances are within them",
+        "as fresh, with a total weight for each source; Gaussians take variances within sources",
         {"real_fraction": _FRACTION, "real_weight": _WEIGHT},
         check=_check_weighted,
     ),

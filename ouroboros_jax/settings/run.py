@@ -8,18 +8,18 @@ RUN = {
         1, "independent replicates of every point of the sweep", low=1, high=COUNT, swept=False
     ),
     "generations": Setting(
-        10, "generations after the fit to real data", low=0, high=COUNT, swept=False
+        10, "number of generations after the fit to real data", low=0, high=COUNT, swept=False
     ),
     "num_samples": Setting(
         1000,
-        "points a generation trains on (fixed_real: the synthetic, accumulate: the new)",
+        "points a generation trains on (fixed_real: the synthetic ones, accumulate: the new ones)",
         traced=True,
         low=2,
         high=COUNT,
     ),
     "chain_block": Setting(
         "auto",
-        "chains in one vectorised block; decides bits",
+        "chains in one vectorised block; affects the last bits of results",
         low=1,
         choices=("auto",),
         kinds=(int, str),
@@ -27,65 +27,72 @@ RUN = {
     ),
     "compile": Setting(
         "thorough",
-        "quick: on a CPU half the time to compile, for slower runs; for sweeps of many shapes; "
-        "decides bits",
+        "quick: halves the time to compile on a CPU but slows the run, for sweeps of many shapes; "
+        "affects the last bits of results",
         choices=("thorough", "quick"),
         swept=False,
     ),
-    "x64": Setting(False, "compute in 64 bit", swept=False),
-    "metrics": Setting((), "names to record; () for all", item=str, swept=False),
+    "x64": Setting(False, "compute in 64 bits", swept=False),
+    "metrics": Setting((), "names of the metrics to record; () for all", item=str, swept=False),
     "collapse.metric": Setting(
         "variance",
-        "what time_to_collapse watches, relative to generation 0, where it is recorded",
+        "the metric that time_to_collapse watches, relative to generation 0, if it is recorded",
         choices=("variance", "test_log_likelihood", "log_det_covariance", "separation"),
         swept=False,
     ),
     "collapse.thresholds": Setting(
         (0.5, 0.1, 0.01),
-        "collapsed is below such a share of generation 0's value, once or for good",
+        "a chain has collapsed once it falls below this share of generation 0's value, even if it "
+        "recovers",
         low=0.0,
         open_low=True,
         swept=False,
     ),
     "store.every": Setting(
-        1, "keep every so many generations' parameters, and the last", low=1, swept=False
+        1, "n: keep the parameters of every n-th generation, and the last", low=1, swept=False
     ),
     "store.metrics_every": Setting(
         1,
-        "record metrics of every so many generations, and of the last; NaN between, which takes "
-        "no disk",
+        "n: record the metrics of every n-th generation, and of the last; the NaN between take no "
+        "disk space",
         low=1,
         swept=False,
     ),
     "store.segment": Setting(
         "auto",
-        "most generations of a device call; the disk may take those of several at a time",
+        "most generations in a device call; several calls may be stored at a time",
         low=1,
         choices=("auto",),
         kinds=(int, str),
         swept=False,
     ),
-    "figures.pdf": Setting(False, "draw PDF beside PNG", swept=False),
+    "figures.pdf": Setting(False, "write PDF beside PNG", swept=False),
     "figures.generations": Setting(
-        (), "generations of the evolution panels; () for a choice", low=0, item=int, swept=False
+        (),
+        "generations shown in the evolution panels; () for an automatic choice",
+        low=0,
+        item=int,
+        swept=False,
     ),
     "figures.images": Setting(
         64, "images in a grid of samples and in a frame of the animation", low=1, swept=False
     ),
     "figures.frame_ms": Setting(
-        500, "milliseconds that a frame of the animation is shown", low=20, swept=False
+        500, "milliseconds that each frame of the animation is shown", low=20, swept=False
     ),
     "figures.loop": Setting(
-        0, "times that the animation is shown; 0: for ever", low=0, swept=False
+        0, "times that the animation is shown; 0: without end", low=0, swept=False
     ),
-    "figures.colormap": Setting("gray", "colours of images of one channel", swept=False),
-    "figures.curves": Setting(8, "most lines of training curves", low=1, swept=False),
+    "figures.colormap": Setting("gray", "colours of one-channel images", swept=False),
+    "figures.curves": Setting(8, "most lines in a figure of training curves", low=1, swept=False),
     "sweep": Setting(
-        {}, "a dict from any setting to a list of values; an integer under 'seed'", swept=False
+        {},
+        "a dict from settings to lists of values; an integer under 'seed': that many seeds",
+        swept=False,
     ),
     "sweep_mode": Setting(
         "product",
-        "product: every combination; zip: first with first, second with second",
+        "product: every combination; zip: first values together, second values together, ...",
         choices=("product", "zip"),
         swept=False,
     ),

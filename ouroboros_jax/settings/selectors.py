@@ -10,9 +10,9 @@ from ouroboros_jax.settings.setting import Entry, Point, Setting
 SCORES = ("feature", "closeness")
 _SCORE = Setting(
     "feature",
-    "what scores a point: one of its features (of symbols and labels: whether it is that one; of "
-    "regressions: the target), its closeness to 0, or your own 'module:function' of (settings, "
-    "data)",
+    "what scores a point: one of its features (for symbols and labels: whether it is the given "
+    "one; for regressions: the target), its closeness to 0, or your own 'module:function' of "
+    "(settings, data)",
     kinds=(str,),
 )
 _INDEX = Setting(0, "the feature, symbol or class that `score='feature'` means", low=0)
@@ -49,12 +49,12 @@ def _check_verify(point: Point) -> None:
 
 
 SELECTORS = {
-    "none": Entry("ouroboros_jax.settings.selectors:none", "every point that is drawn", {}),
+    "none": Entry("ouroboros_jax.settings.selectors:none", "keeps every point that is drawn", {}),
     "curate": Entry(
         "ouroboros_jax.selectors:curate",
-        "one of `choices` candidates, the likelier the better its score",
+        "keeps one of `choices` candidates, more likely one with a better score",
         {
-            "choices": Setting(2, "candidates of which one is kept, K", low=2),
+            "choices": Setting(2, "number of candidates, K, of which one is kept", low=2),
             "score": _SCORE,
             "index": _INDEX,
             "strength": Setting(1.0, "factor of the score in exp(strength * score)", traced=True),
@@ -63,13 +63,13 @@ SELECTORS = {
     ),
     "verify": Entry(
         "ouroboros_jax.selectors:verify",
-        "candidates whose score is above a threshold with one probability, others with another",
+        "keeps candidates above a threshold score with one probability, others with another",
         {
             "score": _SCORE,
             "index": _INDEX,
-            "threshold": Setting(0.0, "a score above it is right", traced=True),
-            "keep_right": _share(1.0, "probability to keep a right point"),
-            "keep_wrong": _share(0.5, "probability to keep a wrong point"),
+            "threshold": Setting(0.0, "a point is right if its score is above this", traced=True),
+            "keep_right": _share(1.0, "probability of keeping a right point"),
+            "keep_wrong": _share(0.5, "probability of keeping a wrong point"),
             "max_rounds": Setting(1000, "most times that rejected points are drawn again", low=1),
         },
         check=_check_verify,

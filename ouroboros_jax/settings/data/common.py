@@ -8,11 +8,11 @@ from ouroboros_jax.schedule import count_share
 from ouroboros_jax.settings.counts import num_real_points
 from ouroboros_jax.settings.setting import COUNT, Point, Setting
 
-NUM_TEST = Setting(1000, "real points held out for test_log_likelihood", low=0)
+NUM_TEST = Setting(1000, "number of real points held out for test metrics", low=0)
 FINITE = {  # for finite rows
     "num_test": NUM_TEST._replace(
         default=None,
-        help="rows held out for test_log_likelihood; None: the share test_fraction",
+        help="number of rows held out for test metrics; None: the share test_fraction",
         optional=True,
         kinds=(int,),
     ),
@@ -28,7 +28,7 @@ def data_settings(**settings: Setting) -> dict[str, Setting]:
     return settings | {
         "num_samples": Setting(
             None,
-            "points of the real data set; None: as many as num_samples at generation 0",
+            "number of points in the real data set; None: num_samples at generation 0",
             traced=True,
             low=2,
             high=COUNT,
@@ -37,7 +37,7 @@ def data_settings(**settings: Setting) -> dict[str, Setting]:
             scheduled=False,
         ),
         "num_test": settings.get("num_test", NUM_TEST),
-        "dir": Setting(None, "where data files are looked for", optional=True, kinds=(str,)),
+        "dir": Setting(None, "folder that data files are read from", optional=True, kinds=(str,)),
     }
 
 
@@ -45,8 +45,8 @@ def fallback(choice: str) -> Setting:
     """The setting of what is used in place of data that cannot be had."""
     return Setting(
         "",
-        "what to use instead, and say so, if the data can be neither found nor downloaded; '': "
-        "nothing, which is an error",
+        "data to use instead, with a notice, if these can be neither found nor downloaded; '': an "
+        "error",
         choices=("", choice),
     )
 

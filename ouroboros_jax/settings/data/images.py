@@ -9,21 +9,21 @@ ENDING = ".npz"
 _IMAGES = {
     "num_test": Setting(
         None,
-        "held-out images that metrics are taken of; None: the data set's own test set, or a fifth "
-        "where it has none",
+        "number of held-out images for the metrics; None: the data set's own test set, or a fifth "
+        "of the images if it has none",
         low=1,
         optional=True,
         kinds=(int,),
     ),
     "dtype": Setting(
         "float32",
-        "what images are kept as: bytes (uint8, generated ones rounded to 1/255), or floats",
+        "type in which images are kept: bytes (uint8; rounds generated ones to 1/255), or floats",
         choices=("uint8", "float32"),
     ),
 }
 _DIR = Setting(
     None,
-    "a folder of the four IDX files, or of TensorFlow Datasets, which prepares the data there; "
+    "a folder that holds the four IDX files, or in which TensorFlow Datasets prepares the data; "
     "None: $TFDS_DATA_DIR or ~/tensorflow_datasets",
     optional=True,
     kinds=(str,),
@@ -49,13 +49,13 @@ IMAGE_FILE = Entry(
     kind="images",
 )
 _TABLE = {
-    "mnist": _named("mnist", "MNIST, 70,000 handwritten digits, by TensorFlow Datasets"),
+    "mnist": _named("mnist", "MNIST, 70,000 handwritten digits, from TensorFlow Datasets"),
     "fashion_mnist": _named("fashion_mnist", "Fashion-MNIST, 70,000 pieces of clothing, likewise"),
     "kmnist": _named("kmnist", "KMNIST, 70,000 handwritten hiragana, likewise"),
     "image_digits": Entry(
         "ouroboros_jax.data.images:digits",
-        "scikit-learn's 1,797 digits upsampled to 28 x 28 pixels; what 'digits' means to learners "
-        "of images",
+        "scikit-learn's 1,797 digits upsampled to 28 x 28 pixels; learners of images read 'digits' "
+        "as this",
         data_settings(**_IMAGES),
         apart=ROWS_APART,
     ),

@@ -39,7 +39,7 @@ DATA = {
             num_outcomes=Setting(3, "number of outcomes, K", low=2),
             start=Setting(
                 "uniform",
-                "where generation 0 is: a word, K probabilities, or K counts",
+                "the start, which is generation 0: a word, K probabilities, or K counts",
                 low=0.0,
                 choices=("uniform", "external", "corner"),
                 kinds=(str, tuple),
@@ -54,7 +54,7 @@ DATA = {
             ),
             concentration=Setting(
                 0.0,
-                "a start for each chain, Dirichlet(concentration * start); 0: start itself",
+                "draw each chain's start from Dirichlet(concentration * start); 0: do not draw",
                 traced=True,
                 low=0.0,
                 scheduled=False,

@@ -54,7 +54,7 @@ def _shape(name: str, text: str, noise: float, **settings: Setting) -> Entry:
 FILES = (".npy", ".csv")
 FILE = Entry(
     "ouroboros_jax.data.files:file",
-    "a table of your own: a path to a .npy or .csv file, one row a point",
+    "a table of your own: a path to a .npy or .csv file with one point per row",
     data_settings(**FINITE),
     check=path_check("a .npy or .csv file", FILES),
     apart=ROWS_APART,
@@ -82,7 +82,7 @@ _TABLE = {
         "a mixture of Gaussians",
         data_settings(
             means=Setting(
-                (-2.0, 2.0), "a number, or a list of D numbers, a component", nested=True
+                (-2.0, 2.0), "a number, or a list of D numbers, per component", nested=True
             ),
             stds=Setting(
                 1.0,

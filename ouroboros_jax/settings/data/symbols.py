@@ -51,7 +51,8 @@ DATA = {
         b=Setting(2.7, "shift of the rank i = 1..V", low=-1.0, open_low=True),
         observed=Setting(
             None,
-            "take the frequencies of so many draws as the truth, as released code does",
+            "take the frequencies of this many draws as the truth, as released code does; None: "
+            "the law itself",
             optional=True,
             kinds=(int,),
             low=2,
@@ -61,7 +62,7 @@ DATA = {
     ),
     "unigram": _entry(
         "unigram",
-        "words of a text, by frequency",
+        "the words of a text, by frequency",
         apart=("num_samples", "num_test"),
         path=Setting(
             None,
@@ -70,7 +71,7 @@ DATA = {
             optional=True,
             kinds=(str,),
         ),
-        num_words=Setting(50_000, "words read, from the first", low=2, high=COUNT),
+        num_words=Setting(50_000, "number of words read, from the first on", low=2, high=COUNT),
     ),
     "counts": _entry(
         "counts",

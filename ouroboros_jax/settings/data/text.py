@@ -17,15 +17,17 @@ _TEXT = {
     "tokenizer": Setting(
         "auto",
         "bpe (trained on the text), bytes, words (lower-cased), or a checkpoint's: a folder or "
-        "hub id; auto is that of learner.checkpoint, or else bpe",
+        "hub id; auto: that of learner.checkpoint, or else bpe",
     ),
-    "vocab_size": Setting(0, "tokens of a bpe, or most words; 0: 2048, or all words", low=0),
-    "block": Setting(64, "tokens in a point, T", low=1),
-    "num_blocks": Setting(0, "train on the first so many blocks; 0: all", low=0),
-    "max_words": Setting(0, "train on the first so many words; 0: all", low=0),
+    "vocab_size": Setting(
+        0, "size of the vocabulary: tokens of bpe, most words of words; 0: 2048, or all", low=0
+    ),
+    "block": Setting(64, "tokens in a block, T; a block is a point", low=1),
+    "num_blocks": Setting(0, "train on the first n blocks only; 0: on all", low=0),
+    "max_words": Setting(0, "train on the first n words only; 0: on all", low=0),
     "num_test": NUM_TEST._replace(
         default=None,
-        help="blocks of the test text that metrics are taken of; None: all",
+        help="number of blocks of the test text for the metrics; None: all",
         optional=True,
         kinds=(int,),
     ),
@@ -81,7 +83,7 @@ TEXTS = {
     ),
     "pydoc": Entry(
         "ouroboros_jax.data.text:pydoc",
-        "the reference text that Python ships; needs no download",
+        "the reference text that comes with Python; needs no download",
         data_settings(**_TEXT),
         apart=ROWS_APART,
         resolve=_resolve_tokenizer,

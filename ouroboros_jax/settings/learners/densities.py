@@ -29,7 +29,7 @@ def _check_kde(point: Point) -> None:
 
 def _location(estimator: str) -> Entry:
     spread = Setting(
-        1.0, "standard deviation of every feature, for ever", traced=True, low=0.0, open_low=True
+        1.0, "fixed standard deviation of every feature", traced=True, low=0.0, open_low=True
     )
     return Entry(
         f"ouroboros_jax.learners.location:{estimator}",
@@ -48,17 +48,17 @@ LEARNERS = {
             "kernel": Setting("gaussian", "shape of the kernels", choices=("gaussian", "tophat")),
             "rule": Setting(
                 "fixed",
-                "where the bandwidth comes from: learner.bandwidth, or the number of points by "
-                "Scott's or Silverman's factor as scikit-learn has it, in units of the data",
+                "where the bandwidth comes from: learner.bandwidth (fixed), or the number of "
+                "points by Scott's or Silverman's factor as in scikit-learn, in units of the data",
                 choices=("fixed", "scott", "silverman"),
             ),
             "bandwidth": Setting(
-                0.3, "bandwidth h where rule is fixed", traced=True, low=0.0, open_low=True
+                0.3, "bandwidth h if rule is fixed", traced=True, low=0.0, open_low=True
             ),
             "capacity": Setting(
                 1,
-                "points a model keeps, as a multiple of the real data set's; of a larger pool it "
-                "keeps draws, exact in law",
+                "how many points a model keeps, as a multiple of the real data set's size; from a "
+                "larger pool it keeps draws, exact in law",
                 low=1,
             ),
         },
@@ -68,11 +68,11 @@ LEARNERS = {
     ),
     "symmetric_gmm": Entry(
         "ouroboros_jax.learners.symmetric_gmm:symmetric_gmm",
-        "two equal components at +-mu with one standard deviation, of one feature",
+        "two equal components at +-mu with a common standard deviation, one feature",
         {
             "estimator": Setting(
                 "approximate",
-                "joint maximum likelihood, or the approximation of Suresh et al. in closed form",
+                "joint maximum likelihood, or the closed-form approximation of Suresh et al.",
                 choices=("joint", "approximate"),
             ),
         },

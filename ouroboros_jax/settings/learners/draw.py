@@ -7,7 +7,7 @@ from ouroboros_jax.settings.setting import Point, Setting
 DRAW = Setting(
     "auto",
     "draw points (samples), or their counts or moments, exact in law and O(1) in n (sufficient); "
-    "auto is sufficient wherever the regime allows it",
+    "auto is sufficient if regime and selector allow it",
     choices=("auto", "sufficient", "samples"),
 )
 

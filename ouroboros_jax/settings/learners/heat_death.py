@@ -58,7 +58,7 @@ LEARNERS = {
             ),
             "step": Setting(
                 0.1,
-                "ode: by what a generation lets the logarithm of the data set's size grow",
+                "ode: how much the logarithm of the data set's size grows in a generation",
                 traced=True,
                 low=0.0,
                 open_low=True,

@@ -29,7 +29,7 @@ def _check_vae(point: Point) -> None:
 LEARNERS = {
     "vae": Entry(
         "ouroboros_jax.learners.vae:vae",
-        "a variational autoencoder of images, with a classifier that labels its images if asked",
+        "a variational autoencoder of images, optionally with a classifier that labels its images",
         {
             "network": Setting(
                 "conv",
@@ -38,36 +38,36 @@ LEARNERS = {
             ),
             "layer_sizes": _SIZES._replace(
                 default=(64, 128),
-                help="channels, or units, of the encoder's layers; the decoder mirrors them",
+                help="channels or units of the encoder's layers; the decoder mirrors them",
             ),
             "latent_dim": Setting(20, "numbers in a code, L", low=1),
             "initializer": Setting(
                 "torch",
-                "how parameters begin: uniform in +-1/sqrt(fan_in), biases too, as in PyTorch; or "
-                "as in Flax (lecun)",
+                "initial parameters: uniform in +-1/sqrt(fan_in), biases too, as in PyTorch "
+                "(torch), or as in Flax (lecun)",
                 choices=("torch", "lecun"),
             ),
             "conv_impl": Setting(
                 "auto",
-                "how convolutions are computed: by XLA's own, by matrix products, or by what is "
-                "faster on the backend",
+                "how convolutions are computed: by XLA's own (lax), by matrix products (matmul), "
+                "or by whichever is faster on the backend (auto)",
                 choices=("auto", "lax", "matmul"),
             ),
             "loss": Setting(
                 "bce",
-                "reconstruction loss: binary cross-entropy, or squared error; summed over pixels",
+                "reconstruction loss, summed over pixels: binary cross-entropy or squared error",
                 choices=("bce", "mse"),
             ),
             "beta": Setting(1.0, "weight of the KL divergence", traced=True, low=0.0),
             "epochs": Setting(30, "epochs of a generation's fit", low=1),
-            "batch_size": Setting(256, "images a step", low=1),
+            "batch_size": Setting(256, "images per step", low=1),
             "learning_rate": _RATE._replace(help="Adam's learning rate"),
             "weight_decay": _RATE._replace(
-                default=1e-5, help="weight decay as PyTorch's Adam has it, added to the gradient"
+                default=1e-5, help="weight decay as in PyTorch's Adam, added to the gradient"
             ),
             "points": Setting(
                 "stream",
-                "draw num_samples images anew for every epoch (stream), or once a generation "
+                "draw num_samples images anew for every epoch (stream), or once per generation "
                 "(dataset)",
                 choices=("stream", "dataset"),
             ),
@@ -85,14 +85,17 @@ LEARNERS = {
                 default=(512, 256, 128), help="units of the classifier's hidden layers"
             ),
             "classifier_epochs": Setting(10, "epochs of a generation's classifier", low=1),
-            "classifier_learning_rate": _RATE._replace(help="its Adam's learning rate"),
+            "classifier_learning_rate": _RATE._replace(
+                help="Adam's learning rate for the classifier"
+            ),
             "classifier_start": Setting(
                 "fresh",
-                "what its fit begins from: fresh parameters, or the previous generation's",
+                "what the classifier's fit begins from: fresh parameters, or the previous "
+                "generation's",
                 choices=("fresh", "previous"),
             ),
             "num_scored": Setting(
-                10_000, "generated images that metrics are taken of, each generation", low=10
+                10_000, "generated images scored by the metrics in each generation", low=10
             ),
         },
         check=_check_vae,
@@ -103,7 +106,7 @@ LEARNERS = {
             ),
             "truncation": Setting(
                 10.0,
-                "codes are drawn from within so many standard deviations of 0; 10 is as good as "
+                "codes are drawn from within this many standard deviations of 0; 10 is as good as "
                 "no bound",
                 traced=True,
                 low=0.0,

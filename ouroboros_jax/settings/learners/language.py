@@ -8,10 +8,10 @@ OWN_TOKENIZERS = ("bpe", "bytes", "words")
 _BEAM_NEUTRAL = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
 _WRITING = {
     "temperature": TEMPERATURE,
-    "top_k": Setting(0, "draw from the likeliest so many tokens; 0: all", traced=True, low=0),
+    "top_k": Setting(0, "draw from the k likeliest tokens; 0: from all", traced=True, low=0),
     "top_p": Setting(
         1.0,
-        "draw from the fewest tokens of so much probability",
+        "draw from the smallest set of tokens that together have this probability",
         traced=True,
         low=0.0,
         open_low=True,
@@ -19,21 +19,24 @@ _WRITING = {
     ),
     "repetition_penalty": Setting(
         1.0,
-        "positive logits of tokens that were there are divided by it, negative ones multiplied",
+        "divides positive logits of tokens that the text already has, multiplies negative ones",
         traced=True,
         low=0.0,
         open_low=True,
     ),
-    "length_penalty": Setting(1.0, "beam: scores are divided by length to this power", traced=True),
+    "length_penalty": Setting(
+        1.0, "beam: scores are divided by the length to this power", traced=True
+    ),
     "method": Setting(
         "sample",
-        "how blocks are written: drawn, the likeliest token (greedy), or by beams",
+        "how blocks are written: tokens are drawn (sample), the likeliest is taken (greedy), or "
+        "beams are searched (beam)",
         choices=("sample", "greedy", "beam"),
     ),
-    "num_beams": Setting(5, "beams of method=beam", low=2),
+    "num_beams": Setting(5, "number of beams if method=beam", low=2),
     "min_new_tokens": Setting(
         None,
-        "no text ends before so many tokens; None: none ends within its block",
+        "no text ends before this many tokens; None: none ends within its block",
         low=0,
         optional=True,
         kinds=(int,),
@@ -91,54 +94,62 @@ LEARNERS = {
                 "", "a folder or hub id (gpt2, facebook/opt-125m); '': from scratch"
             ),
             "family": Setting("gpt2", "from scratch: gpt2 or opt", choices=("gpt2", "opt")),
-            "num_layers": Setting(4, "from scratch: blocks", low=1),
-            "num_heads": Setting(4, "from scratch: attention heads", low=1),
+            "num_layers": Setting(4, "from scratch: number of layers", low=1),
+            "num_heads": Setting(4, "from scratch: attention heads per layer", low=1),
             "width": Setting(128, "from scratch: width, D", low=1),
             "ffn_width": Setting(0, "from scratch: inner width; 0: 4 D", low=0),
             "dropout": Setting(
                 None,
-                "share dropped in training; None: as the checkpoint has it, or none from scratch",
+                "share dropped in training; None: the checkpoint's, or no dropout from scratch",
                 low=0.0,
                 high=1.0,
                 open_high=True,
                 optional=True,
                 kinds=(float,),
             ),
-            "dtype": Setting("float32", "of the computation", choices=("float32", "bfloat16")),
-            "remat": Setting(False, "compute blocks twice in training, to save memory"),
+            "dtype": Setting(
+                "float32", "number type of the computation", choices=("float32", "bfloat16")
+            ),
+            "remat": Setting(False, "compute layers twice in training, to save memory"),
             "epochs": Setting(5, "passes over the data in each fit", low=1),
-            "batch_size": Setting(16, "blocks of a training step", low=1),
-            "optimizer": Setting("adamw", "as torch has it", choices=("adamw", "adam", "sgd")),
+            "batch_size": Setting(16, "blocks per training step", low=1),
+            "optimizer": Setting(
+                "adamw", "the optimizer, as in torch", choices=("adamw", "adam", "sgd")
+            ),
             "learning_rate": Setting(
-                1e-3, "of the optimizer, at its highest", traced=True, low=0.0
+                1e-3, "learning rate of the optimizer, at its highest", traced=True, low=0.0
             ),
             "weight_decay": Setting(
-                0.01, "of adamw and sgd, of all parameters", traced=True, low=0.0
+                0.01, "weight decay of all parameters, by adamw and sgd", traced=True, low=0.0
             ),
             "clip_norm": Setting(
-                0.0, "longer gradients are shortened to this norm; 0: none", traced=True, low=0.0
+                0.0,
+                "gradients with a larger norm are scaled down to this; 0: never",
+                traced=True,
+                low=0.0,
             ),
             "schedule": Setting(
                 "constant",
-                "of the rate: constant, a linear rise and fall, a cosine to 1e-6 by batches or by "
-                "epochs",
+                "course of the learning rate: constant, a linear rise and fall, or a cosine to "
+                "1e-6 by batches (cosine) or by epochs (cosine_epochs)",
                 choices=("constant", "linear", "cosine", "cosine_epochs"),
             ),
             "warmup": Setting(
                 0.1,
-                "share of the batches in which schedule=linear rises",
+                "share of the batches in which the rate rises if schedule=linear",
                 traced=True,
                 low=0.0,
                 high=1.0,
             ),
             "keep": Setting(
                 "best",
-                "parameters of the best epoch by loss on real validation text, or of the last",
+                "keep the parameters of the epoch with the lowest loss on real validation text "
+                "(best), or of the last epoch",
                 choices=("best", "last"),
             ),
             "num_validation": Setting(128, "blocks of validation text", low=1),
             "num_scored": Setting(
-                128, "texts written after held-out prompts to be measured; 0: none", low=0
+                128, "texts written after held-out prompts for the metrics; 0: none", low=0
             ),
             "rows": Setting(64, "blocks decoded or scored at a time", low=1),
         },
@@ -149,9 +160,9 @@ LEARNERS = {
     ),
     "ngram": Entry(
         "ouroboros_jax.learners.ngram:ngram",
-        "counts of n-grams, sampled from",
+        "counts of n-grams, from which text is sampled",
         {
-            "order": Setting(1, "n, tokens of an n-gram", low=1, high=3),
+            "order": Setting(1, "n, the number of tokens in an n-gram", low=1, high=3),
             "smoothing": Setting(
                 0.0, "count added to every token after every context", traced=True, low=0.0
             ),

@@ -33,24 +33,24 @@ LEARNERS = {
     ),
     "gmm": Entry(
         "ouroboros_jax.learners.gmm:gmm",
-        "a Gaussian mixture, fitted by expectation maximisation",
+        "a Gaussian mixture, fitted by expectation-maximisation",
         {
             "components": Setting(2, "number of components, K", low=1),
             "covariance": Setting("full", "full or diagonal covariances", choices=("full", "diag")),
             "tol": Setting(
-                1e-3, "stop when the mean log likelihood gains less", traced=True, low=0.0
+                1e-3, "stop if the mean log-likelihood gains less than this", traced=True, low=0.0
             ),
-            "max_iter": Setting(100, "most steps of one fit", traced=True, low=1, high=COUNT),
+            "max_iter": Setting(100, "most steps in one fit", traced=True, low=1, high=COUNT),
             "reg_covar": Setting(
                 1e-6, "added to the diagonals of the covariances", traced=True, low=0.0
             ),
             "n_init": Setting(
-                1, "fits begun from different starts, of which the best is kept", low=1
+                1, "number of fits from different starts, of which the best is kept", low=1
             ),
             "init": Setting(
                 "kmeans",
-                "how a fit begins: full k-means (scikit-learn's cold start), its seeding alone, "
-                "quantiles, or the parameters that learner.start names (previous)",
+                "how a fit begins: full k-means (scikit-learn's cold start), only its seeding "
+                "(kmeans++), quantiles, or the parameters that learner.start names (previous)",
                 choices=("kmeans", "kmeans++", "quantile", "previous"),
             ),
         },

@@ -23,13 +23,13 @@ def _check_linear(point: Point) -> None:
 LEARNERS = {
     "linear_regression": Entry(
         "ouroboros_jax.learners.linear_regression:linear_regression",
-        "ridgeless least squares, fitted to targets of its own",
+        "ridgeless least squares, fitted to targets of its own making",
         {
             "inputs": _INPUTS,
             "noise": Setting(
                 "auto",
                 "noise of generated targets: the data's own (known), or that of the residuals "
-                "(fitted); auto is known where the data has one",
+                "(fitted); auto is known if the data have one",
                 choices=("auto", "known", "fitted"),
             ),
             "intercept": _INTERCEPT,
@@ -46,13 +46,16 @@ LEARNERS = {
             "intercept": _INTERCEPT,
             "ridge": Setting(
                 1e-3,
-                "ridge / 2 times the squared coefficients is added to the summed log loss",
+                "penalty: ridge / 2 times the sum of squared coefficients, added to the summed log "
+                "loss",
                 traced=True,
                 low=0.0,
             ),
-            "tol": Setting(1e-6, "stop when the mean log loss gains less", traced=True, low=0.0),
+            "tol": Setting(
+                1e-6, "stop if the mean log loss falls by less than this", traced=True, low=0.0
+            ),
             "max_iter": Setting(
-                25, "most steps of Newton's method", traced=True, low=1, high=COUNT
+                25, "most steps of Newton's method in one fit", traced=True, low=1, high=COUNT
             ),
         },
         kind="classes",

@@ -28,7 +28,7 @@ def _check_poisson(point: Point) -> None:
 LEARNERS = {
     "categorical": Entry(
         "ouroboros_jax.learners.categorical:categorical",
-        "frequencies of V symbols",
+        "the frequencies of V symbols",
         {
             "draw": DRAW,
             "smoothing": Setting(
