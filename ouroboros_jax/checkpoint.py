@@ -6,6 +6,7 @@ pytree and come back as nested dicts and lists of NumPy arrays; `like` gives the
 
 import contextlib
 import logging
+import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,13 +43,16 @@ def _quietly() -> Iterator[None]:
 class Steps:
     """Steps of a run, by number; all of them are kept, or only the `newest`.
 
-    A step is whole or absent: Orbax writes under a temporary name and renames.
+    A step is whole or absent: Orbax writes under a temporary name and renames. What a writer that
+    was killed has left is removed by the next one, `cleans`, which must be the only one.
     """
 
     @_quietly()
-    def __init__(self, path: Path, *, only_newest: bool = False):
+    def __init__(self, path: Path, *, only_newest: bool = False, cleans: bool = False):
         training = ocp.training
         self.path = Path(path)
+        for left in self.path.glob("*.orbax-checkpoint-tmp*") if cleans else ():
+            shutil.rmtree(left, ignore_errors=True)
         keep = training.preservation_policies.LatestN(1) if only_newest else None
         # The default decision would skip a save while another is under way.
         every = training.save_decision_policies.FixedIntervalPolicy(1)

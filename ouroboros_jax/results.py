@@ -40,7 +40,7 @@ class Run:
         self.config = config
         self.manifest = manifest
         self.workdir: Path | None = workdir
-        self.groups: list[Group] = groups_of(config, origin_in(manifest))
+        self.groups: list[Group] = groups_of(config, origin_in(manifest), recorded=True)
         self.points = [group.point for group in self.groups]
         self.stores = stores
         self._metrics: "xarray.Dataset | None" = None  # noqa: UP037
@@ -308,6 +308,7 @@ def open_run(workdir: str | Path) -> Run:
     manifest = read_manifest(workdir)
     config = rundir.read_config(workdir)
     stores = [
-        DiskStore(*rundir.store_paths(workdir, group.name), write=False) for group in expand(config)
+        DiskStore(*rundir.store_paths(workdir, group.name), write=False)
+        for group in expand(config, recorded=True)
     ]
     return Run(config, manifest, stores, workdir)

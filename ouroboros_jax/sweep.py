@@ -157,8 +157,10 @@ class _Gathered(NamedTuple):
     rows: list[tuple[int, ...]]  # the point's place in every swept list
 
 
-def expand(config: ConfigDict) -> list[Group]:
+def expand(config: ConfigDict, *, recorded: bool = False) -> list[Group]:
     """The groups of a config's sweep; one group of one point if there is no sweep.
+
+    A config that a run has `recorded` was checked when it began: its files need not be there still.
 
     Raises:
       UserError: a sweep over an unknown field, an empty list, lists of unequal length under `zip`,
@@ -168,12 +170,12 @@ def expand(config: ConfigDict) -> list[Group]:
         group._replace(
             point=dict(group.point), columns=dict(group.columns), coords=dict(group.coords)
         )
-        for group in _expanded(to_json(config))
+        for group in _expanded(to_json(config), recorded)
     ]
 
 
 @functools.lru_cache(maxsize=4)
-def _expanded(config: str) -> tuple[Group, ...]:
+def _expanded(config: str, recorded: bool) -> tuple[Group, ...]:
     """The groups of a config, given as JSON. Cached: a run asks for them several times, and a phase
     diagram has 40,000 points."""
     point = flatten(from_json(config))
@@ -192,7 +194,8 @@ def _expanded(config: str) -> tuple[Group, ...]:
         if cell not in checked:
             values = {path: base.values[i][row[i]] for i, path in enumerate(paths)}
             here = base.point | values
-            check_together(here)
+            if not recorded:
+                check_together(here)
             key = (name, *(values[paths[place]] for place in base.static))
             if not base.learner.counts_traced(here):
                 key = (*key, here["num_samples"], num_real_points(here))

@@ -61,6 +61,10 @@ def test_metrics_have_names_and_dims(run):
     assert metrics.continuation.shape == (2, 3, 4, 16)
     assert np.isfinite(metrics.test_perplexity).all()
     assert metrics.test_loss.attrs["units"] == "nat/token"
+    np.testing.assert_allclose(metrics.relative_loss, metrics.test_loss / np.log(257), rtol=1e-5)
+    entry = run.summary["points"][0]["metrics"]["test_loss"]
+    later = metrics.test_loss.mean("chain").values[1:]
+    np.testing.assert_allclose(entry["slope"], later[1] - later[0], atol=1e-6)
     shared = metrics.sequence_perplexity.median("sequence")
     np.testing.assert_allclose(shared, metrics.sequence_perplexity_median, rtol=1e-5)
 

@@ -226,6 +226,21 @@ def test_a_damaged_generation_is_named_and_run_again(case, how, reached, undistu
     assert_same(oj.open_run(tmp_path / "run"), undisturbed(case))
 
 
+def test_what_a_killed_writer_left_is_removed(undisturbed, tmp_path):
+    case = "statistics-accumulate"
+    go(case, tmp_path / "run", generations=4)
+    left = [
+        tmp_path / "run" / name / "9.orbax-checkpoint-tmp" for name in ("generations", "resume")
+    ]
+    for folder in left:
+        folder.mkdir()
+        (folder / "half").write_text("of a step")
+    oj.open_run(tmp_path / "run").params(2)
+    assert all(folder.exists() for folder in left), "readers remove nothing"
+    assert_same(go(case, tmp_path / "run"), undisturbed(case))
+    assert not any(folder.exists() for folder in left)
+
+
 # Whose folder it is
 
 

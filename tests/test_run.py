@@ -198,3 +198,22 @@ def test_a_sample_of_what_is_not_there(words, run, folder, tmp_path, capsys):
     assert main(["sample", f"--workdir={folder}", *words, f"--out={out}"]) == 2
     assert "is not there: expected 0 to" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_a_run_opens_without_the_file_it_was_trained_on(tmp_path, monkeypatch):
+    """From another folder, or once the file is gone; only its points need it."""
+    rows = np.random.default_rng(0).standard_normal((40, 2))
+    (tmp_path / "here").mkdir()
+    np.savetxt(tmp_path / "here" / "rows.csv", rows, delimiter=",")
+    monkeypatch.chdir(tmp_path / "here")
+    config = oj.load_config(
+        "gmm",
+        {"data.name": "rows.csv", "num_samples": 20, "chains": 2, "generations": 1},
+    )
+    oj.run(config, "run", progress=False, figures=False)
+    monkeypatch.chdir(tmp_path)
+    opened = oj.open_run("here/run")
+    assert opened.params(1, 0)["means"].shape == (2, 2)
+    assert opened.metrics.lower_bound.dims == ("chain", "generation")
+    with pytest.raises(UserError, match=r"rows\.csv does not exist|rows\.csv' is not there"):
+        opened.data(0, 0)

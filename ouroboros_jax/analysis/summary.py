@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MAX_POINTS = 2000  # points of a larger grid beyond these are only in metrics.nc
 LEVEL = 0.95
+RISKS = ("test_loss", "test_log_loss", "test_mse")  # whose slopes are given
 DIGITS = 8  # significant digits in the file
 
 
@@ -35,10 +36,11 @@ def summarise(dataset: "xr.Dataset", groups: Sequence[Group]) -> dict:
 
     Returns:
       JSON-able: `points`, one dict each (settings, number of chains, last generation reached,
-      metrics with mean, 95% t-interval, median and law, `time_to_collapse`, `status`); `headline`;
-      and for a mixture run `means`, `stds` (components in order of their first mean, averaged over
-      chains, by generation), `l2_distances` (squared), `original_variance`, `final_variance` and
-      `variance_reduction_percent`, each by number of samples. Numbers that are not finite are None.
+      metrics with mean, 95% t-interval, median and law, risks with a `slope`; `time_to_collapse`,
+      `status`); `headline`; and for a mixture run `means`, `stds` (components in order of their
+      first mean, averaged over chains, by generation), `l2_distances` (squared),
+      `original_variance`, `final_variance` and `variance_reduction_percent`, each by number of
+      samples. Numbers that are not finite are None.
     """
     every = find_cells(groups)
     cells = every[:MAX_POINTS]
@@ -115,6 +117,8 @@ def _add_metric(points, name, values, cells: Sequence[Cell], last, found) -> Non
             "high": _finite(highs[i]),
             "median": _finite(medians[i]),
         }
+        if name in RISKS:
+            entry["slope"] = _finite(_slope(values[cells[i].chains].astype(np.float64)))
         infinite = int(np.isinf(now[cells[i].chains]).sum())
         if infinite:
             entry["infinite"] = infinite
@@ -130,6 +134,20 @@ def _add_metric(points, name, values, cells: Sequence[Cell], last, found) -> Non
                 "valid": score.valid,
             }
         point["metrics"][name] = entry
+
+
+def _slope(values: np.ndarray) -> float:
+    """The slope over the later half of the generations of chains' mean, [C, G], by least squares.
+
+    A risk that diverges keeps a positive one: Schaeffer et al. 2025 (arXiv 2503.03150), the third
+    of their definitions of collapse.
+    """
+    known = np.flatnonzero(np.isfinite(values).all(0))
+    later = known[len(known) // 2 :]
+    if len(later) < 2:
+        return float("nan")
+    apart = later - later.mean()
+    return float(apart @ values[:, later].mean(0) / (apart @ apart))
 
 
 def _cell_of(cells: Sequence[Cell], num_chains: int) -> np.ndarray:

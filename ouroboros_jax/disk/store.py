@@ -116,8 +116,10 @@ class DiskStore:
         if write:
             generations.mkdir(parents=True, exist_ok=True)
             resume.mkdir(parents=True, exist_ok=True)
-        self._generations = Steps(generations) if generations.is_dir() else None
-        self._resume = Steps(resume, only_newest=True) if resume.is_dir() else None
+        self._generations = Steps(generations, cleans=write) if generations.is_dir() else None
+        self._resume = None
+        if resume.is_dir():
+            self._resume = Steps(resume, only_newest=True, cleans=write)
         self._cached: tuple[int, Any] | None = None  # the parameters of one step
         self._masks: dict[int, np.ndarray] = {}  # which generations of a step are kept
         self._newest = -1  # the number of the state that was loaded

@@ -96,16 +96,18 @@ def fingerprint(config: ConfigDict, manifest: Mapping[str, Any]) -> str:
 # Chains
 
 
-def groups_of(config: ConfigDict, origin: Origin | None) -> list[Group]:
+def groups_of(config: ConfigDict, origin: Origin | None, *, recorded: bool = False) -> list[Group]:
     """The groups of a run; for a fork, with the settings of its first generations.
+
+    `recorded` is that of `expand`.
 
     Raises:
       UserError: as `expand` and `places_in` do.
     """
-    groups = expand(config)
+    groups = expand(config, recorded=recorded)
     if origin is None:
         return groups
-    eras = [(expand(era.config), era.last) for era in origin.eras]
+    eras = [(expand(era.config, recorded=True), era.last) for era in origin.eras]
     return [_forked(group, eras) for group in groups]
 
 

@@ -147,7 +147,7 @@ def fit_step(
     fitted = FitState(
         fit_state.previous, params, best.steps, converged, best.lower_bound, best.degenerate
     )
-    return fitted, {"lower_bound": best.lower_bound}
+    return fitted, {}
 
 
 def _best(attempt: Callable[[jax.Array], em.EMState], uniforms: jax.Array, like: Mixture):

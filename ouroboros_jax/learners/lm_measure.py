@@ -4,6 +4,7 @@ They cover its loss on held-out real text; what it writes after held-out prompts
 of that under generation 0; its next-token distribution.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -54,6 +55,7 @@ def measure(
     loss = mean_loss(told.model, params, context.test, told.bos, told.batch_size)
     found = {
         "test_loss": loss,
+        "relative_loss": loss / math.log(told.vocab),
         "test_perplexity": jnp.exp(loss),
         "test_log_likelihood": -loss * _predicted(told, context.test),
     }

@@ -5,6 +5,7 @@ every token's count, so the surviving vocabulary has an exact law; at higher ord
 such a chain, with its own random number of draws.
 """
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
@@ -119,6 +120,7 @@ def measure(
         each = losses(settings, params, context.test, shape)
         loss = each.mean()
         found |= {"test_loss": loss, "test_perplexity": jnp.exp(loss)}
+        found["relative_loss"] = loss / math.log(counts.shape[-1])
         found["test_log_likelihood"] = -each.sum(-1).mean()
     return picked(found, wanted)
 

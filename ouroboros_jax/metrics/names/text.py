@@ -4,6 +4,7 @@ from ouroboros_jax.metrics.names.name import Name
 
 OF_MODELS = (
     "test_loss",
+    "relative_loss",
     "test_perplexity",
     "test_log_likelihood",
     "top_mass",
@@ -27,6 +28,7 @@ OF_WRITING = (
 )
 OF_COUNTS = (  # of n-grams; two have their entries elsewhere
     "test_loss",
+    "relative_loss",
     "test_perplexity",
     "test_log_likelihood",
     "surviving",
@@ -55,6 +57,13 @@ NAMES: dict[str, Name] = {
     "best_epoch": Name("the epoch that was kept, by validation loss", "1", (), "epoch kept"),
     "test_loss": Name(
         "mean loss on held-out real text", "nat/token", (), "test loss (nat a token)"
+    ),
+    "relative_loss": Name(
+        "test loss over ln V, the loss of a uniform law on the vocabulary: from 1 on a model is no "
+        "better than an untrained one",
+        "1",
+        (),
+        "test loss / ln V",
     ),
     "test_perplexity": Name(
         "perplexity of held-out real text: exp of the mean loss a token",
