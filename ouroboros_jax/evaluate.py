@@ -19,6 +19,7 @@ from ouroboros_jax.checkpoint import like
 from ouroboros_jax.checks import check_alone
 from ouroboros_jax.config import changed, flatten
 from ouroboros_jax.data.base import RealData
+from ouroboros_jax.data.scored import blocks_to_score
 from ouroboros_jax.data.translated import translated
 from ouroboros_jax.errors import UserError, listed
 from ouroboros_jax.keys import chain_key
@@ -43,8 +44,9 @@ def evaluate(
       run: whose models are scored.
       data: a data set's name, a path to a file, or `module:function`. Settings of the section
         `data` are the run's own, such as `data.dir`. Of a table that is split at random, all rows
-        are used; of other data, the held-out rows if there are any. Text is tokenised as the run's
-        own.
+        are used, and so is all of a text file; of other data, the held-out rows if there are any.
+        Text is tokenised as the run's own; a `.npz` or `.npy` file of tokens `[N, T]` is scored as
+        it is.
       name: of the file `evaluations/<name>.nc`; by default from `data`.
 
     Returns:
@@ -68,7 +70,7 @@ def evaluate(
     for number, group in enumerate(run.groups):
         with run.precision():
             program = run.program(number)
-            rows = _rows(run, program, data)
+            rows = _rows(run, number, program, data)
             num_points = len(jax.tree.leaves(rows)[0])
             here = slice(place, place + group.num_chains)
             for generation, scores in _score(run, number, program, rows):
@@ -112,8 +114,17 @@ def _check_free(path: Path | None, data: str) -> None:
         )
 
 
-def _rows(run: "Run", program: Program, data: str) -> Data:
-    """The points that are scored, as host arrays."""
+def _rows(run: "Run", number: int, program: Program, data: str) -> Data:
+    """The points that are scored by the models of a group, as host arrays."""
+    own = program.real
+    if own.text is not None:
+        here = run.points[number]
+        found = blocks_to_score(data, here.get("data.dir"), own.text.tokenizer, own.shape[0])
+        if found is not None:
+            registry.find("learner", here["learner.name"]).check(
+                here | {"data.block": found.shape[1]}
+            )
+            return found
     point = changed(flatten(run.config) | {"sweep": {}}, {"data.name": data})
     settings = registry.section_settings("data", point["data.name"])
     # The run's own counts do not apply to other data.
@@ -124,7 +135,7 @@ def _rows(run: "Run", program: Program, data: str) -> Data:
     }
     check_alone(point, ())  # that they are of the learner's kind
     registry.find("data", point["data.name"]).check(point)
-    real, own = make_real(point), program.real
+    real = make_real(point)
     if real.table is None:
         raise UserError(f"data={data!r} is a law, expected rows: a bundled table or a file")
     if real.text is not None and own.text is not None:

@@ -10,7 +10,9 @@ import ouroboros_jax as oj
 from ouroboros_jax.cli import main
 from ouroboros_jax.config import flatten, new_config
 from ouroboros_jax.errors import UserError
+from ouroboros_jax.learners.lm_loss import token_losses
 from ouroboros_jax.models.checkpoints import load
+from ouroboros_jax.models.decoder import Decoder
 from ouroboros_jax.programs.factories import make_learner, make_real
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -51,6 +53,11 @@ def run(text_file, tmp_path_factory):
         config_of(text_file), workdir=tmp_path_factory.mktemp("runs") / "lm", progress=False,
         figures=False,
     )  # fmt: skip
+
+
+def load_config_of(run, folder):
+    run.export(0, folder / "model")
+    return load(str(folder / "model")).config
 
 
 def test_metrics_have_names_and_dims(run):
@@ -128,6 +135,29 @@ def test_texts_without_prompts_have_no_continuations(text_file):
     config = config_of(text_file, generations=1, chains=1, **{"sampler.prompts": "none"})
     metrics = oj.run(config, progress=False).metrics
     assert "continuation" not in metrics and np.isfinite(metrics.effective_vocabulary).all()
+
+
+def test_what_a_generation_wrote_is_scored_block_by_block(run, tmp_path, capsys):
+    """`sample` into an .npz and `evaluate` on it: the loss of those blocks, cut nowhere else."""
+    out = tmp_path / "gen.npz"
+    where = f"--workdir={run.workdir}"
+    assert main(["sample", where, "--generation=2", "--num_samples=5", f"--out={out}"]) == 0
+    assert main(["evaluate", where, f"--data={out}"]) == 0
+    assert "evaluations/gen.nc" in capsys.readouterr().out
+    with np.load(out) as stored:
+        tokens = stored["data"]
+    assert tokens.shape == (5, 8)
+    scores = run.evaluate(str(out), "again")
+    assert scores.attrs["num_points"] == 5
+    model = Decoder(load_config_of(run, tmp_path))
+    losses = token_losses(model, run.params(1, 1), tokens)
+    np.testing.assert_allclose(scores.test_loss[1, 1], losses.mean(), rtol=1e-5)
+
+
+def test_all_of_a_text_file_is_scored(run, text_file):
+    with open(text_file) as stream:
+        num = len(stream.read())
+    assert run.evaluate(text_file, "text").attrs["num_points"] == num // 8
 
 
 def test_what_does_not_go_together_is_said_before_anything_runs(text_file):

@@ -10,6 +10,7 @@ tables, files                 scikit-learn's tables; a user's .npy or .csv
 images, idx, tfds_images      images: by name, from IDX files, through TensorFlow Datasets
 text, corpora, lines, tokenizer
                               blocks of tokens: by name, where the text is found, how it is cut
+scored                        text, or tokens, that stored language models are scored on
 translated                    text of one tokenizer in the tokens of another
 base, classes                 what they have in common
 """

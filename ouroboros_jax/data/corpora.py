@@ -116,6 +116,18 @@ def text_file(path: str, test_fraction: float = 0.1) -> Corpus:
     Raises:
       UserError: in one sentence, if there is no text.
     """
+    documents = documents_of(path)
+    if len(documents) == 1:
+        documents = _pieces(documents[0])
+    return _parted(documents, test_fraction, str(Path(path).expanduser().resolve()))
+
+
+def documents_of(path: str) -> list[tuple[str, ...]]:
+    """The lines of a text file, or of each text file of a folder, as UTF-8.
+
+    Raises:
+      UserError: in one sentence, if there is no text.
+    """
     where = Path(path).expanduser()
     if not where.exists():
         beside = where.parent.iterdir() if where.parent.is_dir() else []
@@ -127,9 +139,7 @@ def text_file(path: str, test_fraction: float = 0.1) -> Corpus:
     documents = [lines_of(file) for file in files]
     if not any(line.strip() for lines in documents for line in lines):
         raise UserError(f"{path} is empty: expected text")
-    if len(documents) == 1:
-        documents = _pieces(documents[0])
-    return _parted(documents, test_fraction, str(where.resolve()))
+    return documents
 
 
 def text_files(where: Path) -> list[Path]:

@@ -1,4 +1,7 @@
-"""A user's own table: a `.npy` array or a `.csv` file of numbers. Nothing is ever unpickled."""
+"""A user's own table, a `.npy` array or a `.csv` file of numbers; `.npy` and `.npz` files as arrays.
+
+Nothing is ever unpickled.
+"""
 
 import csv
 import difflib
@@ -8,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ouroboros_jax.data.base import RealData, check_rows, finite
-from ouroboros_jax.errors import UserError, either
+from ouroboros_jax.errors import UserError, either, reason
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})
 
@@ -54,25 +57,7 @@ def file(
 
 
 def _read_npy(path: Path, name: str) -> np.ndarray:
-    with path.open("rb") as stream:
-        start = stream.read(6)
-    if start != b"\x93NUMPY":
-        kinds = {b"PK": "a zip or .npz archive", b"\x80": "a pickle, which is never loaded"}
-        kind = next((text for magic, text in kinds.items() if start.startswith(magic)), "not .npy")
-        raise UserError(f"{name} is {kind}, expected one array as numpy.save writes it")
-    try:
-        # Mapped, so that a header that promises more than the file holds costs no memory.
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-    except OSError:
-        raise
-    except Exception as error:  # a damaged header may raise anything
-        if "object" in str(error).lower():
-            raise UserError(
-                f"{name} holds pickled Python objects, which are never loaded, "
-                "expected real numbers"
-            ) from None
-        raise UserError(f"{name} is cut short or damaged, expected a whole .npy file") from None
-    rows = np.array(mapped)
+    rows = read_npy(path, name)
     where = "index {0}" if rows.ndim == 1 else "row {0}, column {1}"
     return check_rows(rows, name, (where + " (counted from 0)").format)
 
@@ -157,3 +142,46 @@ def _nearest(path: Path) -> str:
     names = [entry.name for entry in path.parent.iterdir() if entry.suffix in (".npy", ".csv")]
     close = difflib.get_close_matches(path.name, names, n=1)
     return f"; did you mean {path.parent / close[0]}?" if close else f" in {path.parent.resolve()}"
+
+
+def read_npy(path: Path, name: str) -> np.ndarray:
+    """The array of a `.npy` file, which refusals call `name`.
+
+    Raises:
+      UserError: for a file of another kind, and one that is damaged.
+    """
+    with path.open("rb") as stream:
+        start = stream.read(6)
+    if start != b"\x93NUMPY":
+        kinds = {b"PK": "a zip or .npz archive", b"\x80": "a pickle, which is never loaded"}
+        kind = next((text for magic, text in kinds.items() if start.startswith(magic)), "not .npy")
+        raise UserError(f"{name} is {kind}, expected one array as numpy.save writes it")
+    try:
+        # Mapped, so that a header that promises more than the file holds costs no memory.
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError:
+        raise
+    except Exception as error:  # a damaged header may raise anything
+        if "object" in str(error).lower():
+            raise UserError(
+                f"{name} holds pickled Python objects, which are never loaded, "
+                "expected real numbers"
+            ) from None
+        raise UserError(f"{name} is cut short or damaged, expected a whole .npy file") from None
+    return np.array(mapped)
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an `.npz` file, by name.
+
+    Raises:
+      UserError: for a file that is missing, damaged or of another kind.
+    """
+    try:
+        # Opened here, since NumPy would leave a damaged archive open.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            return {key: stored[key] for key in stored.files}
+    except Exception as error:  # a damaged archive may raise anything
+        why = reason(error)
+        why = "it holds Python objects, which are never read" if "pickle" in why else why
+        raise UserError(f"{path} cannot be read as an .npz file of arrays: {why}") from None

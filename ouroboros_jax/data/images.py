@@ -6,15 +6,15 @@ uint8, else floats from 0 to 1; held-out images are always floats.
 
 import functools
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ouroboros_jax.data import tfds_images
 from ouroboros_jax.data.base import SPLIT_SEED, RealData, hash_rows, subset
+from ouroboros_jax.data.files import read_npz
 from ouroboros_jax.data.idx import Labelled, find_idx, labelled, read_folder, size
 from ouroboros_jax.data.tables import bundled
-from ouroboros_jax.errors import UserError, listed, reason
+from ouroboros_jax.errors import UserError, listed
 from ouroboros_jax.schedule import count_share
 
 FALLBACK = "digits, upsampled to 28 x 28 pixels"
@@ -149,14 +149,7 @@ def image_file(path: str, *, dtype: str = "float32", num_test: int | None = None
 
 
 def _read_npz(path: Path, num_test: int | None) -> tuple[Labelled, Labelled]:
-    try:
-        # Opened here, since NumPy would leave a damaged archive open.
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            arrays: dict[str, Any] = {key: stored[key] for key in stored.files}
-    except Exception as error:  # a damaged archive may raise anything
-        why = reason(error)
-        why = "it holds Python objects, which are never read" if "pickle" in why else why
-        raise UserError(f"{path} cannot be read as an .npz file of arrays: {why}") from None
+    arrays = read_npz(path)
     names = next((names for names in NPZ_NAMES if names[0] in arrays), NPZ_NAMES[0])
     if missing := [name for name in names if name and name not in arrays]:
         raise UserError(

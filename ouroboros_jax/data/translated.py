@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from ouroboros_jax.data.text import blocks
+from ouroboros_jax.data.scored import cut
 from ouroboros_jax.data.tokenizer import Tokenizer
-from ouroboros_jax.errors import UserError
 
 
 def translated(rows: np.ndarray, old: Tokenizer, new: Tokenizer, block: int) -> np.ndarray:
@@ -15,8 +14,4 @@ def translated(rows: np.ndarray, old: Tokenizer, new: Tokenizer, block: int) -> 
     """
     if old is new and rows.shape[1] == block:
         return rows
-    lines = old.decode(rows.reshape(-1).tolist()).splitlines(keepends=True)
-    found = blocks(new.encode(lines), block, new.dtype)
-    if not len(found):
-        raise UserError(f"the text has fewer than the {block} tokens of one block")
-    return found
+    return cut(old.decode(rows.reshape(-1).tolist()).splitlines(keepends=True), new, block)
