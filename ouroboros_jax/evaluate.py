@@ -42,9 +42,10 @@ def evaluate(
 
     Args:
       run: whose models are scored.
-      data: a data set's name, a path to a file, or `module:function`. Settings of the section
-        `data` are the run's own, such as `data.dir`. Of a table that is split at random, all rows
-        are used, and so is all of a text file; of other data, the held-out rows if there are any.
+      data: a data set's name, a path to a file or folder, or `module:function`. Settings of the
+        section `data` are the run's own, such as `data.dir`. Of a table that is split at random,
+        all rows are used, and so is all of a text file or of a folder of them; of other data, the
+        held-out rows if there are any.
         Text is tokenised as the run's own; a `.npz` or `.npy` file of tokens `[N, T]` is scored as
         it is.
       name: of the file `evaluations/<name>.nc`; by default from `data`.

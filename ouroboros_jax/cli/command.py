@@ -53,7 +53,7 @@ FLAGS = {
     "seed": Flag(int, 0, "seed of the draw"),
     "out": Flag(str, None, "path to write to"),
     "name": Flag(str, None, "name of the evaluation; by default derived from --data"),
-    "data": Flag(str, None, "data to score on: a name, such as iris or mnist, or a file"),
+    "data": Flag(str, None, "data to score on: a name, such as iris or mnist, a file or a folder"),
     "size": Flag(str, "quick", f"how thorough: {', '.join(SIZES)}"),
     "help": Flag(bool, False, "print this and exit; with --config, also every setting"),
 }

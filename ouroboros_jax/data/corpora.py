@@ -67,6 +67,16 @@ def wiki_files(folder: Path | None) -> list[Path]:
     return []
 
 
+def wiki_test(folder: Path) -> tuple[str, ...] | None:
+    """The test split of the WikiText-2 files in a folder; None if it holds none."""
+    for kind in WIKI_KINDS:
+        for place in WIKI_FOLDERS:
+            found = _wiki_file(folder / place, "test", kind)
+            if found:
+                return _wiki_lines(found)
+    return None
+
+
 def _wiki_file(folder: Path, split: str, kind: str) -> Path | None:
     for ending in ("", ".gz"):
         path = folder / f"wiki.{split}.{kind}{ending}"

@@ -1,4 +1,4 @@
-"""A user's own table, a `.npy` array or a `.csv` file of numbers; `.npy` and `.npz` files as arrays.
+"""A user's own table, a `.npy` or a `.csv` file of numbers; `.npy` and `.npz` files as arrays.
 
 Nothing is ever unpickled.
 """

@@ -72,5 +72,29 @@ def test_all_of_a_text_is_scored(tmp_path):
         scored(tmp_path / "b.txt")
 
 
-def test_names_of_data_sets_are_left_to_them():
+def decoded(blocks):
+    return "".join(map(BYTES.decode, blocks))
+
+
+@pytest.mark.parametrize(("inner", "kind"), [("", "raw"), ("wikitext-2", "tokens")])
+def test_of_a_folder_of_wikitext_the_test_split(tmp_path, inner, kind):
+    (tmp_path / inner).mkdir(exist_ok=True)
+    for split in ("train", "test"):
+        (tmp_path / inner / f"wiki.{split}.{kind}").write_text(f" {split}.\n \nmore.")
+    assert decoded(scored(tmp_path)) == " tesmore"  # in parts, as a run's own
+
+
+def test_of_another_folder_all_text(tmp_path):
+    (tmp_path / "b.txt").write_text("second..")
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "a.md").write_text("first...")
+    assert decoded(scored(tmp_path)) == "first...second.."
+    with pytest.raises(UserError, match="inner has no text"):
+        scored("inner", str(tmp_path))
+
+
+def test_names_of_data_sets_are_left_to_them(tmp_path, monkeypatch):
     assert scored("wikitext2") is None
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text").mkdir()
+    assert scored("text") is None
