@@ -20,7 +20,10 @@ WIKI_KINDS = ("raw", "tokens")  # the text as it was, or with <unk> for rare wor
 WIKI_FOLDERS = ("", "wikitext-2-raw", "wikitext-2", "wikitext-2-raw-v1", "wikitext-2-v1")
 HUB = "Salesforce/wikitext", "wikitext-2-raw-v1"
 TEXT_ENDINGS = (".txt", ".md", ".rst", ".raw", ".tokens", ".gz")
+FEWEST = 3  # documents, one for each part
 PIECES = 100  # into which a single file is split, to be shuffled
+SHORTEST = 50  # characters of a piece of a line
+LONG = 0.1  # of a text: a line that is longer is cut, since a part is no larger
 
 
 class Corpus(NamedTuple):
@@ -127,8 +130,8 @@ def text_file(path: str, test_fraction: float = 0.1) -> Corpus:
       UserError: in one sentence, if there is no text.
     """
     documents = documents_of(path)
-    if len(documents) == 1:
-        documents = _pieces(documents[0])
+    if len(documents) < FEWEST:
+        documents = [piece for lines in documents for piece in _pieces(lines)]
     return _parted(documents, test_fraction, str(Path(path).expanduser().resolve()))
 
 
@@ -160,15 +163,34 @@ def text_files(where: Path) -> list[Path]:
 
 
 def _pieces(lines: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """A document as up to `PIECES` pieces of equally many lines, of which long ones are cut."""
+    total = sum(map(len, lines))
+    most = max(total // PIECES, SHORTEST)
+    cut = (_cut(line, most) if len(line) > LONG * total else [line] for line in lines)
+    lines = tuple(itertools.chain.from_iterable(cut))
     edges = np.linspace(0, len(lines), min(PIECES, len(lines)) + 1).astype(int)
     return [lines[a:b] for a, b in itertools.pairwise(edges)]
+
+
+def _cut(line: str, most: int) -> list[str]:
+    """Pieces of at most `most` characters that begin with a space, where there is one."""
+    pieces, start = [], 0
+    while len(line) - start > most:
+        space = line.rfind(" ", start + 1, start + most + 1)
+        end = space if space > 0 else start + most
+        pieces.append(line[start:end])
+        start = end
+    return [*pieces, line[start:]]
 
 
 def _parted(documents: list[tuple[str, ...]], test_fraction: float, origin: str) -> Corpus:
     """Split whole documents by one fixed shuffle: a share for testing, as much for validation, and
     the rest for training."""
-    if len(documents) < 3:
-        raise UserError(f"{origin} has {len(documents)} documents or lines, expected at least 3")
+    if len(documents) < FEWEST:
+        raise UserError(
+            f"{origin} has {len(documents)} piece{'s' * (len(documents) != 1)} of text, expected "
+            f"at least {FEWEST}: documents, lines, or {SHORTEST} characters of a long one"
+        )
     order = np.random.default_rng(SPLIT_SEED).permutation(len(documents))
     sizes = np.array([sum(map(len, documents[i])) for i in order])
     end = np.cumsum(sizes) / max(sizes.sum(), 1)

@@ -185,6 +185,35 @@ def test_files_and_folders(tmp_path):
     )
 
 
+@pytest.mark.parametrize("num_lines", [1, 2, 5])
+def test_long_lines_are_cut_at_spaces(tmp_path, num_lines):
+    """A text of few lines has parts of the same shares as one of many."""
+    words = [f"word{i}" for i in range(3000)]
+    ends = np.linspace(0, 3000, num_lines + 1).astype(int)
+    lines = [" ".join(words[a:b]) + "\n" for a, b in itertools.pairwise(ends)]
+    (tmp_path / "few.txt").write_text("".join(lines))
+    corpus = corpora.text_file(str(tmp_path / "few.txt"))
+    parts = [[word for line in part for word in line.split()] for part in corpus[:3]]
+    assert sorted(itertools.chain(*parts)) == sorted(words)
+    np.testing.assert_allclose([len(part) for part in parts], [2400, 300, 300], atol=60)
+    bpe = make_tokenizer("bpe", 300, corpus.train)
+    cut = [line for line in corpora._pieces((lines[0],)) for line in line]
+    assert "".join(cut) == lines[0]
+    assert list(itertools.chain(*bpe.encode(cut))) == bpe.encode(lines[:1])[0]
+
+
+def test_text_without_spaces_and_folders_of_two(tmp_path):
+    (tmp_path / "a.txt").write_text("漢字" * 2000)
+    corpus = corpora.text_file(str(tmp_path / "a.txt"))
+    assert sum(map(len, corpus.train)) == 3200 and sum(map(len, corpus.test)) == 400
+    (tmp_path / "b.txt").write_text("more words\n" * 200)
+    assert len(corpora.text_file(str(tmp_path)).train) > 100
+    (tmp_path / "b.txt").unlink()
+    (tmp_path / "a.txt").write_text("too short\n")
+    with pytest.raises(UserError, match=r"has 1 piece of text, expected at least 3: documents, "):
+        corpora.text_file(str(tmp_path))
+
+
 def test_texts_that_are_none(tmp_path):
     cases = {"empty.txt": b"", "blank.txt": b" \n\n", "binary.txt": b"a\xff\xfe"}
     for name, raw in cases.items():
