@@ -66,7 +66,9 @@ def wikitext2(
     note = f"wikitext2 IS NOT AT HAND ({why}): going on with Python's reference text. To have it, "
     real = _real("pydoc", ("pydoc",), *options)
     return real._replace(
-        name="pydoc in place of wikitext2", origin=f"{real.origin}, since {why}", note=note + ways
+        name="pydoc in place of wikitext2",
+        origin=f"{real.origin}, since {why}",
+        note="; ".join(filter(None, (note + ways, real.note))),
     )
 
 
@@ -188,6 +190,9 @@ def _tokenised(
             f"data.num_test={num_test} is more than the {len(test)} blocks that {name} has to "
             "test on"
         )
+    size, note = chosen.size, ""
+    if kind == "bpe" and vocab_size > size:
+        note = f"data.vocab_size={vocab_size} is more than the text gives: a bpe of {size} tokens"
     return RealData(
         draw=subset,
         truth=None,
@@ -198,6 +203,7 @@ def _tokenised(
         sha256=hash_rows(train, valid, test),
         shape=(block,),
         dtype=chosen.dtype,
+        note=note,
         text=Text(chosen, valid),
     )
 

@@ -57,7 +57,7 @@ def make_tokenizer(kind: str, size: int, lines: Sequence[str]) -> Tokenizer:
     Args:
       kind: `bpe` (trained on `lines`), `bytes`, `words` (those of `lines`), or a checkpoint's
         folder or hub id.
-      size: tokens of a `bpe`, or the most `words`; 0: 2,048 for a `bpe`, and all words.
+      size: the most tokens of a `bpe`, or the most `words`; 0: 2,048 for a `bpe`, and all words.
       lines: the training text.
 
     Raises:
@@ -75,7 +75,7 @@ def _bytes(size: int, lines: Sequence[str]) -> Tokenizer:
 
     inner = Inner(models.BPE({char: i for i, char in enumerate(_alphabet())}, []))
     inner.add_special_tokens([END])
-    return _byte_level("bytes", inner, NUM_BYTES + 1)
+    return _byte_level("bytes", inner)
 
 
 def _bpe(size: int, lines: Sequence[str]) -> Tokenizer:
@@ -95,7 +95,7 @@ def _bpe(size: int, lines: Sequence[str]) -> Tokenizer:
         show_progress=False,
     )
     inner.train_from_iterator(lines, trainer, len(lines))
-    return _byte_level("bpe", inner, size)
+    return _byte_level("bpe", inner)
 
 
 def _alphabet() -> list[str]:
@@ -104,7 +104,7 @@ def _alphabet() -> list[str]:
     return sorted(pre_tokenizers.ByteLevel.alphabet())
 
 
-def _byte_level(name: str, inner, size: int) -> Tokenizer:
+def _byte_level(name: str, inner) -> Tokenizer:
     from tokenizers import decoders, pre_tokenizers
 
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -123,6 +123,7 @@ def _byte_level(name: str, inner, size: int) -> Tokenizer:
         about |= dict.fromkeys(("bos_token", "eos_token", "unk_token", "pad_token"), END)
         (folder / FILES[1]).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
+    size = inner.get_vocab_size()  # of a bpe perhaps fewer than asked for: the text has no more
     return Tokenizer(name, size, encode, decode, save, end, end, end)
 
 

@@ -145,6 +145,19 @@ def test_training_a_bpe_again_gives_the_same_tokens():
     assert one.encode(lines) == two.encode(lines)
 
 
+def test_a_bpe_has_as_many_tokens_as_its_text_gives(tmp_path):
+    """The model has no rows for tokens that do not exist, and the run says so."""
+    (tmp_path / "small.txt").write_text("aaa bbb aaa ccc\n" * 100)
+    real = text.text_file(str(tmp_path / "small.txt"), vocab_size=5000, block=4)
+    size = real.text.tokenizer.size
+    assert 257 < size < 300
+    real.text.tokenizer.save(tmp_path)
+    stored = transformers.AutoTokenizer.from_pretrained(tmp_path, local_files_only=True)
+    assert len(stored) == size
+    assert real.note == f"data.vocab_size=5000 is more than the text gives: a bpe of {size} tokens"
+    assert text.text_file(str(tmp_path / "small.txt"), vocab_size=size, block=4).note == ""
+
+
 @pytest.mark.parametrize("kind", ["bpe", "bytes"])
 def test_every_text_comes_back(kind, tmp_path):
     tokenizer = make_tokenizer(kind, 300, ["aaa bbb aaa\n"] * 20)

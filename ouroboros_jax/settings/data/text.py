@@ -20,7 +20,7 @@ _TEXT = {
         "hub id; auto: that of learner.checkpoint, or else bpe",
     ),
     "vocab_size": Setting(
-        0, "size of the vocabulary: tokens of bpe, most words of words; 0: 2048, or all", low=0
+        0, "size of the vocabulary: most tokens of bpe, most words of words; 0: 2048, or all", low=0
     ),
     "block": Setting(64, "tokens in a block, T; a block is a point", low=1),
     "num_blocks": Setting(0, "train on the first n blocks only; 0: on all", low=0),
