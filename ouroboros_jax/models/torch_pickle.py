@@ -10,6 +10,7 @@ References:
 import io
 import math
 import pickle
+import pickletools
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,8 @@ STORAGES = {
 MAGIC = pickle.dumps(0x1950A86A20F9469CFC6C, 2)
 OLD_VERSION = 1001
 MOST_PICKLE = 64 << 20  # bytes of names and shapes, more than any model needs
+MOST_STEPS = 1_000_000  # of a pickle, about thirty for a tensor
+KEEPS = ("PUT", "BINPUT", "LONG_BINPUT")  # the steps that name a place of the reader's memory
 
 
 def read_bin(path: Path) -> dict[str, np.ndarray]:
@@ -78,7 +81,7 @@ def _read(archive: zipfile.ZipFile, path: Path) -> dict[str, np.ndarray]:
     order = f"{root}/byteorder"
     if order in entries and archive.read(order) != b"little":
         raise UserError(f"{path} was written on a big-endian machine: expected little-endian")
-    found = _Reader(io.BytesIO(archive.read(programs[0]))).load()
+    found = _unpickled(io.BytesIO(archive.read(programs[0])))
     return _arrays(found, lambda storage: archive.read(f"{root}/data/{storage.key}"), path)
 
 
@@ -86,9 +89,11 @@ def _read_old(file: BinaryIO, path: Path) -> dict[str, np.ndarray]:
     """Four pickles, the third of them the state dict, and then the storages one by one."""
     if file.read(len(MAGIC)) != MAGIC:
         raise UserError(f"{path} is cut short or damaged: expected what torch.save writes")
-    version, _, found, keys = (_Reader(file).load() for _ in range(4))
+    head = io.BytesIO(file.read(MOST_PICKLE))
+    version, _, found, keys = (_unpickled(head) for _ in range(4))
+    file.seek(len(MAGIC) + head.tell())
     if version != OLD_VERSION or not isinstance(keys, list):
-        raise UserError(f"{path} is of version {version!r}, expected {OLD_VERSION}")
+        raise UserError(f"{path} is of another version than {OLD_VERSION}, which torch.save wrote")
     if not isinstance(found, dict):
         raise UserError(f"{path} holds {type(found).__name__}, expected a state dict")
     tensors = [value for value in found.values() if isinstance(value, _Tensor)]
@@ -183,6 +188,23 @@ NAMES = {
 } | {("torch", name): _Named(dtype=dtype) for name, dtype in STORAGES.items()}
 
 
+def _unpickled(stream: BinaryIO) -> Any:
+    """The next pickle of a stream, once its steps are known to need little time and memory.
+
+    The reader's memory is an array as long as the last place that a pickle names.
+    """
+    start = stream.tell()
+    for step, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+        if step >= MOST_STEPS:
+            raise pickle.UnpicklingError(f"it has more than {MOST_STEPS:,} steps")
+        if opcode.name in KEEPS and argument >= MOST_STEPS:
+            raise pickle.UnpicklingError(
+                f"it names place {argument:,} of its memory, expected below {MOST_STEPS:,}"
+            )
+    stream.seek(start)
+    return _Reader(stream).load()
+
+
 class _Reader(pickle.Unpickler):
     def find_class(self, module, name):
         found = NAMES.get((module, name))
@@ -196,7 +218,9 @@ class _Reader(pickle.Unpickler):
             raise pickle.UnpicklingError("a view of a storage")
         if kind != "storage" or not isinstance(storage, _Named) or storage.dtype is None:
             raise pickle.UnpicklingError("a reference to something other than a storage")
-        if not isinstance(key, str) or not key.isalnum() or not isinstance(size, int):
+        if not isinstance(key, str) or not isinstance(size, int):
+            raise pickle.UnpicklingError("a storage without a name or a size")
+        if not key.isalnum():
             raise pickle.UnpicklingError(f"a storage named {key!r}")
         return _Storage(storage.dtype, key, size)
 

@@ -20,6 +20,7 @@ from ouroboros_jax.models.checkpoints import export, load
 from ouroboros_jax.models.decoder_config import DecoderConfig
 from ouroboros_jax.models.hf_config import config_fields, parse_config
 from ouroboros_jax.models.hf_layout import weights
+from ouroboros_jax.models.torch_pickle import read_bin
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "hf"
 MODELS = ("tiny-gpt2", "tiny-opt", "tiny-opt-350m-like")
@@ -284,6 +285,30 @@ def test_a_hostile_pickle_runs_nothing(tmp_path):
         with pytest.raises(UserError, match=r"refused|no state dict"):
             load(str(tmp_path))
         assert not trap.exists()
+
+
+@pytest.mark.parametrize(
+    ("steps", "sentence"),
+    [
+        (b"}r" + (2**24).to_bytes(4, "little"), "place 16,777,216 of its memory, expected below"),
+        (b"}p16777216\n", "place 16,777,216 of its memory"),
+        (b"N0" * 600_000 + b"}", "more than 1,000,000 steps"),
+        (b"\x8d" + (2**40).to_bytes(8, "little"), "expected 1099511627776 bytes"),
+        (b"\x95" + (2**40).to_bytes(8, "little") + b"}", "damaged|no state dict"),
+        (b"\x8e" + (2**40).to_bytes(8, "little"), "expected 1099511627776 bytes"),
+    ],
+)
+@pytest.mark.parametrize("is_old", [False, True])
+def test_a_pickle_that_asks_for_more_memory_than_it_fills(tmp_path, steps, sentence, is_old):
+    """Each would be given gigabytes, or hours, were its numbers larger."""
+    path = tmp_path / "pytorch_model.bin"
+    program = pickled(lambda write: write(steps))
+    if is_old:
+        path.write_bytes(pickle.dumps(0x1950A86A20F9469CFC6C, 2) + program)
+    else:
+        write_bin(path, program)
+    with pytest.raises(UserError, match=sentence):
+        read_bin(path)
 
 
 def test_tensors_that_reach_beyond_their_storage(tmp_path):
