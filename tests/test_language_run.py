@@ -102,8 +102,12 @@ def test_a_generation_exported_and_loaded_again(run, tmp_path, capsys):
         run.export(3, tmp_path / "other")
 
 
-def test_an_exported_model_is_a_checkpoint_to_go_on_from(run, text_file, tmp_path):
+@pytest.mark.parametrize("tokenizer", ["bytes", "words"])
+def test_an_exported_model_is_a_checkpoint_to_go_on_from(tokenizer, run, text_file, tmp_path):
     """Its tokenizer gives the same tokens, and fits begin from its parameters."""
+    if tokenizer != "bytes":
+        config = config_of(text_file, **{"data.tokenizer": tokenizer})
+        run = oj.run(config, tmp_path / "run", progress=False, figures=False)
     run.export(1, tmp_path / "model")
     checkpoint = {"learner.checkpoint": str(tmp_path / "model"), "data.tokenizer": "auto"}
     point = flatten(config_of(text_file, **checkpoint))

@@ -1,7 +1,6 @@
 """Text to tokens and back: byte-level BPE, bytes, words, or a checkpoint's own tokenizer."""
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,17 +13,17 @@ from ouroboros_jax.errors import UserError, reason
 END = "<|endoftext|>"
 NUM_BYTES = 256
 BPE_SIZE = 2048
-WORDS = re.compile(r"\W+")
+BETWEEN_WORDS = r"[^\p{L}\p{N}_]+"
+MARK = "▁"  # no part of a word
 FILES = ("tokenizer.json", "tokenizer_config.json")
-PROBE = "A text."  # any working tokenizer has tokens for it
-MANY = 1000  # lines passed to a tokenizer at once
+MANY = 1000  # lines passed to a tokenizer at once, or tokens
 
 
 class Tokenizer(NamedTuple):
     """The meaning of token numbers, and the tokens that begin and end a text.
 
     `encode` gives the tokens of each line, `decode` the text of tokens, and `save(folder)` writes
-    files that transformers reads, or a plain list if tokens are words.
+    files that transformers reads.
     """
 
     name: str
@@ -109,6 +108,11 @@ def _byte_level(name: str, inner) -> Tokenizer:
 
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()
+    return _fast(name, inner)
+
+
+def _fast(name: str, inner) -> Tokenizer:
+    """A tokenizer of the library `tokenizers`, which may have a token that ends a text."""
     end = inner.token_to_id(END)
 
     def encode(lines: Sequence[str]) -> list[list[int]]:
@@ -120,40 +124,44 @@ def _byte_level(name: str, inner) -> Tokenizer:
     def save(folder: Path) -> None:
         inner.save(str(folder / FILES[0]))
         about = {"tokenizer_class": "PreTrainedTokenizerFast"}
-        about |= dict.fromkeys(("bos_token", "eos_token", "unk_token", "pad_token"), END)
+        if end is not None:
+            about |= dict.fromkeys(("bos_token", "eos_token", "unk_token", "pad_token"), END)
         (folder / FILES[1]).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
     size = inner.get_vocab_size()  # of a bpe perhaps fewer than asked for: the text has no more
     return Tokenizer(name, size, encode, decode, save, end, end, end)
 
 
-def split_words(line: str) -> list[str]:
-    """Lower-cased words, separated by anything but word characters.
+def _words(size: int, lines: Sequence[str]) -> Tokenizer:
+    """Lower-cased words, separated by anything but letters, digits and underscores, the most
+    frequent first; words beyond `size` are left out.
+
+    For transformers it is a BPE without merges whose every token begins with a mark: of a word that
+    is none of them no part is one either, so that nothing stands in its place.
 
     References:
       Suresh et al., 2024 (arXiv 2412.17646): their preparation of WikiText-2.
     """
-    return WORDS.sub(" ", line.lower()).split()
+    from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
+    from tokenizers import Tokenizer as Inner
 
-
-def _words(size: int, lines: Sequence[str]) -> Tokenizer:
-    """The words of a text, most frequent first; words beyond `size` are left out."""
-    counts = Counter(word for line in lines for word in split_words(line))
+    spaced = normalizers.Sequence(
+        [
+            normalizers.Lowercase(),
+            normalizers.Replace(Regex(BETWEEN_WORDS), " "),
+            normalizers.Strip(),
+        ]
+    )
+    counts = Counter(word for line in lines for word in spaced.normalize_str(line).split())
     if not counts:
         raise UserError("the training text has no words")
     ordered = sorted(counts, key=lambda word: (-counts[word], word))[: size or None]
-    place = {word: i for i, word in enumerate(ordered)}
-
-    def encode(lines: Sequence[str]) -> list[list[int]]:
-        return [[place[word] for word in split_words(line) if word in place] for line in lines]
-
-    def decode(ids: Sequence[int]) -> str:
-        return " ".join(ordered[int(i)] for i in ids)
-
-    def save(folder: Path) -> None:
-        (folder / "words.txt").write_text("\n".join(ordered) + "\n", encoding="utf-8")
-
-    return Tokenizer("words", len(ordered), encode, decode, save)
+    tokens = {MARK + word: i for i, word in enumerate(ordered)}
+    inner = Inner(models.BPE(tokens, [], ignore_merges=True))
+    inner.normalizer = spaced
+    inner.pre_tokenizer = pre_tokenizers.Metaspace(MARK)
+    inner.decoder = decoders.Metaspace(MARK)
+    return _fast("words", inner)
 
 
 def _of_checkpoint(checkpoint: str) -> Tokenizer:
@@ -163,7 +171,8 @@ def _of_checkpoint(checkpoint: str) -> Tokenizer:
     folder = find_folder(checkpoint)
     config = read_config(folder / CONFIG)
     inner = _load(folder, checkpoint)
-    is_empty = not inner(PROBE, add_special_tokens=False)["input_ids"]
+    own = inner.decode(list(range(min(MANY, len(inner)))), skip_special_tokens=True)
+    is_empty = not inner(own, add_special_tokens=False)["input_ids"]  # it has special tokens alone
     if is_empty or len(inner) > config.vocab_size:
         raise UserError(
             f"the tokenizer of {checkpoint!r} has {len(inner)} tokens and its model "

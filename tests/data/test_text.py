@@ -181,6 +181,21 @@ def test_words_are_those_of_the_text():
         make_tokenizer("words", 0, ["...", ""])
 
 
+def test_words_that_transformers_reads(tmp_path):
+    """The same tokens, nothing for unknown words or for their letters."""
+    lines = ["The cat, the HAT.\n", "a cat_1 naïve ΟΔΟΣ 漢字\n", "\n", "²½ ▁ a\n"]
+    tokenizer = make_tokenizer("words", 0, lines)
+    lines += ["the bat at\thats_ A.a", "...", "a-THE--cat"]
+    tokenizer.save(tmp_path)
+    stored = transformers.AutoTokenizer.from_pretrained(tmp_path, local_files_only=True)
+    assert len(stored) == tokenizer.size
+    assert stored(lines, add_special_tokens=False)["input_ids"] == tokenizer.encode(lines)
+    assert tokenizer.encode(["the bat at\thats_ A.a"]) == [tokenizer.encode(["the a a"])[0]]
+    every = list(range(tokenizer.size))
+    assert stored.decode(every) == tokenizer.decode(every)
+    assert tokenizer.encode([tokenizer.decode(every)]) == [every]
+
+
 def test_files_and_folders(tmp_path):
     (tmp_path / "inner").mkdir()
     for i in range(12):
