@@ -91,9 +91,7 @@ def beam_search(
 def _begun(logits: jax.Array, slots: tuple[Keys, ...], seen: jax.Array, plan: Plan) -> _State:
     """All beams at the end of the prompt, whose `logits` and `seen` tokens are [B, V]."""
     (batch, vocab), width, num = logits.shape, plan.num_beams, plan.max_new_tokens
-    # As in transformers, a pad token of 0 counts as none.
-    fill = plan.pad or plan._replace(pad=None).fill
-    blank = jnp.full((batch, width, num), fill, jnp.int32)
+    blank = jnp.full((batch, width, num), plan.fill, jnp.int32)
     # Only one beam is live at first; otherwise all would be identical.
     first = jnp.where(jnp.arange(width) == 0, 0.0, FAR).astype(jnp.float32)
     running = _Running(

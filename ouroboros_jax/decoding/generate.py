@@ -33,7 +33,7 @@ def generate(
       params: its parameters.
       prompts: int [B, P], padded on the left.
       plan: how to decode.
-      key: for the draws, if `plan.method` is "sample".
+      key: for the draws, needed if `plan.method` is "sample".
       mask: bool [B, P], False at padding; None if there is none.
       knobs: settings that may be traced.
 
@@ -41,10 +41,18 @@ def generate(
       Tokens int32 [B, N], `plan.fill` after the end, and scores [B].
 
     Raises:
-      UserError: if prompts and continuations are longer than the model's positions, and for tokens
-        and settings out of range; traced values are not checked.
+      UserError: if prompts are empty, or with their continuations longer than the model's
+        positions, for draws without a key, and for tokens and settings out of range; traced values
+        are not checked.
     """
+    if prompts.ndim != 2 or not prompts.shape[1]:
+        raise UserError(
+            f"prompts have shape {list(prompts.shape)}, expected [B, P] of at least one token each"
+        )
+    plan = plan._replace(eos=plan.ends)  # a list could be no static argument
     check_plan(model, prompts.shape[1], plan)
+    if plan.method == "sample" and key is None:
+        raise UserError("method='sample' draws, expected a key")
     _check_values(model, prompts, mask, knobs)
     return _generate(model, params, prompts, plan, key, mask, knobs)
 
@@ -109,6 +117,11 @@ def check_plan(model: Decoder, prompt_length: int, plan: Plan) -> None:
         for token in tokens:
             if not 0 <= token < vocab_size:
                 raise UserError(f"{name} is {token}, expected one of the {vocab_size} tokens")
+    if plan.method == "beam" and len(plan.ends) >= vocab_size:
+        raise UserError(
+            f"eos has {len(plan.ends)} tokens, expected at most {vocab_size - 1} for beams, which "
+            "go on with another"
+        )
     length = prompt_length + plan.max_new_tokens
     if length > model.config.num_positions:
         raise UserError(

@@ -1,5 +1,6 @@
 """How text is decoded: static settings, and settings that may be traced."""
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import jax
@@ -14,19 +15,23 @@ class Plan(NamedTuple):
     min_new_tokens: int = 0  # no text ends before this many
     method: Literal["sample", "greedy", "beam"] = "sample"
     num_beams: int = 1  # W; 1 unless `method` is "beam"
-    eos: int | tuple[int, ...] | None = None  # tokens that end a text; None: nothing does
-    # Fills the row after the end; None: the first of the tokens that end a text.
+    eos: int | Sequence[int] | None = None  # tokens that end a text; None: nothing does
+    # Fills the row after the end, see `fill`; None: the first of the tokens that end a text.
     pad: int | None = None
 
     @property
     def ends(self) -> tuple[int, ...]:
         """The tokens that end a text."""
-        return self.eos if isinstance(self.eos, tuple) else (self.eos,) * (self.eos is not None)
+        if self.eos is None:
+            return ()
+        return tuple(self.eos) if isinstance(self.eos, Sequence) else (self.eos,)
 
     @property
     def fill(self) -> int:
-        """The token that fills a row after the end."""
-        return (*self.ends, 0)[0] if self.pad is None else self.pad
+        """The token that fills a row after the end; for beams a `pad` of 0 is none, as in
+        transformers."""
+        is_none = self.pad is None or (self.pad == 0 and self.method == "beam")
+        return (*self.ends, 0)[0] if is_none else self.pad
 
     @property
     def can_end(self) -> bool:

@@ -132,6 +132,13 @@ def test_what_follows_the_end(case, method, pad, fill):
         ({"prompts": np.full((1, 4), 128)}, "tokens from 128 to 128, expected those of"),
         ({"prompts": np.ones((1, 60), int)}, "more than the 64 positions"),
         ({"mask": np.array([[1, 1, 1, 0]])}, "mask leaves out the last token of prompt 0"),
+        ({"method": "sample"}, "method='sample' draws, expected a key"),
+        ({"prompts": np.ones((1, 0), int)}, r"prompts have shape \[1, 0\], expected \[B, P\]"),
+        ({"prompts": np.ones(4, int)}, r"prompts have shape \[4\], expected \[B, P\]"),
+        (
+            {"method": "beam", "num_beams": 2, "eos": tuple(range(128))},
+            "eos has 128 tokens, expected at most 127 for beams",
+        ),
     ],
 )
 def test_what_cannot_be_decoded(case, settings, sentence):
@@ -183,3 +190,20 @@ def test_cache_and_no_cache(name):
 
     whole, stepped = both(loaded.params, tokens)
     np.testing.assert_allclose(stepped, whole, atol=1e-5)
+
+
+def test_ends_as_a_list(case):
+    decode, reference = case
+    prompts, _ = prompts_of(reference, "")
+    for method, beams in (("greedy", 1), ("beam", 2)):
+        one, other = (decode(method, 1.0, prompts, None, 0, beams, e) for e in ([3, 4], (3, 4)))
+        np.testing.assert_array_equal(one.tokens, other.tokens)
+
+
+def test_the_fill_of_a_plan():
+    """As documented, what beams and draws both put after the end."""
+    assert Plan(4, method="beam", eos=5, pad=0).fill == 5
+    assert Plan(4, method="beam", eos=[5, 6], pad=7).fill == 7
+    assert Plan(4, method="greedy", eos=5, pad=0).fill == 0
+    assert Plan(4, method="greedy", eos=[5, 6]).fill == 5
+    assert Plan(4).fill == 0
