@@ -1,9 +1,11 @@
-"""Files that are replaced whole or not at all."""
+"""Files that are replaced whole or not at all, and what is said where they cannot be."""
 
 import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+from ouroboros_jax.errors import UserError
 
 
 @contextlib.contextmanager
@@ -21,3 +23,16 @@ def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """A failure to write as one sentence about `path`, the one that the user asked for.
+
+    Raises:
+      UserError: in place of the system's error, which may be about a temporary file.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}") from None

@@ -8,14 +8,15 @@ from ouroboros_jax.errors import UserError
 
 
 def lines_of(path: Path) -> tuple[str, ...]:
-    """The lines of a UTF-8 text file, with their ends; a .gz file is unpacked.
+    """The lines of a UTF-8 text file, with their ends; a .gz file is unpacked, and a
+    byte-order mark left out.
 
     Raises:
       UserError: if the file cannot be read, or is not text.
     """
     try:
         raw = path.read_bytes()
-        text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8")
+        text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         at = f"byte {error.start} is no part of it"
         raise UserError(f"{path} is not text in UTF-8: {at}") from None

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ouroboros_jax.atomic import replacing
+from ouroboros_jax.atomic import naming, replacing
 from ouroboros_jax.errors import UserError, listed
 
 SEPARATOR = "\n\n----\n\n"  # between texts
@@ -26,12 +26,13 @@ def write_samples(out: Path, data: Any, decode: Decode | None = None) -> str:
       A description of what was written.
 
     Raises:
-      UserError: for points that the kind of file cannot hold.
+      UserError: for points that the kind of file cannot hold, a place that cannot be written.
     """
     arrays = named_arrays(data)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(out) as temporary:
-        return WRITERS[out.suffix](temporary, arrays, decode)
+    with naming(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(out) as temporary:
+            return WRITERS[out.suffix](temporary, arrays, decode)
 
 
 def named_arrays(data: Any) -> dict[str, np.ndarray]:

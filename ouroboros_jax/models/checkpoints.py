@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ouroboros_jax.atomic import naming
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.models.decoder_config import DecoderConfig
 from ouroboros_jax.models.hf_config import (
@@ -79,14 +80,19 @@ def export(
       tokenizer: has `save(folder)`; None: none is written.
 
     Raises:
-      UserError: if `folder` cannot be such a folder.
+      UserError: if `folder` cannot be such a folder, or be written.
     """
-    from safetensors.numpy import save_file
-
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file, expected a folder to write to")
-    folder.mkdir(parents=True, exist_ok=True)
+    with naming(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(config, params, folder, tokenizer)
+
+
+def _write(config: DecoderConfig, params: dict[str, Any], folder: Path, tokenizer: Any) -> None:
+    from safetensors.numpy import save_file
+
     partial = folder / ".export.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()

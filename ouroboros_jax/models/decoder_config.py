@@ -87,9 +87,8 @@ class DecoderConfig:
                 raise FieldError(name, value, "a share from 0 to 1")
         for name, tokens in (("bos", (self.bos,)), ("eos", self.ends), ("pad", (self.pad,))):
             for token in tokens:
-                if token is not None and (
-                    not isinstance(token, int) or not 0 <= token < self.vocab_size
-                ):
+                is_number = isinstance(token, int) and not isinstance(token, bool)
+                if token is not None and not (is_number and 0 <= token < self.vocab_size):
                     raise FieldError(name, token, f"one of the {self.vocab_size} tokens")
         if not isinstance(self.norm_eps, int | float) or not 0 < self.norm_eps < 1:
             raise FieldError("norm_eps", self.norm_eps, "a number above 0 and below 1")

@@ -59,7 +59,8 @@ def to_tree(config: DecoderConfig, flat: Mapping[str, np.ndarray], style: Style)
     """A file's tensors as our parameters, float32.
 
     Raises:
-      UserError: naming tensors that are missing, of another shape, or not part of the model.
+      UserError: naming tensors that are missing, of another shape, not finite, or not part of the
+        model.
     """
     flat = _without_prefix(config, flat)
     flat = {name: array for name, array in flat.items() if not BUFFERS.fullmatch(name)}
@@ -98,6 +99,7 @@ def to_tree(config: DecoderConfig, flat: Mapping[str, np.ndarray], style: Style)
     if wrong:
         more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
         raise UserError("of another shape: " + "; ".join(wrong[:SHOWN]) + more)
+    _refuse([name for name in names if not np.isfinite(flat[name]).all()], "not finite")
     return tree
 
 

@@ -89,7 +89,7 @@ def read_weights(path: Path) -> tuple[dict[str, np.ndarray], Style]:
     """Tensors by name, and the style of their names and layouts, of a file or an index of shards.
 
     Raises:
-      UserError: for files that are missing, damaged or cut short.
+      UserError: for files that are missing, damaged, cut short or empty.
     """
     name = path.name.removesuffix(".index.json")
     form = FORMATS.get(name)
@@ -105,6 +105,8 @@ def read_weights(path: Path) -> tuple[dict[str, np.ndarray], Style]:
         if twice := [tensor for tensor in tensors if tensor in flat]:
             raise UserError(f"{shard} holds {twice[0]}, which another shard has as well")
         flat |= tensors
+    if not flat:
+        raise UserError(f"{path} holds no tensors")
     return flat, form.style
 
 

@@ -13,6 +13,7 @@ import pytest
 import transformers
 
 from ouroboros_jax.data import corpora, text
+from ouroboros_jax.data.lines import lines_of
 from ouroboros_jax.data.tokenizer import make_tokenizer
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.registry import options
@@ -240,6 +241,13 @@ def test_text_without_spaces_and_folders_of_two(tmp_path):
     (tmp_path / "a.txt").write_text("too short\n")
     with pytest.raises(UserError, match=r"has 1 piece of text, expected at least 3: documents, "):
         corpora.text_file(str(tmp_path))
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_byte_order_mark_is_no_text(tmp_path, pack):
+    path = tmp_path / ("a.txt.gz" if pack is gzip.compress else "a.txt")
+    path.write_bytes(pack("one\ntwo\n".encode("utf-8-sig")))
+    assert lines_of(path) == ("one\n", "two\n")
 
 
 def test_texts_that_are_none(tmp_path):

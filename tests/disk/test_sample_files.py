@@ -56,6 +56,17 @@ def test_tokens_are_text(tmp_path):
     assert (tmp_path / "a.txt").read_text() == f"Hi{SEPARATOR}!!{SEPARATOR}AB\n"
 
 
+def test_a_place_that_cannot_be_written(tmp_path):
+    """The path that was asked for is named, and not the temporary one beside it."""
+    out = tmp_path / f"{'a' * 251}.npy"
+    with pytest.raises(UserError) as raised:
+        write_samples(out, POINTS)
+    assert str(raised.value) == f"{out} cannot be written: File name too long"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"file/s\.npy cannot be written: File exists$"):
+        write_samples(tmp_path / "file" / "s.npy", POINTS)
+
+
 @pytest.mark.parametrize(
     ("name", "data", "sentence"),
     [

@@ -165,8 +165,16 @@ def test_old_buffers_and_heads_are_no_parameters(tmp_path):
             lambda flat: flat.update({"transformer.wpe.weight": flat["wpe.weight"].copy()}),
             "twice",
         ),
+        (
+            lambda flat: flat["h.0.mlp.c_fc.bias"].__setitem__(3, np.nan),
+            r"not finite: h\.0\.mlp\.c_fc\.bias$",
+        ),
+        (
+            lambda flat: flat.update({"wpe.weight": flat["wpe.weight"] + np.float32(np.inf)}),
+            r"not finite: wpe\.weight$",
+        ),
     ],
-    ids=["missing", "extra", "short", "transposed", "twice"],
+    ids=["missing", "extra", "short", "transposed", "twice", "nan", "infinite"],
 )
 def test_tensors_that_do_not_fit_are_named(tmp_path, change, sentence):
     copy("tiny-gpt2", tmp_path)
@@ -187,9 +195,31 @@ def test_files_that_are_cut_short(tmp_path, file):
             load(str(tmp_path))
 
 
+def test_files_without_tensors(tmp_path):
+    copy("tiny-gpt2", tmp_path)
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {}}))
+    with pytest.raises(UserError, match=r"index\.json holds no tensors"):
+        load(str(tmp_path))
+    index.unlink()
+    (tmp_path / "flax_model.msgpack").write_bytes(b"\x80")
+    with pytest.raises(UserError, match=r"flax_model\.msgpack holds no tensors"):
+        load(str(tmp_path))
+
+
+def test_an_export_that_cannot_be_written(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / ".export.partial").write_text("a file where a folder has to be")
+    with pytest.raises(UserError, match=r"model cannot be written: File exists$"):
+        export(DecoderConfig(8, 8, 8, 1, 1, 8), {}, tmp_path / "model")
+
+
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
+        ({"eos_token_id": True}, "eos_token_id is True, expected one of the 128 tokens"),
+        ({"eos_token_id": [3, False]}, "eos_token_id is False, expected one of the 128 tokens"),
+        ({"pad_token_id": True}, "pad_token_id is True, expected one of the 128 tokens"),
         ({"n_embd": ...}, "n_embd is missing"),
         ({"n_layer": ..., "n_head": ...}, "n_layer and n_head are missing"),
         ({"vocab_size": 0}, "vocab_size is 0, expected a whole number from 1"),
