@@ -105,8 +105,11 @@ def _cost(program: Program, point: Point) -> Cost:
     last = program.sizes.capacity(generations)
     memory = (num_bytes(program.state_shapes) + program.memory_bytes(last)) * num
     memory += program.segment_length * program.generation_bytes
+    at_once = min(num, program.layout.block * program.layout.mesh.devices.size)
+    if program.learner.hosted:  # fits under way and generation 0; gradients and what they change
+        memory += num * program.fit_bytes + program.parameter_bytes
+        memory += at_once * 3 * (program.parameter_bytes // num)
     if program.learner.moments is None:  # points: random bits, drawn, pooled, and in the fit
-        at_once = min(num, program.layout.block * program.layout.mesh.devices.size)
         memory += 4 * at_once * last.new * 4 * point_floats(program.group, program.real)
     return Cost(programs, disk, memory)
 

@@ -80,3 +80,13 @@ def test_a_network_is_timed_by_its_pieces(epochs, monkeypatch):
 def test_what_no_regime_reads_is_said():
     settings = {"regime.window": 5}
     assert "regime.window is not read" in dry_run(oj.load_config("gaussian", settings))
+
+
+def test_memory_counts_the_fit_under_way():
+    """Adam's moments and the best epoch's parameters are as large as the parameters, each."""
+    lean = {"chains": 2, "generations": 1, "num_samples": 8, "data.num_test": 4}
+    config = oj.load_config("lm", lean | {"learner.width": 64, "data.tokenizer": "bytes"})
+    (group,) = expand(config)
+    program = build(group)
+    assert program.fit_bytes > 4 * program.parameter_bytes // 2
+    assert program.fit_bytes < 4.1 * program.parameter_bytes // 2

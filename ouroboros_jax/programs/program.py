@@ -112,6 +112,18 @@ class Program:
         memory = self.state_shapes.memory
         return num_bytes(jax.eval_shape(lambda m: self.memory.grow(m, capacity), memory))
 
+    @functools.cached_property
+    def fit_bytes(self) -> int:
+        """Bytes of one chain's fit under way, which the devices hold between the steps of a hosted
+        learner's fit."""
+        settings, chain = one_setting(self.group), self.chain
+
+        def begun(key):
+            given = Given(key, settings, self.table, self.sizes.capacity(0))
+            return chain.begin(given, chain.blank(given), is_first=True).fit_state
+
+        return num_bytes(jax.eval_shape(begun, new_key(0)))
+
     @property
     def state_shapes(self) -> State:
         """Shapes of one chain's state after generation 0."""
