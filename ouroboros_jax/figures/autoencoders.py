@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ouroboros_jax.data.classes import class_names
 from ouroboros_jax.figures import overlay
-from ouroboros_jax.figures.bands import evenly
+from ouroboros_jax.figures.bands import evenly, recorded
 from ouroboros_jax.figures.pictures import (
     animation,
     followed_codes,
@@ -69,6 +69,12 @@ def _mean(study: Study, name: str) -> np.ndarray:
     return np.where(num > 0, total / np.maximum(num, 1), np.nan)
 
 
+def _shown(study: Study, name: str) -> np.ndarray:
+    """Generations with a curve of a metric: some of those recorded."""
+    there = np.flatnonzero(recorded(_mean(study, name)[None]))
+    return there[evenly(len(there), study.run.config.figures.curves)]
+
+
 @styled
 def label_frequencies(run: Run | Study) -> Figure:
     """Shares of the classes by generation, one panel per labeller."""
@@ -81,13 +87,14 @@ def label_frequencies(run: Run | Study) -> Figure:
     generations = study.generations[: study.last + 1]
     for ax, suffix in zip(axes[0], suffixes, strict=True):
         counts = _mean(study, f"label_counts{suffix}")
+        there = recorded(counts[None])
+        counts = counts[there]
         shares = counts / counts.sum(1, keepdims=True)
         lower = np.zeros(len(shares))
         for k, colour in enumerate(_class_colours(shares.shape[1])):
             upper = lower + shares[:, k]
-            ax.fill_between(
-                generations, lower, upper, color=colour, linewidth=0.3, edgecolor="white"
-            )
+            style = {"color": colour, "linewidth": 0.3, "edgecolor": "white"}
+            ax.fill_between(generations[there], lower, upper, **style)
             lower = upper
         ax.set_ylim(0, 1)
         ax.grid(False)
@@ -146,7 +153,7 @@ def training_curves(run: Run | Study) -> Figure:
         for name in ("reconstruction", "kl", "classifier_loss", "classifier_accuracy")
         if study.has(name)
     ]
-    places = evenly(study.last + 1, study.run.config.figures.curves)
+    places = _shown(study, names[0])
     rows = -(-len(names) // 2)
     figure, axes = canvas(7.4, 0.9 + 2.6 * rows, rows=rows, columns=min(2, len(names)))
     for ax, name in zip(axes.ravel(), names, strict=False):
@@ -179,8 +186,11 @@ def final_values(run: Run | Study) -> Figure:
     for row, (_, names) in zip(axes, pairs, strict=True):
         for ax, name in zip(row, names, strict=True):
             values = study.array(name)[study.cells[0].chains, : study.last + 1]
-            for line in _last_known(values):
-                ax.plot(generations, line, color=MAIN, linewidth=1.3, marker="o", markersize=2.5)
+            there = recorded(values)
+            for line in _last_known(values[:, there]):
+                ax.plot(
+                    generations[there], line, color=MAIN, linewidth=1.3, marker="o", markersize=2.5
+                )
             ax.set_ylabel(f"{name_of(name).axis_label}, last epoch")
             generation_axis(ax, generations)
     title(figure, "The last epoch of each generation", study.detail(cell=0))
@@ -199,7 +209,7 @@ def latent_histograms(run: Run | Study) -> Figure:
     """Densities of generation 0's codes of generated images, one line a generation."""
     study = as_study(run)
     densities = _mean(study, "latent_histogram")
-    places = evenly(study.last + 1, study.run.config.figures.curves)
+    places = _shown(study, "latent_histogram")
     figure, axes = canvas(6.4, 4.1)
     ax = axes[0, 0]
     low, high, bins = CODE_EDGES
@@ -212,7 +222,7 @@ def latent_histograms(run: Run | Study) -> Figure:
     ax.set_xlabel("coordinate of a code")
     ax.set_ylabel("density")
     ax.set_ylim(0, None)
-    beyond = densities[:, [0, -1]].sum(1).max() * (edges[1] - edges[0])
+    beyond = np.nanmax(densities[:, [0, -1]].sum(1)) * (edges[1] - edges[0])
     if beyond > 0.005:
         note(ax, f"up to {100 * beyond:.1f}% lie beyond the edges")
     keys = [

@@ -1,4 +1,5 @@
-"""Medians, quantile bands and means over chains, with gaps where nothing is known."""
+"""Medians, quantile bands and means over chains. Lines join the generations that were recorded, and
+have gaps where these have nothing to show."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -43,6 +44,12 @@ def means(values: np.ndarray, log: bool = False) -> np.ndarray:
     return np.exp(found) if log else found
 
 
+def recorded(values: np.ndarray) -> np.ndarray:
+    """At which generations any chain of `[C, G, ...]` has a value, bool `[G]`."""
+    values = np.asarray(values)
+    return ~np.isnan(values).all((0, *range(2, values.ndim)))
+
+
 def visible(values: np.ndarray, is_log: bool) -> np.ndarray:
     """Values that an axis can show; NaN in place of the others."""
     values = np.asarray(values, np.float64)
@@ -61,26 +68,32 @@ def draw_band(
     alpha: float = 0.17,
     **line: Any,
 ) -> np.ndarray:
-    """Draw the median over chains and a band around it; returns the median as drawn.
+    """Draw the median over chains and a band around it; returns the median, NaN where none is.
 
-    A single generation becomes a point with a bar. With fewer than `FEW` chains the band spans all.
+    Lines pass over generations at which nothing was recorded. A single one with something to show
+    becomes a point with a bar. With fewer than `FEW` chains the band spans all.
     """
+    there = recorded(values)
+    medians = np.full(len(x), np.nan)
+    x, values = np.asarray(x)[there], values[:, there]
     levels = levels_of(len(values), levels)
     low, middle, high = visible(quantiles(values, (levels[0], 0.5, levels[1])), is_log)
+    medians[there] = middle
     if is_log:  # a band that reaches zero ends at the lowest value that can be shown
         positive = np.concatenate([v[~np.isnan(v)] for v in (low, middle)])
         if positive.size:
             low = np.where(np.isnan(low) & ~np.isnan(high), positive.min(), low)
     style = {"color": colour, "zorder": 3, **line}
-    if len(x) == 1:
-        ax.plot(x, middle, marker="o", markersize=5, linestyle="none", **style)
+    if (~np.isnan(middle)).sum() == 1:
+        point = {"marker": "o", "markersize": 5, "linestyle": "none"}
+        ax.plot(x, middle, clip_on=False, **point, **style)  # it may be on the panel's edge
         if len(values) > 1:
-            ax.vlines(x, low, high, color=colour, linewidth=1.2, zorder=2)
-        return middle
+            ax.vlines(x, low, high, color=colour, linewidth=1.2, zorder=2, clip_on=False)
+        return medians
     if len(values) > 1:
         ax.fill_between(x, low, high, color=colour, alpha=alpha, linewidth=0, zorder=1)
     ax.plot(x, middle, **style)
-    return middle
+    return medians
 
 
 def levels_of(num_chains: int, levels: Sequence[float] = LEVELS) -> Sequence[float]:

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ouroboros_jax.figures import overlay
-from ouroboros_jax.figures.bands import draw_band, last, means, visible
+from ouroboros_jax.figures.bands import draw_band, last, means, recorded, visible
 from ouroboros_jax.figures.fits import is_replace_1d, replace_settings
 from ouroboros_jax.figures.study import Study, as_study
 from ouroboros_jax.figures.style import (
@@ -60,9 +60,12 @@ def typical_path(run: Run | Study) -> Figure:
         cell = study.cells[index]
         values = study.array("variance")[cell.chains] / study.original(index)
         middle = draw_band(ax, x, values, TYPICAL, is_log=True)
+        there = recorded(values)
         mean = visible(means(values), True)
         is_point = len(x) == 1
-        ax.plot(x, mean, color=MAIN, marker="o" if is_point else None, lw=1.4, zorder=4)
+        ax.plot(
+            x[there], mean[there], color=MAIN, marker="o" if is_point else None, lw=1.4, zorder=4
+        )
         ends = [(last(middle), "median", TYPICAL), (last(mean), "mean", MAIN)]
         laws = {}
         if (law := study.laws(index).get("variance_ratio")) is not None:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from ouroboros_jax.analysis.coords import plain
 from ouroboros_jax.analysis.paired import SETTING
 from ouroboros_jax.figures import overlay
-from ouroboros_jax.figures.bands import last, visible
+from ouroboros_jax.figures.bands import last, recorded, visible
 from ouroboros_jax.figures.style import (
     QUIET,
     SEPARATOR,
@@ -82,13 +82,15 @@ def compare_figure(comparison: Any, *, ax: Axes | None = None) -> Figure:
     palette = colours(len(rows), ordered=is_ordered and len(rows) > 1)
     ends = []
     for d, colour in zip(rows, palette, strict=True):
-        low, middle, high = (visible(v, False) for v in (d.low, d.difference, d.high))
-        if len(d.generations) == 1:
-            ax.plot(d.generations, middle, "o", color=colour)
-            ax.vlines(d.generations, low, high, color=colour)
+        there = recorded(d.difference[None])
+        x = d.generations[there]
+        low, middle, high = (visible(v[there], False) for v in (d.low, d.difference, d.high))
+        if len(x) == 1:
+            ax.plot(x, middle, "o", color=colour)
+            ax.vlines(x, low, high, color=colour)
         else:
-            ax.fill_between(d.generations, low, high, color=colour, alpha=0.17, linewidth=0)
-            ax.plot(d.generations, middle, color=colour)
+            ax.fill_between(x, low, high, color=colour, alpha=0.17, linewidth=0)
+            ax.plot(x, middle, color=colour)
         ends.append((last(middle), _named(setting, d.value), colour))
     ax.axhline(0, color=QUIET, linewidth=0.9, zorder=2)
     spans = [g for d in rows for g in (d.generations.min(), d.generations.max())]

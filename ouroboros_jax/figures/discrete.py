@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter
 from ouroboros_jax.data.vocabulary import PROBABILITIES
 from ouroboros_jax.errors import UserError
 from ouroboros_jax.figures import overlay
-from ouroboros_jax.figures.bands import draw_band, last
+from ouroboros_jax.figures.bands import draw_band, last, recorded
 from ouroboros_jax.figures.collapse import wilson
 from ouroboros_jax.figures.study import Choice, Study, as_study
 from ouroboros_jax.figures.style import (
@@ -97,7 +97,7 @@ def surviving(run: Run | Study) -> Figure:
         if cell.point["data.name"] in PROBABILITIES and _is_plain(cell.point):
             p = PROBABILITIES[cell.point["data.name"]](cell.point)
             both = discrete.surviving_bounds(x, cell.point["num_samples"], p)
-            top = 1.15 * values.max()
+            top = 1.15 * np.nanmax(values)
             bounds = both[0], np.where(both[1] <= top, both[1], np.nan)
         if bounds is not None and len(x) > 1:
             has_bounds = True
@@ -152,6 +152,7 @@ def survival(run: Run | Study, metric: str) -> Figure:
         cell = study.cells[index]
         values = np.minimum(study.array(metric)[cell.chains], 1)
         count = len(values)
+        there = recorded(values)
         share = values.mean(0)
         low, high = wilson(share, count)
         bounds = _bounds(metric, cell.point, study.generations)
@@ -160,9 +161,10 @@ def survival(run: Run | Study, metric: str) -> Figure:
             band = {"color": TRUTH, "alpha": 0.16 if len(cells) < 3 else 0.1, "linewidth": 0}
             ax.fill_between(k, bounds.low, bounds.high, zorder=0.5, **band)
             ax.plot(k, bounds.low, **BOUND)
-        ax.fill_between(k, low, high, color=colour, alpha=0.25, linewidth=0, zorder=2)
+        band = {"color": colour, "alpha": 0.25, "linewidth": 0, "zorder": 2}
+        ax.fill_between(k[there], low[there], high[there], **band)
         shown = np.where(share > 0, share, np.nan)
-        ax.plot(k, shown, color=colour, zorder=3, marker="o" if len(k) == 1 else None)
+        ax.plot(k[there], shown[there], color=colour, zorder=3, marker="o" if len(k) == 1 else None)
         law = study.laws(index).get(metric)
         if law is not None:
             laws.append(law)

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ouroboros_jax.figures import overlay
+from ouroboros_jax.figures.bands import recorded
 from ouroboros_jax.figures.study import Choice, Study, as_study
 from ouroboros_jax.figures.style import INK, QUIET, TRUTH, canvas, colours, styled, title
 from ouroboros_jax.results import Run
@@ -65,10 +66,11 @@ def error_by_weight(run: Run | Study) -> Figure:
         ax.plot(grid, curve, color=colour, linestyle=overlay.DASHES, linewidth=1.5)
         for cell in cells:
             w = _weight(cell.point)
-            settled = (1 - w) ** (2 * study.generations) < CONTRACTED
+            values = study.array("mean_squared_error")[cell.chains]
+            settled = recorded(values) & ((1 - w) ** (2 * study.generations) < CONTRACTED)
             if not settled.any():
                 continue
-            values = study.array("mean_squared_error")[cell.chains][:, settled].mean(1)
+            values = values[:, settled].mean(1)
             values = values / unit / features
             error = 2 * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0
             ax.errorbar(w, values.mean(), error, fmt="o", color=colour, markersize=4, zorder=4)

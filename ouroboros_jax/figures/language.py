@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ouroboros_jax.figures import overlay
-from ouroboros_jax.figures.bands import draw_band, evenly
+from ouroboros_jax.figures.bands import draw_band, evenly, recorded
 from ouroboros_jax.figures.study import Choice, Study, as_study
 from ouroboros_jax.figures.style import (
     INK,
@@ -71,7 +71,8 @@ def perplexity_histograms(run: Run | Study) -> Figure:
     """
     study = as_study(run)
     values = study.array("sequence_perplexity")
-    generations = evenly(study.last + 1, MAX_LINES)
+    there = np.flatnonzero(recorded(values[:, : study.last + 1]))
+    generations = there[evenly(len(there), MAX_LINES)]
     cells = study.cells[:MAX_COLUMNS]
     known = np.log(values[np.isfinite(values) & (values > 0)])
     edges = np.linspace(*np.quantile(known, (0.001, 0.999)), NUM_BINS + 1)

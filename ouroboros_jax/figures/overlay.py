@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from ouroboros_jax.figures.bands import FEW, LEVELS, band_words, means, visible
+from ouroboros_jax.figures.bands import FEW, LEVELS, band_words, means, recorded, visible
 from ouroboros_jax.figures.style import INK, MAIN, QUIET, Picture
 from ouroboros_jax.theory.laws import Law
 
@@ -48,8 +48,9 @@ def draw_law(
     if len(x) == 1:
         ax.plot(x, visible(law.expected, is_log), marker="_", markersize=22, color=law_colour)
         return
+    there = recorded(values)
     mean = visible(means(values), is_log)
-    ax.plot(x, mean, color=colour, linewidth=0.8, zorder=4)
+    ax.plot(x[there], mean[there], color=colour, linewidth=0.8, zorder=4)
     style = {"color": law_colour, "linestyle": DASHES, "linewidth": 1.5, "zorder": 5}
     ax.plot(x, visible(law.expected, is_log), **style)
 

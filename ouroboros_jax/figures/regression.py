@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ouroboros_jax.figures import overlay
+from ouroboros_jax.figures.bands import recorded
 from ouroboros_jax.figures.study import Choice, Study, as_study
 from ouroboros_jax.figures.style import (
     INK,
@@ -82,8 +83,10 @@ def universality(run: Run | Study) -> Figure:
                 continue
             name, (ratio, error) = cell.point["learner.name"], error_ratio(study, i)
             style = {"color": palette[name], "linewidth": 0}
-            ax.fill_between(x, ratio - 2 * error, ratio + 2 * error, alpha=0.15, **style)
-            ax.plot(x, ratio, color=palette[name])
+            there = recorded(ratio[None])
+            here, ratio, error = x[there], ratio[there], error[there]
+            ax.fill_between(here, ratio - 2 * error, ratio + 2 * error, alpha=0.15, **style)
+            ax.plot(here, ratio, color=palette[name])
             ends.append((float(ratio[-1]), LEARNERS[name], palette[name]))
         ax.plot(x, RATIOS[regime](x), color=INK, linestyle=overlay.DASHES, lw=1.5, zorder=5)
         if np.isfinite(LIMITS[regime]):

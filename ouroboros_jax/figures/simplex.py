@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ouroboros_jax.figures import overlay
+from ouroboros_jax.figures.bands import recorded
 from ouroboros_jax.figures.study import Study, as_study
 from ouroboros_jax.figures.style import CATEGORIES, FAINT, INK, QUIET, canvas, styled, title
 from ouroboros_jax.figures.words import text
@@ -51,6 +52,7 @@ def simplex(run: Run | Study) -> Figure:
         if (row, column) not in done:  # other swept settings are shown at their first value
             done.add((row, column))
             paths = study.array("probabilities")[cell.chains[:MOST_PATHS], : study.last + 1]
+            paths = paths[:, recorded(paths)]
             draw_panel(axes[row, column], cell.point, paths)
     for ax, value in zip(axes[0], temperatures, strict=True):
         ax.set_title(f"T = {text(value)}", loc="center", fontsize=10)

@@ -7,7 +7,7 @@ from matplotlib.patches import Patch
 from scipy.special import ndtr
 
 from ouroboros_jax.figures import overlay
-from ouroboros_jax.figures.bands import band_words, draw_band, evenly, last
+from ouroboros_jax.figures.bands import band_words, draw_band, evenly, last, recorded
 from ouroboros_jax.figures.evolution import span_of
 from ouroboros_jax.figures.study import Study, as_study
 from ouroboros_jax.figures.style import (
@@ -88,7 +88,8 @@ def _histograms(ax: Axes, study: Study, chain: int) -> int:
 
 def _percentiles(ax: Axes, generations: np.ndarray, means: np.ndarray, stds: np.ndarray) -> None:
     """Percentiles of |x| of one component, [C, G], the outermost with its band over chains."""
-    places = evenly(len(generations), MOST_PLACES)
+    there = np.flatnonzero(recorded(means))
+    places = there[evenly(len(there), MOST_PLACES)]
     ends = []
     levels = [p / 100 for p in PERCENTILES]
     values = folded_percentiles(means[:, places], stds[:, places], levels)

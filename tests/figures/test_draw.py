@@ -99,6 +99,28 @@ def test_gaps_and_infinities_are_left_out_in_silence(name, fake_run):
     draw_all(run)
 
 
+SPARSE = SMALL | {"generations": 6, "store.metrics_every": 2, "sweep": SWEEP}
+
+
+@pytest.mark.parametrize("name", ["gaussian", "gmm"])
+def test_lines_join_the_generations_whose_metrics_were_recorded(name, fake_run, monkeypatch):
+    run = copy.copy(fake_run(name, SPARSE))
+    run.metrics = run.metrics.copy(deep=True)
+    for array in run.metrics.data_vars.values():
+        if array.dtype.kind == "f" and array.dims[:2] == ("chain", "generation"):
+            array.values[:, 1::2] = np.nan
+    checked = 0
+    for figure, make in figures.figures_of(run).items():
+        for ax in make().axes:
+            for line in ax.get_lines():
+                y = np.asarray(line.get_ydata(), float)
+                if len(y) > 2 and np.isnan(y).any():
+                    shown = ~np.isnan(y)
+                    assert (shown[1:] & shown[:-1]).any(), f"{figure} has no line to see"
+                checked += len(y) == 4
+    assert checked > 10
+
+
 def test_an_unfinished_run_is_drawn_up_to_where_it_is(fake_run):
     run = copy.copy(fake_run("gmm", SMALL))
     run.metrics = run.metrics.copy(deep=True)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from ouroboros_jax import figures
 from ouroboros_jax.figures import bands, evolution, mixtures, overlay, style, tails
@@ -26,6 +27,30 @@ def test_means_leave_out_what_is_unknown():
     values = np.array([[1.0, np.nan, 4.0], [3.0, np.nan, np.nan]])
     np.testing.assert_allclose(bands.means(values), [2, np.nan, 4])
     np.testing.assert_allclose(bands.means(values, log=True), [np.sqrt(3), np.nan, 4])
+
+
+@pytest.mark.parametrize("chains", [1, 6])
+def test_a_band_joins_the_generations_that_were_recorded(chains):
+    values = np.arange(1.0, 8)[None] + np.arange(chains)[:, None]
+    values[:, 1::2] = np.nan
+    values[:, 4] = 0  # recorded, but not to be seen on this axis: a gap
+    ax = Figure().subplots()
+    x = 10 * np.arange(7)
+    middle = bands.draw_band(ax, x, values, "C0", is_log=True)
+    assert np.isfinite(middle).tolist() == [True, False, True, False, False, False, True]
+    (line,) = ax.get_lines()
+    np.testing.assert_array_equal(line.get_xdata(), [0, 20, 40, 60])
+    np.testing.assert_array_equal(line.get_ydata(), middle[::2])
+
+
+def test_a_band_of_one_generation_among_many_is_a_point():
+    values = np.full((6, 3), np.nan)
+    values[:, 1], values[:, 2] = 0, np.arange(1, 7)
+    ax = Figure().subplots()
+    bands.draw_band(ax, np.arange(3), values, "C0", is_log=True)
+    (line,) = ax.get_lines()
+    assert line.get_marker() == "o"
+    assert len(ax.collections) == 1  # its bar
 
 
 def test_a_few_of_many_are_evenly_apart():
