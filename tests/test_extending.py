@@ -115,6 +115,15 @@ def test_a_regime_of_ones_own_must_count_what_it_says(regime, sentence, tmp_path
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("learner", ["gaussian", "gmm"])
+def test_rows_of_integers_are_points(learner):
+    small = {"num_samples": 9, "generations": 1, "chains": 2}
+    data = "toys:whole_numbers"
+    config = new_config(learner=learner, regime="accumulate_subsample", data=data, **small)
+    run = oj.run(config, progress=False)
+    assert np.isfinite(run.metrics["variance"]).all()
+
+
 def test_the_page_draws_without_a_run(folder):
     scope = {}
     exec((folder / "trial.py").read_text(), scope)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ouroboros_jax.base import Learner, Parts
-from ouroboros_jax.data.base import RealData, hash_rows, law, subset
+from ouroboros_jax.data.base import RealData, finite, hash_rows, law, subset
 from ouroboros_jax.regimes import Regime
 from ouroboros_jax.registry import Setting
 
@@ -112,6 +112,12 @@ def tag_table(*, rows=40):
     """Real points of `tagged`, from a table of rows 0, 1, ..."""
     table = {"tag": np.full(rows, REAL, np.int32), "id": np.arange(rows, dtype=np.uint32)}
     return _table("tag_table", table)
+
+
+def whole_numbers():
+    """Rows of integers."""
+    rows = np.random.default_rng(0).integers(0, 9, (50, 2))
+    return finite("whole_numbers", rows, origin="toys")
 
 
 # A chain that breaks

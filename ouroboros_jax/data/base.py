@@ -137,13 +137,16 @@ def finite(
 ) -> RealData:
     """Rows `[N, D]` as real data, some of them held out.
 
-    The split is one fixed shuffle: `num_test` rows, or else round_half_up(test_fraction * N), are
-    held out, the same in every run and for every seed. `standardize` subtracts the training rows'
-    mean and divides by their standard deviation (by N, not N - 1).
+    Rows are of real numbers, and a learner of points sees floats. The split is one fixed shuffle:
+    `num_test` rows, or else round_half_up(test_fraction * N), are held out, the same in every run
+    and for every seed. `standardize` subtracts the training rows' mean and divides by their
+    standard deviation (by N, not N - 1).
 
     Raises:
-      UserError: for a negative count, a fraction outside [0, 1), or fewer than 2 rows left.
+      UserError: for rows that are not numbers, a negative count, a fraction outside [0, 1), or
+        fewer than 2 rows left.
     """
+    _check_type(rows, name)
     kept, held = parted(name, len(rows), num_test, test_fraction)
     table, test = rows[kept], rows[held]
     sha256 = hash_rows(table, test)
@@ -219,19 +222,12 @@ def check_rows(rows: np.ndarray, name: str, place: Callable[[int, int], str]) ->
     Raises:
       UserError: for rows that are not numbers, not a table, too few or not finite.
     """
-    if rows.dtype.kind not in "biuf":
-        raise UserError(f"{name} holds values of type {rows.dtype}, expected real numbers")
-    if rows.ndim not in (1, 2):
-        raise UserError(
-            f"{name} holds an array of shape {rows.shape}, expected [points] or [points, features]"
-        )
+    _check_type(rows, name)
     if rows.size == 0:
         raise UserError(f"{name} is empty (shape {rows.shape}), expected at least 2 rows")
-    rows = rows.reshape(len(rows), -1)
+    rows = _as_features(rows, name)
     if len(rows) < 2:
         raise UserError(f"{name} has 1 row, expected at least 2")
-    exact = rows.itemsize < 4 or (rows.dtype.kind == "f" and rows.itemsize == 4)
-    rows = rows.astype(np.float32 if exact else np.float64, copy=False)
     bad = ~np.isfinite(rows)
     if bad.any():
         row, column = np.argwhere(bad)[0]
@@ -249,6 +245,38 @@ def check_rows(rows: np.ndarray, name: str, place: Callable[[int, int], str]) ->
             f"expected numbers within float32's range of {LARGEST:.2g}"
         )
     return rows
+
+
+def as_points(real: RealData) -> RealData:
+    """The same data for learners of points: one array of rows becomes floats `[N, D]`, as those of
+    a file are.
+
+    Raises:
+      UserError: for an array of another shape.
+    """
+    if not hasattr(real.table, "dtype"):
+        return real
+    table, test = (
+        None if rows is None else _as_features(np.asarray(rows), real.name)
+        for rows in (real.table, real.test)
+    )
+    return real._replace(table=table, test=test, shape=table.shape[1:])
+
+
+def _check_type(rows: np.ndarray, name: str) -> None:
+    if rows.dtype.kind not in "biuf":
+        raise UserError(f"{name} holds values of type {rows.dtype}, expected real numbers")
+
+
+def _as_features(rows: np.ndarray, name: str) -> np.ndarray:
+    """Rows `[N, D]` of floats that hold the numbers exactly, as far as 64 bits do."""
+    if rows.ndim not in (1, 2):
+        raise UserError(
+            f"{name} holds an array of shape {rows.shape}, expected [points] or [points, features]"
+        )
+    exact = rows.itemsize < 4 or (rows.dtype.kind == "f" and rows.itemsize == 4)
+    rows = rows.astype(np.float32 if exact else np.float64, copy=False)
+    return rows if rows.ndim == 2 else rows[:, None]
 
 
 def hash_rows(*arrays: np.ndarray) -> str:

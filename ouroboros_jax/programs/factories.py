@@ -6,7 +6,7 @@ from typing import Any
 
 from ouroboros_jax import registry
 from ouroboros_jax.base import Learner
-from ouroboros_jax.data.base import RealData
+from ouroboros_jax.data.base import RealData, as_points
 from ouroboros_jax.errors import UserError, failure
 from ouroboros_jax.regimes import Regime
 from ouroboros_jax.selectors import Select
@@ -16,7 +16,9 @@ def make_real(point: registry.Point) -> RealData:
     """The real data a point names."""
     entry = registry.find("data", point["data.name"])
     path = [registry.data_path(point)] if entry in registry.BY_PATH else []
-    return _made("data", point, RealData, *path)
+    real = _made("data", point, RealData, *path)
+    is_of_points = registry.find("learner", point["learner.name"]).kind == "points"
+    return as_points(real) if is_of_points else real
 
 
 def make_learner(point: registry.Point) -> Learner:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ouroboros_jax.data.base import check_counts, check_rows, finite, hash_rows, subset
+from ouroboros_jax.data.base import as_points, check_counts, check_rows, finite, hash_rows, subset
 from ouroboros_jax.errors import UserError
 
 N = 12
@@ -130,6 +130,25 @@ def test_the_hash_tells_values_types_shapes_and_split_apart():
 def test_a_wrong_share_is_refused(fraction, message):
     with pytest.raises(UserError, match=message):
         finite("toy", ROWS, origin="here", test_fraction=fraction)
+
+
+@pytest.mark.parametrize("rows", [np.array([["a"], ["b"], ["c"]]), np.array([[{}]] * 3)])
+def test_rows_that_are_not_numbers_are_refused(rows):
+    with pytest.raises(UserError, match=r"toy holds values of type .*, expected real numbers"):
+        finite("toy", rows, origin="here")
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int32, np.int64])
+def test_learners_of_points_see_floats(dtype):
+    data = finite("toy", (ROWS % 2).astype(dtype), origin="here")
+    seen = as_points(data)
+    assert seen.table.dtype.kind == seen.test.dtype.kind == "f"
+    np.testing.assert_array_equal(seen.table, data.table)
+    assert (data.table.dtype, seen.sha256) == (dtype, data.sha256)
+    alone = as_points(finite("toy", ROWS[:, 0].astype(dtype), origin="here"))
+    assert alone.shape == (1,) and alone.table.shape[1:] == alone.test.shape[1:] == (1,)
+    with pytest.raises(UserError, match=r"shape \(10, 2, 1\), expected \[points\] or"):
+        as_points(finite("toy", ROWS[..., None].astype(dtype), origin="here"))
 
 
 def test_counts_beyond_the_table_are_refused():
