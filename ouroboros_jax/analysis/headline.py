@@ -17,16 +17,17 @@ SECOND = (
 
 def headline(summary: Mapping[str, Any]) -> list[str]:
     """The two or three sentences that matter."""
+    troubles = _troubles(summary["points"])
     points = [point for point in summary["points"] if point["metrics"]]
     if not points:
-        return []
+        return troubles
     known = points[0]["metrics"]
     main = next((name for name in FIRST if name in known), next(iter(known)))
     if len(points) == 1 and not summary.get("points_left_out"):
         lines = _one_point(points[0], main, summary.get("collapse_of"))
     else:
         lines = _many_points(points, main, summary["num_points"])
-    return lines + _troubles(points)
+    return lines + troubles
 
 
 def _one_point(point, main: str, watched: str | None) -> list[str]:

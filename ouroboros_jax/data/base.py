@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SPLIT_SEED = 20240724  # for the single shuffle that splits rows into training and held-out ones
 LARGEST = float(np.finfo(np.float32).max)
+LARGEST_SQUARED = 1e15  # numbers whose squares float32 can add up
 
 
 class RealData(NamedTuple):
@@ -147,6 +148,8 @@ def finite(
         fewer than 2 rows left.
     """
     _check_type(rows, name)
+    if not standardize:
+        _check_size(rows, name, "row {0} (counted from 0)".format)
     kept, held = parted(name, len(rows), num_test, test_fraction)
     table, test = rows[kept], rows[held]
     sha256 = hash_rows(table, test)
@@ -211,16 +214,23 @@ def check_counts(real: RealData, *, num_data: int, num_real: int = 0) -> None:
         )
 
 
-def check_rows(rows: np.ndarray, name: str, place: Callable[[int, int], str]) -> np.ndarray:
+def check_rows(
+    rows: np.ndarray,
+    name: str,
+    place: Callable[[int, int], str],
+    *,
+    standardize: bool = False,
+) -> np.ndarray:
     """Rows `[N, D]` of finite floats from an array of numbers; 1-D arrays become `[N, 1]`.
 
     Args:
       rows: any array.
       name: what to call it in a refusal.
       place: words for a (row, column), both from 0.
+      standardize: whether they are going to be scaled, and may be large.
 
     Raises:
-      UserError: for rows that are not numbers, not a table, too few or not finite.
+      UserError: for rows that are not numbers, not a table, too few, not finite or too large.
     """
     _check_type(rows, name)
     if rows.size == 0:
@@ -237,13 +247,7 @@ def check_rows(rows: np.ndarray, name: str, place: Callable[[int, int], str]) ->
             f"{name} holds {count} {values} (NaN or infinity), "
             f"the first at {place(int(row), int(column))}, expected finite numbers"
         )
-    bad = np.abs(rows) > LARGEST
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        raise UserError(
-            f"{name} holds {rows[row, column]:.3g} at {place(int(row), int(column))}, "
-            f"expected numbers within float32's range of {LARGEST:.2g}"
-        )
+    _check_size(rows, name, place, LARGEST if standardize else None)
     return rows
 
 
@@ -266,6 +270,25 @@ def as_points(real: RealData) -> RealData:
 def _check_type(rows: np.ndarray, name: str) -> None:
     if rows.dtype.kind not in "biuf":
         raise UserError(f"{name} holds values of type {rows.dtype}, expected real numbers")
+
+
+def _check_size(
+    rows: np.ndarray, name: str, place: Callable[..., str], most: float | None = None
+) -> None:
+    """Refuse numbers beyond `most`: by default, those that the run's floats cannot square."""
+    if most is None:
+        is_single = jnp.result_type(float) == jnp.float32
+        most = LARGEST_SQUARED if is_single else LARGEST
+    bad = np.abs(rows) > most
+    if bad.any():
+        where = tuple(np.argwhere(bad)[0].tolist())
+        within = (
+            "within float32's range of" if most == LARGEST else "that float32 can square: up to"
+        )
+        raise UserError(
+            f"{name} holds {rows[where]:.3g} at {place(*where)}, "
+            f"expected numbers {within} {most:.2g}"
+        )
 
 
 def _as_features(rows: np.ndarray, name: str) -> np.ndarray:

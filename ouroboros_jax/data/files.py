@@ -43,7 +43,7 @@ def file(
             raise UserError(f"{path} is not a file, expected one of {either(readers)}")
         if where.stat().st_size == 0:
             raise UserError(f"{path} is empty (0 bytes), expected at least 2 rows")
-        rows = reader(where, str(path))
+        rows = reader(where, str(path), standardize)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
     return finite(
@@ -56,13 +56,14 @@ def file(
     )
 
 
-def _read_npy(path: Path, name: str) -> np.ndarray:
+def _read_npy(path: Path, name: str, standardize: bool) -> np.ndarray:
     rows = read_npy(path, name)
     where = "index {0}" if rows.ndim == 1 else "row {0}, column {1}"
-    return check_rows(rows, name, (where + " (counted from 0)").format)
+    place = (where + " (counted from 0)").format
+    return check_rows(rows, name, place, standardize=standardize)
 
 
-def _read_csv(path: Path, name: str) -> np.ndarray:
+def _read_csv(path: Path, name: str, standardize: bool) -> np.ndarray:
     values, lines, width = array("d"), array("q"), 0
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -101,7 +102,12 @@ def _read_csv(path: Path, name: str) -> np.ndarray:
         what = "holds column names and no rows" if header_seen else "is empty"
         raise UserError(f"{name} {what}, expected at least 2 rows")
     rows = np.frombuffer(values, np.float64).reshape(len(lines), width)
-    return check_rows(rows, name, lambda row, column: f"line {lines[row]}, column {column + 1}")
+    return check_rows(
+        rows,
+        name,
+        lambda row, column: f"line {lines[row]}, column {column + 1}",
+        standardize=standardize,
+    )
 
 
 def _is_header(cells: list[str]) -> bool:

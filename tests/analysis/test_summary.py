@@ -199,6 +199,15 @@ def test_large_grids_are_quick():
     assert [len(cell.chains) for cell in find_cells(groups)] == [16] * 2500
 
 
+def test_the_headline_tells_of_frozen_chains_where_no_metric_is_known():
+    groups, point = study(generations=1, chains=3)
+    parts = [simulate(groups[0], np.random.default_rng(0), 2)]
+    for name in parts[0]:
+        parts[0][name] = parts[0][name] * np.nan if name != "status" else parts[0][name] + 2
+    summary = summarise(assemble(groups, parts, point, {}), groups)
+    assert headline(summary) == ["3 frozen of 3 chains at the end"]
+
+
 def test_the_headline_reads_well():
     summary = summarise(*simulated(chains=1000, generations=50, num_samples=100))
     for line in summary["headline"]:

@@ -2,6 +2,7 @@
 
 import pickle
 
+import jax
 import numpy as np
 import pytest
 
@@ -110,8 +111,20 @@ NPY = [
         r"the first at row 1, column 1 \(counted from 0\), expected finite numbers",
     ),
     (np.array([1, 2, np.nan]), r"holds 1 missing or non-finite value \(.*first at index 2 \("),
-    (np.array([[1], [1e200]]), r"holds 1e\+200 at row 1, column 0 .* float32's range"),
+    (
+        np.array([[1], [1e30]]),
+        r"holds 1e\+30 at row 1, column 0 .* numbers that float32 can square: up to 1e\+15",
+    ),
 ]
+
+
+def test_large_numbers_are_taken_by_wider_floats_and_when_scaled(write):
+    path = write(np.linspace(1e30, 2e30, 10), "rows.npy")
+    assert np.abs(file(path, standardize=True).table).max() < 3
+    with jax.enable_x64(True):
+        assert file(path).table.max() > 1e30
+        with pytest.raises(UserError, match=r"holds 1e\+200 .* float32's range of 3.4e\+38"):
+            file(write(np.array([1, 1e200]), "rows.npy"))
 
 
 @pytest.mark.parametrize(("content", "message"), NPY)

@@ -138,6 +138,14 @@ def test_rows_that_are_not_numbers_are_refused(rows):
         finite("toy", rows, origin="here")
 
 
+def test_rows_that_float32_cannot_square_are_refused():
+    sentence = (
+        r"toy holds 1.1e\+31 at row 11 .*, expected numbers that float32 can square: up to 1e\+15"
+    )
+    with pytest.raises(UserError, match=sentence):
+        finite("toy", ROWS * np.where(ROWS == 11, 1e30, 1), origin="here")
+
+
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int32, np.int64])
 def test_learners_of_points_see_floats(dtype):
     data = finite("toy", (ROWS % 2).astype(dtype), origin="here")
