@@ -204,6 +204,13 @@ def test_refusals(overrides, sentence):
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
 
 
+def test_folders_are_not_suggested_as_files(tmp_path):
+    (tmp_path / "dir.csv").mkdir()
+    for name in ("dir.csv", "dirs.csv"):
+        with pytest.raises(UserError, match=r"expected a \.npy or \.csv file$"):
+            load_config("gmm", {"data.name": str(tmp_path / name)})
+
+
 CROSS_CHECKED = [
     (
         "gmm",

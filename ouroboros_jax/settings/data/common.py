@@ -67,11 +67,14 @@ def path_check(
         if os.path.isfile(path) or (folders and os.path.isdir(path)):
             return
         folder = os.path.dirname(path) or "."
-        files = os.listdir(folder) if os.path.isdir(folder) else []
+        there = os.listdir(folder) if os.path.isdir(folder) else []
+        known = [name for name in there if name.endswith(endings)]
+        if not folders:
+            known = [name for name in known if os.path.isfile(os.path.join(folder, name))]
         what = "a folder" if os.path.isdir(path) else "not there"
         raise UserError(
             f"data.name={path!r} is {what}: expected {expected}"
-            f"{nearest(os.path.basename(path), [f for f in files if f.endswith(endings)])}"
+            f"{nearest(os.path.basename(path), known)}"
         )
 
     return check
