@@ -31,8 +31,8 @@ def _quietly() -> Iterator[None]:
     """Silence Orbax's log lines about every step, and its long report on every damaged file."""
     loggers = logging.getLogger("absl"), logging.getLogger("asyncio")
     before = [logger.level for logger in loggers]
-    for logger, level in zip(loggers, (logging.ERROR, logging.CRITICAL), strict=True):
-        logger.setLevel(level)
+    for logger in loggers:  # what is wrong is raised
+        logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:

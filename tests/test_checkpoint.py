@@ -60,3 +60,15 @@ def test_a_machine_of_fewer_devices_reads_them(folder):
 def test_a_name_that_was_not_stored_is_damage(folder):
     with pytest.raises(Damaged, match="is damaged"):
         Steps(folder).load(3, "nothing")
+
+
+def test_truncated_files_are_damage_that_orbax_does_not_report_as_well(tmp_path, caplog):
+    steps = Steps(tmp_path)
+    steps.save(3, tree={"a": np.zeros(2)})
+    steps.close()
+    for path in (tmp_path / "3").rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[:5])
+    with pytest.raises(Damaged, match="is damaged"):
+        Steps(tmp_path).load(3, "tree")
+    assert not caplog.records
