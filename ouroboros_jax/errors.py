@@ -44,7 +44,8 @@ def failure(error: BaseException, path: Path | None = None) -> str:
     here = path and path.resolve()
     lines = [line for name, line in frames if here and name and Path(name).resolve() == here]
     where = f"line {lines[-1]}: " if lines else ""
-    return f"{where}{type(error).__name__}: {what}"
+    first = str(what).strip().partition("\n")[0]  # jax explains some errors in many lines
+    return f"{where}{type(error).__name__}: {first}"
 
 
 def whole_number(name: str, value: Any, low: int | None = None) -> int:

@@ -15,10 +15,11 @@ import jax
 import jax.numpy as jnp
 
 from ouroboros_jax.base import Settings
-from ouroboros_jax.errors import UserError
+from ouroboros_jax.errors import UserError, either, nearest
 
 REAL = 0  # the real data; a positive source is a model's lag
 PREVIOUS = -1  # the points that the generation before drew, in random order
+KEPT = ("nothing", "real", "window", "all")
 
 
 class Regime(NamedTuple):
@@ -35,9 +36,14 @@ class Regime(NamedTuple):
         """Return the regime, after checking that its parts are compatible.
 
         Raises:
-          UserError: if a regime with total weights also keeps points, whose weights would then be
-            meaningless.
+          UserError: for an unknown `kept`; if a regime with total weights also keeps points, whose
+            weights would then be meaningless.
         """
+        if self.kept not in KEPT:
+            raise UserError(
+                f"a regime with kept={self.kept!r}: expected {either(map(repr, KEPT))}"
+                f"{nearest(self.kept, KEPT)}"
+            )
         if self.weights is not None and self.kept != "nothing":
             raise UserError(
                 f"A regime with total weights cannot keep {self.kept!r}: expected kept='nothing'."

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import toys
 from scipy.special import digamma, polygamma
 
 import ouroboros_jax as oj
@@ -105,13 +106,39 @@ def test_the_page_config_has_the_settings_that_the_page_names(folder):
     ("regime", "sentence"),
     [
         ("toys:greedy", r"'toys:greedy' counts \[9, 9\] points at generation 1: expected counts"),
-        ("toys:careless", "'toys:careless' failed: ZeroDivisionError"),
+        ("toys:careless", r"'toys:careless' failed: line \d+: ZeroDivisionError"),
     ],
 )
 def test_a_regime_of_ones_own_must_count_what_it_says(regime, sentence, tmp_path):
     config = new_config(learner="gaussian", regime=regime, data="normal", num_samples=9)
     with pytest.raises(UserError, match=sentence):
         oj.run(config, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+MISTAKES = [
+    ({"regime": "toys:keeper"}, "kept='windows': expected 'nothing', .*; did you mean 'window'"),
+    ({"learner": "toys:flat"}, r"toys:flat' samples 9 points as arrays of shape \(9,\): expected"),
+    (
+        {"data": "toys:unlike"},
+        r"'toys:unlike' draws 2 points as arrays of shape \(2, 3\): expected",
+    ),
+    ({"data": "toys:undrawn"}, r"'toys:undrawn' failed: line \d+: ZeroDivisionError"),
+    *(
+        (
+            {"learner": "toys:failing", "learner.where": where},
+            rf"'toys:failing' failed: line \d+: RuntimeError: no {where}$",
+        )
+        for where in toys.PLACES
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "sentence"), MISTAKES)
+def test_mistakes_of_ones_own_are_told_in_a_sentence(settings, sentence, tmp_path):
+    names = {"learner": "gaussian", "regime": "replace", "data": "normal", "num_samples": 9}
+    with pytest.raises(UserError, match=sentence):
+        oj.run(new_config(**names | settings), tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
 
 

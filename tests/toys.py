@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ouroboros_jax.base import Learner, Parts
+from ouroboros_jax.base import Learner, Parts, closed_form
 from ouroboros_jax.data.base import RealData, finite, hash_rows, law, subset
 from ouroboros_jax.regimes import Regime
 from ouroboros_jax.registry import Setting
@@ -36,6 +36,49 @@ def half_of_real():
         kept="real",
         subsample=True,
     )
+
+
+def keeper():
+    """A regime that keeps what there is not."""
+    return half_of_real()._replace(kept="windows")
+
+
+# Learners and data of a user's that break
+
+PLACES = ("init", "fit", "sample", "measure")
+
+
+def failing(*, where="sample"):
+    """A learner that raises in one of `PLACES`."""
+
+    def at(place, value):
+        if place == where:
+            raise RuntimeError(f"no {place}\nand more")
+        return value
+
+    return closed_form(
+        lambda key, settings, data: at("init", Level(jnp.zeros(()))),
+        lambda key, settings, params, pool: at("fit", params),
+        lambda key, settings, params, source, num: at("sample", jnp.zeros((num, 1))),
+        lambda settings, params, context: at("measure", {"mean": params.value[None]}),
+    )
+
+
+def flat():
+    """A learner whose points have no features."""
+    return failing(where="nowhere")._replace(
+        sample=lambda key, settings, params, source, num: jnp.zeros(num)
+    )
+
+
+def unlike():
+    """A law whose points are not of its shape."""
+    return law("unlike", lambda key, settings, num: jnp.zeros((num, 3)), shape=(2,))
+
+
+def undrawn():
+    """A law that cannot be drawn from."""
+    return law("undrawn", lambda key, settings, num: 1 / 0, shape=(2,))
 
 
 # Points that say where they came from

@@ -1,17 +1,18 @@
 """The program of a group of chains, put together from its settings."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ouroboros_jax import registry
-from ouroboros_jax.base import Learner
+from ouroboros_jax.base import Data, Learner, Metrics
 from ouroboros_jax.chain import Chain, State
 from ouroboros_jax.data.base import RealData, check_counts
-from ouroboros_jax.errors import UserError, failure
+from ouroboros_jax.errors import UserError, failure, listed
 from ouroboros_jax.keys import new_key
 from ouroboros_jax.pools.memory import num_bytes
 from ouroboros_jax.pools.realisation import Realisation, reads_last
@@ -19,7 +20,13 @@ from ouroboros_jax.pools.realise import kind_of, realise
 from ouroboros_jax.pools.rows import rows
 from ouroboros_jax.pools.statistics import statistics
 from ouroboros_jax.programs.eras import Drawer, Redraw, earlier_of
-from ouroboros_jax.programs.factories import make_learner, make_real, make_regime, make_selector
+from ouroboros_jax.programs.factories import (
+    failed,
+    make_learner,
+    make_real,
+    make_regime,
+    make_selector,
+)
 from ouroboros_jax.programs.program import Program, one_setting, settings_of
 from ouroboros_jax.programs.sizes import Sizes, sizes_of
 from ouroboros_jax.programs.stages import Stages
@@ -51,7 +58,9 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
     """
     point = group.point
     real, draw = make_real(point), make_learner(point).sample
+    _check_data(group, real)
     learner, regime = _make_drawing(point)
+    learner = _checked(learner, group, real)
     earlier = earlier_of(group, learner, regime, _make_drawing)
     realisation = realise(learner, regime, real, earlier)
     backend = jax.default_backend()
@@ -67,7 +76,7 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
     sizes = sizes_of(group, learner, regime)
     eras = _eras(learner, regime, real, realisation, earlier)
     stages = Stages(real, chain, eras, point["data.num_test"] or 0)
-    shapes = stages.shapes(one_setting(group), sizes.first)
+    shapes = _shapes(group, stages, sizes)
     if chain_block == "auto":
         num_floats = _num_floats(sizes, stages, shapes[0])
         chain_block = choose_block(backend, learner.block, num_floats, group.num_chains)
@@ -81,6 +90,65 @@ def build(group: Group, chain_block: int | str = "auto", devices=None) -> Progra
         shapes=shapes,
         reach=max(each.regime.lags for each in (Drawer(learner, regime, 0), *earlier)),
     )
+
+
+def _check_data(group: Group, real: RealData) -> None:
+    """Refuse a user's own data that cannot be drawn, or whose points have another shape than it
+    says."""
+    name = group.point["data.name"]
+    if ":" not in name:
+        return
+    try:
+        drawn = _drawn(group, real, 2)
+    except UserError:
+        raise
+    except Exception as error:
+        raise failed("data", name, error) from error
+    shapes = [(2, *shape) for shape in jax.tree.leaves(real.shape, is_leaf=_is_shape)]
+    found = [leaf.shape for leaf in jax.tree.leaves(drawn)]
+    if found != shapes:
+        raise UserError(
+            f"data.name={name!r} draws 2 points as {_told(found)}: expected {_told(shapes)}, "
+            f"points of its shape={real.shape}"
+        )
+
+
+def _checked(learner: Learner, group: Group, real: RealData) -> Learner:
+    """A user's own learner that refuses to draw points unlike the real ones; others as they are."""
+    name = group.point["learner.name"]
+    if ":" not in name:
+        return learner
+
+    def sample(key, settings, params, source, num):
+        points = learner.sample(key, settings, params, source, num)
+        expected = _drawn(group, real, num)
+        if jax.tree.map(jnp.shape, points) != jax.tree.map(jnp.shape, expected):
+            found, wanted = (
+                _told(jnp.shape(a) for a in jax.tree.leaves(tree)) for tree in (points, expected)
+            )
+            raise UserError(
+                f"learner.name={name!r} samples {num} points as {found}: expected {wanted}, as the "
+                "real ones are"
+            )
+        return points
+
+    return learner._replace(sample=sample)
+
+
+def _drawn(group: Group, real: RealData, num: int) -> Data:
+    """Shapes of `num` real points."""
+    settings = one_setting(group)
+    return jax.eval_shape(
+        lambda key, table: real.draw(key, settings, table, num), new_key(0), real.table
+    )
+
+
+def _is_shape(node: Any) -> bool:
+    return isinstance(node, tuple | list) and all(isinstance(size, int) for size in node)
+
+
+def _told(shapes: Iterable[tuple[int, ...]]) -> str:
+    return f"arrays of shape {listed(shapes)}"
 
 
 def check_selector(group: Group, real: RealData) -> None:
@@ -136,11 +204,7 @@ def _eras(
 
 def point_floats(group: Group, real: RealData) -> int:
     """The size of one real point, in numbers of 32 bits."""
-    settings = one_setting(group)
-    point = jax.eval_shape(
-        lambda key, table: real.draw(key, settings, table, 1), new_key(0), real.table
-    )
-    return max(1, num_bytes(point) // 4)
+    return max(1, num_bytes(_drawn(group, real, 1)) // 4)
 
 
 def _of_counts(group: Group, regime: Regime, summary: Callable) -> np.ndarray:
@@ -188,13 +252,34 @@ def _check_own(group: Group, regime: Regime) -> None:
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"regime.name={name!r} failed: {failure(error)}") from error
+        raise failed("regime", name, error) from error
     for *counts, num, place, is_wrong in rows:
         if is_wrong:
             raise UserError(
                 f"regime.name={name!r} counts {counts} points at generation {place + 1}: expected "
                 f"counts of at least 0 that add up to num_samples={num}"
             )
+
+
+def _shapes(group: Group, stages: Stages, sizes: Sizes) -> tuple[State, Metrics]:
+    """Shapes of one chain's state and metrics.
+
+    Raises:
+      UserError: where a user's own learner or regime fails, in generation 0 or the next.
+    """
+    point = group.point
+    own = [section for section in ("learner", "regime") if ":" in point[f"{section}.name"]]
+    try:
+        shapes = stages.shapes(one_setting(group), sizes.first)
+        if own and point["generations"]:
+            stages.check_step(one_setting(group), sizes.first, sizes.capacity(1))
+    except UserError:
+        raise
+    except Exception as error:
+        if not own:
+            raise
+        raise failed(own[0], point[f"{own[0]}.name"], error) from error
+    return shapes
 
 
 def _num_floats(sizes: Sizes, stages: Stages, state: State) -> int:

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ouroboros_jax import registry
@@ -69,12 +70,20 @@ def _made(section: str, point: registry.Point, kind: type, *args: Any, **told: A
     except Exception as error:
         if ":" not in name:
             raise
-        raise UserError(f"{section}.name={name!r} failed: {failure(error)}") from error
+        raise failed(section, name, error) from error
     if not isinstance(made, kind):
         raise UserError(
             f"{section}.name={name!r} gave a {type(made).__name__}, expected a {kind.__name__}"
         )
     return made
+
+
+def failed(section: str, name: str, error: Exception) -> UserError:
+    """The refusal of a user's own `module:function` that failed, with the line of its file."""
+    factory = inspect.unwrap(registry.load(registry.find(section, name)))
+    code = getattr(factory, "__code__", None)
+    told = failure(error, Path(code.co_filename) if code else None)
+    return UserError(f"{section}.name={name!r} failed: {told}")
 
 
 def _check_symbol(point: registry.Point) -> None:

@@ -57,6 +57,19 @@ class Stages:
 
         return jax.eval_shape(first, new_key(0))
 
+    def check_step(self, settings: Settings, first: Capacity, capacity: Capacity) -> None:
+        """Trace generation 1 of one chain, from sizes `first` to `capacity`, for what it raises."""
+        test, memory = self.test, self.chain.realisation.memory
+
+        def step(key):
+            given = Given(key, settings, self.table, first)
+            state, _ = self.chain.init(given)
+            state = state._replace(memory=memory.grow(state.memory, capacity))
+            context = self.context(given, state.params, test, self.prepared(given))
+            return self.chain.step(given._replace(capacity=capacity), state, context)
+
+        jax.eval_shape(step, new_key(0))
+
     def _each(self, one: Callable, capacity: Capacity | None, args, shared, *more):
         """`one(given, *more)` of each chain of a block, with one generation's settings."""
 

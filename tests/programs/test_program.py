@@ -149,7 +149,7 @@ def test_compiled_once_whatever_the_number_of_generations(compilations):
     count(1)  # what JAX compiles on the side, once a process
     few, many = count(3), count(23)
     assert many == few
-    assert few[0] <= 6 and few[1] <= 6
+    assert few[0] <= 7 and few[1] <= 6  # a learner of one's own is traced once more, to check it
 
 
 # Sweeps
