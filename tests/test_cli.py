@@ -159,6 +159,17 @@ def test_figures(calls):
     assert calls[-1] == ("draw", True)
 
 
+@pytest.mark.parametrize("closed", ["runs/gmm", "runs/gmm/figures"])
+def test_figures_need_a_folder_that_can_be_written(closed, calls, capsys, elsewhere, monkeypatch):
+    stored()
+    Path(closed).mkdir(exist_ok=True)
+    monkeypatch.setattr("os.access", lambda path, mode: str(path) != closed)
+    assert cli.main(["figures", "--workdir=runs/gmm"]) == 2
+    refusal = f"folder runs/gmm/figures cannot be written: no permission for {closed}"
+    assert capsys.readouterr().err == f"error: {refusal}\n"
+    assert calls[-1][0] != "draw"
+
+
 def test_interrupt_says_how_to_resume(calls, capsys, monkeypatch):
     def interrupted(config, **options):
         raise KeyboardInterrupt

@@ -130,14 +130,16 @@ def figures(command: Command) -> int:
             )
     if command.flags["config"]:
         raise UserError("figures takes no --config: the run's own is in its workdir")
+    folder = Path(command.flags["workdir"]) / "figures"
     opened = _open_run(command)
+    rundir.check_writable(folder)
     changed = apply(opened.config, command.overrides)
     with opened.config.unlocked():
         opened.config.figures = changed.figures
     from ouroboros_jax import figures as drawing
 
     drawing.draw(opened)
-    print(f"figures in {Path(command.flags['workdir']) / 'figures'}")
+    print(f"figures in {folder}")
     return 0
 
 

@@ -106,6 +106,21 @@ def as_path(workdir: Any) -> Path:
     return Path(workdir)
 
 
+def check_writable(folder: Path, what: str = "folder") -> None:
+    """Refuse a folder that cannot be written to, or made; `what` it is called.
+
+    Raises:
+      UserError: naming what is in the way.
+    """
+    existing = folder
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir():
+        raise UserError(f"{what} {folder} cannot be made: {existing} is a file")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(f"{what} {folder} cannot be written: no permission for {existing}")
+
+
 def check_workdir(workdir: Path) -> None:
     """Refuse a workdir that cannot hold a run, before anything is written.
 
@@ -114,13 +129,7 @@ def check_workdir(workdir: Path) -> None:
     """
     if workdir.exists() and not workdir.is_dir():
         raise UserError(f"workdir {workdir} is a file; expected a folder, new or of a run")
-    existing = workdir
-    while not existing.exists():
-        existing = existing.parent
-    if not existing.is_dir():
-        raise UserError(f"workdir {workdir} cannot be made: {existing} is a file")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise UserError(f"workdir {workdir} cannot be written: no permission for {existing}")
+    check_writable(workdir, "workdir")
     if workdir.is_dir() and not (workdir / MANIFEST).exists():
         others = [path.name for path in workdir.iterdir() if not path.name.startswith(".")]
         others = [name for name in others if name != CONFIG]
