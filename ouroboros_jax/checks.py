@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ouroboros_jax.errors import UserError, listed, nearest
+from ouroboros_jax.errors import UserError, either, listed, nearest
 from ouroboros_jax.registry import BY_PATH, SECTIONS, Point, find, settings_of, unknown_field
 from ouroboros_jax.schedule import extremes
 from ouroboros_jax.settings.counts import check_enough_points
@@ -97,6 +97,36 @@ def unread(point: Point) -> str:
         return ""
     verb = "is" if len(idle) == 1 else "are"
     return f"{listed(idle)} {verb} not read under regime.name={listed(map(repr, names))}"
+
+
+def check_watched(point: Point) -> None:
+    """Refuse to watch a metric for collapse that no chain of the run records; the default may be
+    missing.
+
+    Args:
+      point: a config's, with its sweep.
+
+    Raises:
+      UserError: naming what can be watched.
+    """
+    setting, metric = RUN["collapse.metric"], point["collapse.metric"]
+    if metric == setting.default:
+        return
+    names = point["sweep"].get("learner.name", [point["learner.name"]])
+    known = [find("learner", name).metrics for name in names]
+    if None in known:  # a user's own, which may record anything
+        return
+    if not any(metric in metrics for metrics in known):
+        kept = [m for m in setting.choices if any(m in metrics for metrics in known)]
+        raise UserError(
+            f"collapse.metric={metric!r} is not recorded by learner.name={either(map(repr, names))}"
+            f": expected {either(map(repr, kept or [setting.default]))}"
+        )
+    if point["metrics"] and metric not in point["metrics"]:
+        raise UserError(
+            f"collapse.metric={metric!r} is not recorded, since metrics={list(point['metrics'])} "
+            "leaves it out: expected it to be among them"
+        )
 
 
 def _check_colormap(name: str) -> None:

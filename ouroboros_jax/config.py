@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from ml_collections import ConfigDict
 
-from ouroboros_jax.checks import check_point, check_sweep
+from ouroboros_jax.checks import check_point, check_sweep, check_watched
 from ouroboros_jax.config_files import find_config, load_module
 from ouroboros_jax.errors import UserError, failure, nearest
 from ouroboros_jax.registry import (
@@ -166,6 +166,7 @@ def changed(point: Point, overrides: Mapping[str, Any]) -> Point:
             raise unknown_field(path, point)
         point[path] = check_value(path, settings[path], value)
     point["sweep"] = check_sweep(point)
+    check_watched(point)
     return point
 
 

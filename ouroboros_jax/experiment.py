@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from ouroboros_jax.checks import unread
+from ouroboros_jax.checks import check_watched, unread
 from ouroboros_jax.config import flatten, identity, to_json
 from ouroboros_jax.data.base import RealData, check_counts
 from ouroboros_jax.disk import rundir
@@ -94,6 +94,7 @@ def launch(
       blocks: the width of the blocks of chains, by group, if it is known.
     """
     begun = time.monotonic()
+    check_watched(flatten(config))
     point, groups = flatten(config), groups_of(config, origin)
     job = _Job(config, point, groups, source, name, progress, figures, begun)
     with jax.enable_x64(point["x64"]):

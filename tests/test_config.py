@@ -211,6 +211,33 @@ def test_folders_are_not_suggested_as_files(tmp_path):
             load_config("gmm", {"data.name": str(tmp_path / name)})
 
 
+UNWATCHED = [
+    (
+        "gaussian",
+        {"collapse.metric": "separation"},
+        "is not recorded by learner.name='gaussian': expected 'variance', 'test_log_likelihood' or",
+    ),
+    (
+        "gmm",
+        {"collapse.metric": "separation", "metrics": ("variance",)},
+        r"is not recorded, since metrics=\['variance'\] leaves it out",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "overrides", "sentence"), UNWATCHED)
+def test_what_is_watched_has_to_be_recorded(name, overrides, sentence):
+    with pytest.raises(UserError, match=sentence):
+        load_config(name, overrides)
+
+
+def test_what_one_learner_of_a_sweep_records_can_be_watched():
+    learners = {"learner.name": ("gaussian", "gmm")}
+    config = load_config("gmm", {"collapse.metric": "separation", "sweep": learners})
+    assert config.collapse.metric == "separation"
+    load_config("gmm", {"metrics": ("mean",)})  # the default need not be there
+
+
 CROSS_CHECKED = [
     (
         "gmm",

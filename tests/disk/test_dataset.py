@@ -140,7 +140,8 @@ def test_shares_of_logarithms_are_shares_of_their_exponentials(metric):
 
 
 def test_what_is_watched_may_be_missing():
-    groups, point = study(chains=2, generations=1, **{"collapse.metric": "separation"})
+    watched = {"collapse.metric": "separation"}
+    groups, point = study("gmm", "mixture", chains=2, generations=1, **watched)
     found = assemble(groups, [{"variance": np.ones((2, 2))}], point, {})
     assert "time_to_collapse" not in found
 
