@@ -27,6 +27,7 @@ from ouroboros_jax.host.restore import is_complete
 from ouroboros_jax.programs.build import build, check_selector
 from ouroboros_jax.programs.factories import make_real
 from ouroboros_jax.programs.program import Program
+from ouroboros_jax.registry import SECTIONS
 from ouroboros_jax.results import Run, open_run
 from ouroboros_jax.sweep import Group
 from ouroboros_jax.vectorize import lapack_on_one_thread
@@ -100,6 +101,7 @@ def launch(
     with jax.enable_x64(point["x64"]):
         first = build(groups[0], blocks.get(groups[0].name, point["chain_block"]))
         manifest = new_manifest(config, first.real, groups, origin) | {"chain_blocks": dict(blocks)}
+        _try_own(groups)
         if hashes := _checked_data(groups, first.real):
             manifest["identity"]["data_sha256_by_group"] = hashes
         if workdir is None:
@@ -220,6 +222,24 @@ def _run_group(job: _Job, group: Group, program, store, manifest, report, workdi
     clock = manifest["timings"]
     with lapack_on_one_thread(program.layout):
         run_group(program, store, retention, report=report, clock=clock)
+
+
+def _try_own(groups: list[Group]) -> None:
+    """Build a group of every further combination of names with a user's own, for what it refuses.
+
+    Raises:
+      UserError: before anything runs, if one of them fails.
+    """
+    seen = {_names(groups[0])}
+    for group in groups:
+        names = _names(group)
+        if names not in seen and any(":" in name for name in names):
+            build(group)
+        seen.add(names)
+
+
+def _names(group: Group) -> tuple[str, ...]:
+    return tuple(group.point[f"{section}.name"] for section in SECTIONS)
 
 
 def _checked_data(groups: Sequence[Group], first: RealData) -> dict[str, str]:

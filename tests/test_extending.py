@@ -142,6 +142,14 @@ def test_mistakes_of_ones_own_are_told_in_a_sentence(settings, sentence, tmp_pat
     assert not (tmp_path / "run").exists()
 
 
+def test_mistakes_further_on_in_a_sweep_are_told_before_it_runs(tmp_path):
+    names = {"learner": "gaussian", "regime": "replace", "data": "normal", "num_samples": 9}
+    config = new_config(**names, sweep={"learner.name": ("gaussian", "toys:flat")})
+    with pytest.raises(UserError, match="'toys:flat' samples 9 points"):
+        oj.run(config, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("learner", ["gaussian", "gmm"])
 def test_rows_of_integers_are_points(learner):
     small = {"num_samples": 9, "generations": 1, "chains": 2}
