@@ -97,7 +97,7 @@ NAMES: dict[str, Name] = {
         for n in (1, 2, 3, 4)
     },
     "vocabulary_survival": Name(
-        "share of the token types of as many real blocks that generated text has too",
+        "surviving vocabulary: share of token types of as many real blocks that generated text has",
         "1",
         (),
         "surviving vocabulary",
