@@ -13,10 +13,10 @@ default          a GPT-2 of 2 layers from scratch on Python's reference text, sa
 
 The default takes 1 min 39 s on 2 idle CPU cores: perplexity of held-out real text rises from
 44 [41, 47] to 347 [317, 377] in 5 generations, and distinct pairs of tokens fall from 0.47 to 0.18
-of all pairs. :ngram takes 7 s. The published sizes have not been run in full. At the rates that were
-measured on 2 cores for 124M parameters (354 tokens a second trained, 119 decoded by five beams) a
-generation of a chain of :opt125m or :gpt2 takes 15 hours, of :opt125m_real10 a day; five chains need
-20 GB of memory. --dry_run --time estimates it for other settings and machines.
+of all pairs. :ngram takes 7 s. The published sizes have not been run in full. At the rates measured
+on 2 cores for 124M parameters (354 tokens a second trained, 119 decoded by five beams) a generation
+of a chain of :opt125m or :gpt2 takes 15 hours, of :opt125m_real10 a day; five chains need 20 GB of
+memory. --dry_run --time gives an estimate for other settings and machines.
 
 WikiText-2 and the checkpoints come from the Hugging Face hub, or from the folders that data.dir and
 learner.checkpoint name.
