@@ -224,15 +224,14 @@ def test_what_the_variance_loses_the_mean_gains(case):
     if not cells:
         pytest.skip("another estimator, biased samples, or variances within sources")
     for cell in cells:
-        values = np.float64(cell.metrics["variance"])
-        values += cell.metrics["mean_squared_error"] / cell.point["data.num_features"]
+        apart = cell.metrics["mean_squared_error"] / cell.point["data.num_features"]
+        values = cell.metrics["variance"] + apart
         error = values.std(0) / np.sqrt(len(values))
         assert error.max() < 0.02 * 4
         assert (abs(values.mean(0) - 4) < LIMIT * error).all()
 
 
 def mean_of(values):
-    values = np.float64(values)
     return values.mean(0), values.std(0) / np.sqrt(len(values))
 
 
