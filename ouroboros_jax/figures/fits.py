@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ouroboros_jax.figures import overlay
-from ouroboros_jax.figures.bands import LEVELS, draw_band, last, quantiles
+from ouroboros_jax.figures.bands import LEVELS, draw_band, last, means, quantiles, recorded
 from ouroboros_jax.figures.study import Factor, Series, Study, as_study
 from ouroboros_jax.figures.style import (
     INK,
@@ -247,9 +247,12 @@ def errors(run: Run | Study) -> Figure:
             squares = [laws["mean_squared_error"].expected]
             if "w2_squared" in laws:
                 squares.append(np.maximum(laws["w2_squared"].expected - squares[0], 0))
-            for ax, square in zip(axes[0], squares, strict=False):
+            for ax, square, values in zip(axes[0], squares, (mean, sigma), strict=False):
                 style = {"color": INK if len(cells) == 1 else colour, "linestyle": overlay.DASHES}
                 ax.plot(fits, np.sqrt(square) / std, lw=1.2, **style)
+                there = recorded(values)  # what the law speaks of, beside the median
+                middle = np.sqrt(means(np.square(values[:, there])))
+                ax.plot(fits[there], middle, color=colour, linewidth=0.8, zorder=4)
             has_law = True
     for ax, text in zip(
         axes[0], (r"$|\mu - \mu_0|\,/\,\sigma_0$", r"$|1 - \sigma/\sigma_0|$"), strict=True
@@ -271,6 +274,7 @@ def errors(run: Run | Study) -> Figure:
         dashed = overlay.line(
             INK if len(cells) == 1 else QUIET, linestyle=overlay.DASHES, linewidth=1.2
         )
+        entries.append((overlay.line(main, linewidth=0.8), "root mean square"))
         entries.append((dashed, "law of the root mean square (exact)"))
     overlay.key_below(figure, entries)
     held = study.held(cells[0], but=(factor.path,) if factor else ())
