@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 Key = jax.Array  # a typed threefry key, shape []
@@ -55,6 +56,13 @@ class Pool(NamedTuple):
     def most_taken(self) -> int:
         """How many points to `take` at once; 1, since small takes cost no more than large ones."""
         return 1
+
+
+def effective_count(weights: jax.Array) -> jax.Array:
+    """Kish's effective number of points, (sum w)^2 / sum w^2: how many there are if those that have
+    weight have the same, and 0 if none has."""
+    squares = jnp.square(weights).sum()
+    return jnp.square(weights.sum()) / jnp.where(squares > 0, squares, 1)
 
 
 class Context(NamedTuple):

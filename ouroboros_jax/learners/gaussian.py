@@ -15,7 +15,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ouroboros_jax.base import Context, Learner, Mixture, Moments, Pool, closed_form
+from ouroboros_jax.base import (
+    Context,
+    Learner,
+    Mixture,
+    Moments,
+    Pool,
+    closed_form,
+    effective_count,
+)
 from ouroboros_jax.draws.numbers import log_chi_square_of, normal_of, normals, symmetric_uniforms
 from ouroboros_jax.draws.threefry import fold_in
 from ouroboros_jax.learners.options import check_choices
@@ -112,14 +120,13 @@ def merge(a: Statistics, b: Statistics) -> Statistics:
 def statistics_of(data: jax.Array, weights: jax.Array) -> Statistics:
     """Statistics of the rows of `data` [N, D] with equal positive `weights` [N], or 0."""
     weights = weights.astype(data.dtype)
-    total, squares = weights.sum(), jnp.square(weights).sum()
+    total = weights.sum()
     share = weights / jnp.where(total > 0, total, 1)
     mean = matmul(share, data)
     rows = jnp.sqrt(share)[:, None] * (data - mean[None])
     rank = (weights > 0).sum() - 1
     log_scale, factor = _normalise(root_of_rows(rows, rank, jnp.abs(mean)))
-    count = jnp.square(total) / jnp.where(squares > 0, squares, 1)  # Kish's; exact if all equal
-    return Statistics(count, mean, log_scale, factor)
+    return Statistics(effective_count(weights), mean, log_scale, factor)
 
 
 def draw_statistics(key, settings, params: Gaussian, num) -> Statistics:

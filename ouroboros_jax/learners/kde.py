@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import gammaln, logsumexp
 
-from ouroboros_jax.base import Context, Learner, Metrics, Pool, closed_form
+from ouroboros_jax.base import Context, Learner, Metrics, Pool, closed_form, effective_count
 from ouroboros_jax.draws.numbers import normal_of_unit, unit_uniforms
 from ouroboros_jax.learners.options import check_choices
 from ouroboros_jax.metrics.asked import chosen_metrics, computed, if_known
@@ -131,7 +131,7 @@ def fit(key, settings, params: Kernels, pool: Pool, *, kernel: str, rule: str) -
     if rule == "fixed":
         bandwidth = jnp.asarray(settings.learner["bandwidth"], dtype)
     else:
-        count = jnp.square(pool.weights.sum()) / jnp.square(pool.weights).sum()
+        count = effective_count(pool.weights)
         bandwidth = bandwidth_by_rule(rule, count.astype(dtype), num_features)
     points, weights, once = keep(key, pool, num)
     variance = spread + kernel_variance(kernel, bandwidth, num_features)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ouroboros_jax.base import Context, Learner, Pool, closed_form
+from ouroboros_jax.base import Context, Learner, Pool, closed_form, effective_count
 from ouroboros_jax.draws.numbers import normals
 from ouroboros_jax.learners.least_squares import shortest_solution
 from ouroboros_jax.learners.options import check_choices
@@ -101,9 +101,9 @@ def linear_regression(
         dtype = found.residual.dtype
         if noise == "known" or (noise == "auto" and "noise" in settings.data):
             return jnp.log(jnp.asarray(settings.data["noise"], dtype))
-        total, squares = pool.weights.sum(), jnp.square(pool.weights).sum()
-        freedom = jnp.square(total) / squares - found.coefficients.shape[0] - intercept
-        variance = found.residual * (total / squares) / jnp.maximum(freedom, 1)
+        count = effective_count(pool.weights)
+        freedom = count - found.coefficients.shape[0] - intercept
+        variance = found.residual * (count / pool.weights.sum()) / jnp.maximum(freedom, 1)
         return jnp.log(jnp.where(freedom > 0, variance, 0).astype(dtype)) / 2
 
     def fit(key, settings, params, pool: Pool):

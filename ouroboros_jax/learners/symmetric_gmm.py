@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ouroboros_jax.base import Context, Learner, Pool, closed_form
+from ouroboros_jax.base import Context, Learner, Pool, closed_form, effective_count
 from ouroboros_jax.draws.numbers import normals
 from ouroboros_jax.draws.threefry import split
 from ouroboros_jax.errors import UserError
@@ -128,7 +128,7 @@ def symmetric_gmm(*, estimator: str = "approximate", metrics=None) -> Learner:
         if estimator == "joint":
             ratio = joint(units, share)
         else:
-            count = jnp.square(pool.weights.sum()) / jnp.square(pool.weights).sum()
+            count = effective_count(pool.weights)
             ratio = approximate(matmul(share, jnp.abs(units)), count.astype(x.dtype))
         log_root = jnp.log(root) + jnp.log(largest)
         log_mean = log_root + jnp.log1p(-ratio) / 2
