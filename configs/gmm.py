@@ -13,7 +13,7 @@ Measured on 2 idle CPU cores (:samples on 2 busy ones), from start to the last f
 chains [95% interval]:
 default     9 s. Squared L2 to the first fit at generation 20: 0.0105 [0.0088, 0.0122];
             variance 0.961 [0.930, 0.991] of the original
-:shumailov  13 s. Squared L2 at the end: 169 [28, 310]; on another CPU, whose last bits differ,
+:shumailov  13 s. Squared L2 at the end: 154 [63, 245]; on another CPU, whose last bits differ,
             153 [85, 222]
 :samples    26 min. Squared L2 at the end, one chain each, by growing n: 172, 94, 0.12, 0.035 and
             0.006; theirs were about 700, 200, 0.4, 0.001 and 0.001
