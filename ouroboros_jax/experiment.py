@@ -24,8 +24,9 @@ from ouroboros_jax.host.lines import first_line, label, last_lines
 from ouroboros_jax.host.loop import Retention, run_group
 from ouroboros_jax.host.report import Report, duration
 from ouroboros_jax.host.restore import is_complete
-from ouroboros_jax.programs.build import build, check_selector
+from ouroboros_jax.programs.build import build
 from ouroboros_jax.programs.factories import make_real
+from ouroboros_jax.programs.own import check_selector
 from ouroboros_jax.programs.program import Program
 from ouroboros_jax.registry import SECTIONS
 from ouroboros_jax.results import Run, open_run

@@ -24,6 +24,7 @@ from ouroboros_jax.pools.given import Capacity, Given
 from ouroboros_jax.pools.memory import Memory, are_alike, num_bytes
 from ouroboros_jax.programs.sizes import Sizes
 from ouroboros_jax.programs.stages import IN_PLACE, Stages
+from ouroboros_jax.regimes import Regime
 from ouroboros_jax.sweep import Group
 from ouroboros_jax.vectorize import Compiled, Layout, over_chains
 
@@ -281,3 +282,26 @@ def _only(group: Group, chain: int) -> Group:
         columns=columns,
         coords={path: values[chain : chain + 1] for path, values in group.coords.items()},
     )
+
+
+def drawn_shapes(group: Group, real: RealData, num: int) -> Data:
+    """Shapes of `num` real points."""
+    settings = one_setting(group)
+    return jax.eval_shape(
+        lambda key, table: real.draw(key, settings, table, num), new_key(0), real.table
+    )
+
+
+def of_counts(group: Group, regime: Regime, summary: Callable) -> np.ndarray:
+    """`summary` of every chain's counts, int32 [generations, sources], from generation 1 on."""
+    generations = np.arange(1, group.point["generations"] + 1)
+    settings = settings_of(group, 1, len(generations))
+
+    def of_chain(settings):
+        by_generation = jax.tree.map(
+            lambda a: jnp.broadcast_to(a, len(generations)) if len(a) == 1 else a, settings
+        )
+        counts = jax.vmap(regime.counts)(by_generation, jnp.asarray(generations))
+        return summary(counts, by_generation.num_samples)
+
+    return np.asarray(jax.jit(jax.vmap(of_chain))(jax.tree.map(jnp.asarray, settings)))
